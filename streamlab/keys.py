@@ -1,0 +1,108 @@
+"""Every key that Streamlab keeps in Redis. A key that is not in this table does not exist.
+
+What stands in braces is the cluster hash tag: all keys of one partition share a slot, all keys of one group share
+a slot, and no script ever needs two slots.
+
+key                              type    written by                 lifetime       holds
+sl:{orders/3}:log                stream  append.lua, trim.lua       retention      one entry per record batch
+sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, trimmed
+sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
+sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 5 batches
+sl:{g/analytics}:meta            hash    groups/*.lua               the group's    epoch, assigned, owner_seq, assignor
+sl:{g/analytics}:members         hash    groups/*.lua               lease          member id -> JSON of `Member`
+sl:{g/analytics}:leases          zset    groups/*.lua               lease          member id by expiry (server ms)
+sl:{g/analytics}:target          hash    groups/assign.lua          epoch          member id -> JSON of partitions
+sl:{g/analytics}:owners          hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
+sl:{g/analytics}:wake            channel groups/*.lua               -              "something changed, look again"
+sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
+sl:topics:epoch                  string  topics.py                  for ever       counts changes of sl:topics
+sl:groups                        set     groups/membership.py       the group's    names of all groups
+sl:producer-ids                  string  producer.py                for ever       last producer id handed out
+sl:clients:<client id>           string  metrics/telemetry.py       10 s           telemetry of one running client
+sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
+sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot
+sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
+sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
+sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
+"""
+
+from __future__ import annotations
+
+PREFIX = "sl:"
+
+TOPICS = PREFIX + "topics"
+TOPICS_EPOCH = PREFIX + "topics:epoch"
+GROUPS = PREFIX + "groups"
+PRODUCER_IDS = PREFIX + "producer-ids"
+SAMPLER_LEASE = PREFIX + "sampler:lease"
+SNAPSHOT = PREFIX + "snapshot"
+SNAPSHOT_TICK = PREFIX + "snapshot:tick"
+
+
+def _partition(topic: str, partition: int, suffix: str) -> str:
+    return f"sl:{{{topic}/{partition}}}:{suffix}"
+
+
+def log(topic: str, partition: int) -> str:
+    """
+    >>> log("orders", 3)
+    'sl:{orders/3}:log'
+    """
+    return _partition(topic, partition, "log")
+
+
+def meta(topic: str, partition: int) -> str:
+    return _partition(topic, partition, "meta")
+
+
+def commits(topic: str, partition: int) -> str:
+    return _partition(topic, partition, "commits")
+
+
+def producers(topic: str, partition: int) -> str:
+    return _partition(topic, partition, "producers")
+
+
+def _group(group_id: str, suffix: str) -> str:
+    return f"sl:{{g/{group_id}}}:{suffix}"
+
+
+def group_meta(group_id: str) -> str:
+    """
+    >>> group_meta("analytics")
+    'sl:{g/analytics}:meta'
+    """
+    return _group(group_id, "meta")
+
+
+def group_members(group_id: str) -> str:
+    return _group(group_id, "members")
+
+
+def group_leases(group_id: str) -> str:
+    return _group(group_id, "leases")
+
+
+def group_target(group_id: str) -> str:
+    return _group(group_id, "target")
+
+
+def group_owners(group_id: str) -> str:
+    return _group(group_id, "owners")
+
+
+def group_wake(group_id: str) -> str:
+    return _group(group_id, "wake")
+
+
+def client(client_id: str) -> str:
+    return f"{PREFIX}clients:{client_id}"
+
+
+def history(resolution: str, what: str, name: str) -> str:
+    """`resolution` is 1s, 10s or 60s; `what` is topic, group or broker.
+
+    >>> history("1s", "topic", "orders")
+    'sl:history:1s:topic:orders'
+    """
+    return f"{PREFIX}history:{resolution}:{what}:{name}"

@@ -1,0 +1,131 @@
+"""The words of the broker: a record, a place in the log, a commit.
+
+Names and fields are those of kafka-python 3, so that code written for it reads the same here.
+Times are milliseconds since the Unix epoch (UTC), sizes are bytes, offsets count records from 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+Headers = list[tuple[str, bytes]]
+
+CREATE_TIME = 0
+"""timestamp_type of a record whose timestamp the producer gave."""
+LOG_APPEND_TIME = 1
+"""timestamp_type of a record whose timestamp is the server's at the append."""
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+class OffsetAndMetadata(NamedTuple):
+    """A committed position: the offset of the next record to read, never of the last one read."""
+
+    offset: int
+    metadata: str = ""
+    leader_epoch: int = -1
+
+
+class OffsetAndTimestamp(NamedTuple):
+    """The first record at or after a moment."""
+
+    offset: int
+    timestamp: int
+    leader_epoch: int = -1
+
+
+class RecordMetadata(NamedTuple):
+    """Where an acknowledged record landed. Sizes are -1 where the part was None."""
+
+    topic: str
+    partition: int
+    topic_partition: TopicPartition
+    offset: int  # -1 with acks=0: nobody waited to hear it
+    timestamp: int
+    checksum: int | None  # always None: the batch is checked, not the record
+    serialized_key_size: int
+    serialized_value_size: int
+    serialized_header_size: int
+
+
+class ConsumerRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record as a consumer sees it.
+
+    `gc=False` keeps the cyclic collector away from millions of short-lived objects; records hold no cycles.
+    """
+
+    topic: str
+    partition: int
+    leader_epoch: int | None  # always None: a partition has no replicas of ours that could lead
+    offset: int
+    timestamp: int
+    timestamp_type: int  # CREATE_TIME or LOG_APPEND_TIME
+    key: Any  # bytes, or what key_deserializer made of them; None is no key, b"" is an empty key
+    value: Any  # likewise; None is a tombstone
+    headers: Headers
+    checksum: int | None  # always None, as in RecordMetadata
+    serialized_key_size: int  # -1 where the part is None
+    serialized_value_size: int
+    serialized_header_size: int
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    def header(self, name: str) -> bytes | None:
+        """The last value of that header, as Kafka's `lastHeader`; None when it is absent."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value
+        return None
+
+
+class EntryId(NamedTuple):
+    """The id of a stream entry: when a batch was appended, and the offset of its last record."""
+
+    append_ms: int
+    last_offset: int
+
+    @classmethod
+    def parse(cls, text: bytes | str) -> EntryId:
+        """Raises ValueError when the text is not `<ms>-<offset>`.
+
+        >>> EntryId.parse(b"1700000000000-41")
+        EntryId(append_ms=1700000000000, last_offset=41)
+        """
+        ms, _, seq = (text.decode() if isinstance(text, bytes) else text).partition("-")
+        return cls(int(ms), int(seq))
+
+    def __str__(self) -> str:
+        return f"{self.append_ms}-{self.last_offset}"
+
+
+class Commit(NamedTuple):
+    """What a partition remembers of one group."""
+
+    offset: int  # next to read
+    entry: EntryId | None  # entry that holds record offset - 1; None when the commit was made without reading it
+    commit_ms: int  # server time of the commit; 0: the group took the partition and has not committed yet
+    owner_epoch: int  # a commit with a lower one is refused
+    owner: str  # member id; "" when nobody owns the partition
+    metadata: str
+
+
+class PartitionOffsets(NamedTuple):
+    """The edges of one partition's log and what it holds."""
+
+    log_start: int  # first offset that can be read
+    log_end: int  # offset that the next record will get
+    last_append_ms: int | None  # None: nothing was ever appended
+    size_bytes: int  # bytes of the batches kept now
+    appended_bytes: int  # bytes ever appended; a difference of two readings is a byte rate
