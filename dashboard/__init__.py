@@ -1,0 +1,1 @@
+"""The web application that shows the broker live and operates it."""

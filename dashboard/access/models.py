@@ -1,0 +1,26 @@
+"""People, and the links that let them in once."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class User(AbstractUser):
+    """A person. Our own model from the first migration on, since it can't be swapped in later."""
+
+    class Meta:
+        verbose_name = "user"
+
+
+class SigninLink(models.Model):
+    """A link that signs one person in once. Only the token's hash is kept: reading it opens nothing."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signin_links")
+    token_hash = models.CharField(max_length=64, unique=True)  # hex SHA-256 of the token
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)  # None: not used yet
+
+    def __str__(self) -> str:
+        return f"sign-in link for {self.user} until {self.expires_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,26 @@
+"""The door: HTTP goes to Django, WebSockets to the live feed, for our own pages only."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.config.settings")
+# WhiteNoise says so when nothing is collected yet; files then come straight from their source folders.
+warnings.filterwarnings("ignore", message="No directory at:")
+http_application = get_asgi_application()  # before the imports below: they need the apps loaded
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+
+from dashboard.live.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": http_application,
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)

@@ -1,0 +1,11 @@
+"""Every address. A page needs a sign-in unless its view says otherwise."""
+
+from django.urls import include, path
+
+from dashboard.health import healthz
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("", include("dashboard.access.urls")),
+    path("", include("dashboard.pages.urls")),
+]

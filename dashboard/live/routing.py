@@ -1,0 +1,5 @@
+"""Where the live sockets are."""
+
+from typing import Any
+
+websocket_urlpatterns: list[Any] = []

@@ -1,0 +1,1 @@
+"""Starts every part of Streamlab on one machine, keeps it running and stops it whole."""
