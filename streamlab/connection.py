@@ -37,8 +37,13 @@ class Script(NamedTuple):
 
 @lru_cache(maxsize=None)
 def script(name: str) -> Script:
-    """The script `scripts/<name>.lua`. Raises FileNotFoundError when there is none."""
-    source = (_SCRIPTS / f"{name}.lua").read_bytes()
+    """The script `scripts/<name>.lua`, behind the `_common.lua` of its folder where there is one.
+
+    Raises FileNotFoundError when there is no such script.
+    """
+    path = _SCRIPTS / f"{name}.lua"
+    common = path.parent / "_common.lua"
+    source = (common.read_bytes() if common.exists() else b"") + path.read_bytes()
     return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
 
 

@@ -1,0 +1,70 @@
+-- Append one record batch to a partition.
+-- KEYS  1 log  2 meta  3 producers
+-- ARGV  1 producer id (-1: not idempotent)  2 producer epoch  3 sequence of the batch's first record
+--       4 number of records  5 the batch
+-- Returns {base offset, append ms, 1 when this very batch was here before, else 0}.
+-- Errors: UNKNOWN_PARTITION, PRODUCER_FENCED, OUT_OF_ORDER, DUPLICATE (known, but too old to tell its offset).
+-- Offsets and ids are written with %.0f: Lua's tostring loses digits above 1e14.
+local BATCHES_KEPT = 5
+local SEQUENCES = 2147483648
+local FIELDS = 4 -- per batch kept: first sequence, last sequence, base offset, append ms
+
+local meta = redis.call('HMGET', KEYS[2], 'end', 'ms', 'bytes')
+if not meta[1] then
+  return redis.error_reply('UNKNOWN_PARTITION no such partition')
+end
+
+local producer, epoch, first = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local count, batch = tonumber(ARGV[4]), ARGV[5]
+local last = (first + count - 1) % SEQUENCES
+local kept
+if producer ~= '-1' then
+  local stored = redis.call('HGET', KEYS[3], producer)
+  kept = stored and cmsgpack.unpack(stored) or {epoch}
+  if epoch < kept[1] then
+    return redis.error_reply('PRODUCER_FENCED epoch ' .. epoch .. ' is older than ' .. kept[1])
+  end
+  if epoch > kept[1] then
+    if first ~= 0 then
+      return redis.error_reply('OUT_OF_ORDER a new epoch starts at sequence 0, not ' .. first)
+    end
+    kept = {epoch}
+  end
+  local n = #kept
+  for i = 2, n, FIELDS do
+    if kept[i] == first and kept[i + 1] == last then
+      return {kept[i + 2], kept[i + 3], 1}
+    end
+  end
+  if n > 1 then
+    local expected = (kept[n - 2] + 1) % SEQUENCES
+    if first ~= expected then
+      -- behind by less than half the circle: it was appended long ago; ahead: something before it is missing
+      local behind = (expected - first) % SEQUENCES
+      local verdict = behind < SEQUENCES / 2 and 'DUPLICATE' or 'OUT_OF_ORDER'
+      return redis.error_reply(verdict .. ' expected sequence ' .. expected .. ', got ' .. first)
+    end
+  end
+end
+
+local time = redis.call('TIME')
+local ms = math.max(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(meta[2]))
+local base = tonumber(meta[1])
+local log_end = base + count
+local bytes = tonumber(meta[3]) + #batch
+
+redis.call('XADD', KEYS[1], string.format('%.0f-%.0f', ms, log_end - 1),
+  'n', ARGV[4], 'c', string.format('%.0f', bytes), 'b', batch)
+redis.call('HSET', KEYS[2], 'end', string.format('%.0f', log_end),
+  'ms', string.format('%.0f', ms), 'bytes', string.format('%.0f', bytes))
+
+if kept then
+  local n = #kept
+  if n >= 1 + BATCHES_KEPT * FIELDS then
+    for i = 2, n - FIELDS do kept[i] = kept[i + FIELDS] end
+    n = n - FIELDS
+  end
+  kept[n + 1], kept[n + 2], kept[n + 3], kept[n + 4] = first, last, base, ms
+  redis.call('HSET', KEYS[3], producer, cmsgpack.pack(kept))
+end
+return {base, ms, 0}

@@ -1,0 +1,11 @@
+-- Store the target assignment of an epoch: the first to compute it wins.
+-- ARGV  1 epoch  2 JSON of the partition counts it was made with  3 assignor, then pairs: member id, JSON of partitions
+-- Returns 1 when stored, 0 when the epoch moved on or has its target.
+expire()
+local meta = redis.call('HMGET', META, 'epoch', 'assigned')
+if meta[1] ~= ARGV[1] or meta[2] == ARGV[1] then return 0 end
+redis.call('DEL', TARGET)
+for i = 4, #ARGV, 2 do redis.call('HSET', TARGET, ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', META, 'assigned', ARGV[1], 'counts', ARGV[2], 'assignor', ARGV[3])
+wake()
+return 1

@@ -1,0 +1,53 @@
+-- Remove the oldest batches of a partition, always whole batches.
+-- KEYS  1 log  2 meta
+-- ARGV  1 remove what was appended before this ms (-1: no limit by time)
+--       2 keep at least this many bytes, remove older ones (-1: no limit by size)
+--       3 first offset to keep (-1: no limit by offset)
+--       4 most batches to remove in this call, to bound how long the server is busy
+-- Returns {log start, bytes kept, 1 when there is more to remove, else 0}. Error: UNKNOWN_PARTITION.
+local meta = redis.call('HMGET', KEYS[2], 'start', 'end', 'bytes', 'trimmed')
+if not meta[1] then
+  return redis.error_reply('UNKNOWN_PARTITION no such partition')
+end
+local before_ms, keep_bytes, from_offset, most =
+  tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local start, log_end = tonumber(meta[1]), tonumber(meta[2])
+local appended, trimmed = tonumber(meta[3]), tonumber(meta[4])
+
+local function removable(id, cumulative)
+  local ms, last = string.match(id, '^(%d+)-(%d+)$')
+  return (before_ms >= 0 and tonumber(ms) < before_ms)
+    or (keep_bytes >= 0 and appended - cumulative >= keep_bytes)
+    or (from_offset >= 0 and tonumber(last) < from_offset)
+end
+
+local removed, more, head = 0, 0, '-'
+while true do
+  local page = redis.call('XRANGE', KEYS[1], head, '+', 'COUNT', 16)
+  local doomed, survivor = {}, nil
+  for _, entry in ipairs(page) do
+    local fields = entry[2]
+    local cumulative = tonumber(fields[4])
+    if not removable(entry[1], cumulative) then
+      survivor = true
+      break
+    end
+    doomed[#doomed + 1] = entry[1]
+    trimmed = cumulative
+    start = tonumber(string.match(entry[1], '-(%d+)$')) + 1
+  end
+  if #doomed > 0 then
+    redis.call('XDEL', KEYS[1], unpack(doomed))
+    removed = removed + #doomed
+    head = '(' .. doomed[#doomed]
+  end
+  if survivor or #page == 0 then break end
+  if removed >= most then
+    more = 1
+    break
+  end
+end
+
+start = math.max(start, math.min(from_offset, log_end))
+redis.call('HSET', KEYS[2], 'start', string.format('%.0f', start), 'trimmed', string.format('%.0f', trimmed))
+return {string.format('%.0f', start), string.format('%.0f', appended - trimmed), more}
