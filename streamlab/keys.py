@@ -15,7 +15,6 @@ sl:{g/analytics}:target          hash    groups/assign.lua          epoch       
 sl:{g/analytics}:owners          hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
 sl:{g/analytics}:wake            channel groups/*.lua               -              "something changed, look again"
 sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
-sl:topics:epoch                  string  topics.py                  for ever       counts changes of sl:topics
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:producer-ids                  string  producer.py                for ever       last producer id handed out
 sl:clients:<client id>           string  metrics/telemetry.py       10 s           telemetry of one running client
@@ -31,7 +30,6 @@ from __future__ import annotations
 PREFIX = "sl:"
 
 TOPICS = PREFIX + "topics"
-TOPICS_EPOCH = PREFIX + "topics:epoch"
 GROUPS = PREFIX + "groups"
 PRODUCER_IDS = PREFIX + "producer-ids"
 SAMPLER_LEASE = PREFIX + "sampler:lease"

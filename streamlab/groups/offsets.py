@@ -1,0 +1,91 @@
+"""What the groups have committed: read, parsed, written under an owner epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from redis.exceptions import ResponseError
+
+from .. import keys
+from ..connection import Call, Connection
+from ..errors import FencedMemberEpochError, StreamlabError, translate, translated
+from ..model import Commit, EntryId, TopicPartition
+
+NOT_COMMITTED = -1
+_ABSENT = "-"
+
+
+class NewCommit(NamedTuple):
+    """A position to be committed."""
+
+    offset: int
+    entry: EntryId | None
+    owner_epoch: int
+    owner: str
+    metadata: str = ""
+
+
+def parse_commit(stored: bytes) -> Commit:
+    """What `commit.lua` and `claim.lua` store.
+
+    >>> parse_commit(b"42 1700000000000-41 1700000000123 7 worker-1 by hand")
+    Commit(offset=42, entry=EntryId(append_ms=1700000000000, last_offset=41), commit_ms=1700000000123, owner_epoch=7, owner='worker-1', metadata='by hand')
+    """
+    offset, entry, ms, epoch, owner, metadata = stored.decode().split(" ", 5)
+    return Commit(
+        int(offset),
+        None if entry == _ABSENT else EntryId.parse(entry),
+        int(ms),
+        int(epoch),
+        "" if owner == _ABSENT else owner,
+        metadata,
+    )
+
+
+def fetch(connection: Connection, group_id: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit]:
+    """The group's commits; a partition that it never committed is not in the answer."""
+    wanted = list(partitions)
+    with translated():
+        pipe = connection.client.pipeline(transaction=False)
+        for partition in wanted:
+            pipe.hget(keys.commits(*partition), group_id)
+        replies = pipe.execute()
+    parsed = {p: parse_commit(reply) for p, reply in zip(wanted, replies, strict=True) if reply is not None}
+    return {p: commit for p, commit in parsed.items() if commit.offset != NOT_COMMITTED}
+
+
+def claim(
+    connection: Connection, group_id: str, owner: str, epochs: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, Commit | FencedMemberEpochError]:
+    """Fence each partition for `owner`: the commit it starts from, or the error when a newer owner was faster."""
+    with translated():
+        replies = connection.run_many(
+            [Call("claim", [keys.commits(*p)], [group_id, epoch, owner]) for p, epoch in epochs.items()]
+        )
+    return {p: _fenced(r, p) if isinstance(r, Exception) else parse_commit(r) for p, r in zip(epochs, replies, strict=True)}
+
+
+def commit(
+    connection: Connection, group_id: str, commits: Mapping[TopicPartition, NewCommit]
+) -> dict[TopicPartition, int | FencedMemberEpochError]:
+    """Commit each position: the server time of the commit in ms, or the error when another owner has the partition."""
+    with translated():
+        replies = connection.run_many(
+            [
+                Call(
+                    "commit",
+                    [keys.commits(*partition)],
+                    [group_id, c.offset, str(c.entry) if c.entry else _ABSENT, c.owner_epoch, c.owner, c.metadata],
+                )
+                for partition, c in commits.items()
+            ]
+        )
+    return {p: _fenced(r, p) if isinstance(r, Exception) else r for p, r in zip(commits, replies, strict=True)}
+
+
+def _fenced(error: Exception, partition: TopicPartition) -> FencedMemberEpochError:
+    if isinstance(error, ResponseError) and str(error).startswith("FENCED"):
+        return FencedMemberEpochError(f"{partition} has another owner now: {str(error).partition(' ')[2]}.")
+    translation: StreamlabError = translate(error)
+    raise translation from error

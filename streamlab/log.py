@@ -1,0 +1,189 @@
+"""The partition log: where a partition begins and ends, which entry holds an offset, what retention removes.
+
+Appending is the producer's (`producer.py`, through `scripts/append.lua`), reading in order the consumer's
+(`fetcher.py`). What both and the operator need of a partition besides is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from redis.exceptions import ResponseError
+
+from . import codec, keys
+from .connection import Call, Connection
+from .errors import CorruptRecordError, StreamlabError, UnknownTopicOrPartitionError, translate, translated
+from .model import CREATE_TIME, ConsumerRecord, EntryId, OffsetAndTimestamp, PartitionOffsets, TopicPartition
+from .topics import Topics
+
+TRIM_BATCHES_A_CALL = 512
+"""Bounds how long one retention call keeps the server busy: about 5 ms at 16 kB a batch."""
+
+
+class Entry(NamedTuple):
+    """One batch as it came off the wire, not yet decoded."""
+
+    id: EntryId
+    base_offset: int
+    count: int
+    batch: bytes
+
+
+class Place(NamedTuple):
+    """Where an offset stands in a log."""
+
+    log_start: int
+    log_end: int
+    entry: EntryId | None  # that holds the offset; None when the offset is outside, or the log is empty there
+
+
+def script_error(error: Exception, partition: TopicPartition) -> StreamlabError:
+    """The error that a partition's script answered with, as one of ours."""
+    if isinstance(error, ResponseError) and str(error).startswith("UNKNOWN_PARTITION"):
+        return UnknownTopicOrPartitionError(f"There is no partition {partition}.")
+    return translate(error)
+
+
+def parse_entry(raw: Sequence) -> Entry:
+    """An item of XREAD's or XRANGE's answer. Raises CorruptRecordError when it is not one of ours."""
+    try:
+        entry_id = EntryId.parse(raw[0])
+        fields = raw[1]
+        count = int(fields[1]) if isinstance(fields, (list, tuple)) else int(fields[b"n"])
+        batch = fields[5] if isinstance(fields, (list, tuple)) else fields[b"b"]
+        return Entry(entry_id, entry_id.last_offset - count + 1, count, batch)
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        raise CorruptRecordError(f"Entry {raw[0]!r} was not written by Streamlab.") from error
+
+
+def records_of(partition: TopicPartition, entry: Entry, check_crcs: bool = True) -> list[ConsumerRecord]:
+    """Every record of an entry, in offset order. Raises CorruptRecordError, UnsupportedCodecError."""
+    try:
+        columns = codec.decode(entry.batch, check_crcs)
+    except CorruptRecordError as error:
+        raise CorruptRecordError(
+            f"{partition} offset {entry.base_offset}: {error}", *partition, entry.id.last_offset + 1
+        ) from error
+    n = len(columns.timestamps)
+    topic, number = partition
+    base = entry.base_offset
+    return list(
+        map(
+            ConsumerRecord,
+            [topic] * n,
+            [number] * n,
+            [None] * n,
+            range(base, base + n) if isinstance(columns.offset_deltas, range) else [base + d for d in columns.offset_deltas],
+            columns.timestamps,
+            [CREATE_TIME] * n,
+            columns.keys,
+            columns.values,
+            columns.headers,
+            [None] * n,
+            columns.key_sizes,
+            columns.value_sizes,
+            columns.header_sizes,
+        )
+    )
+
+
+class PartitionLog:
+    """Questions to, and housekeeping of, the partitions of one server. Safe to share between threads."""
+
+    def __init__(self, connection: Connection, topics: Topics):
+        self._connection = connection
+        self._topics = topics
+
+    def offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, PartitionOffsets]:
+        """Where each partition begins and ends; a partition never written to is empty.
+
+        Raises UnknownTopicOrPartitionError for one that does not exist.
+        """
+        wanted = [TopicPartition(*p) for p in partitions]
+        for partition in wanted:
+            self._require(partition)
+        with translated():
+            pipe = self._connection.client.pipeline(transaction=False)
+            for partition in wanted:
+                pipe.hmget(keys.meta(*partition), "start", "end", "ms", "bytes", "trimmed")
+            replies = pipe.execute()
+        found = {}
+        for partition, reply in zip(wanted, replies, strict=True):
+            start, end, ms, appended, trimmed = (int(v or 0) for v in reply)
+            found[partition] = PartitionOffsets(start, end, ms or None, appended - trimmed, appended)
+        return found
+
+    def locate(self, positions: dict[TopicPartition, int]) -> dict[TopicPartition, Place]:
+        """Where each offset stands.
+
+        Raises UnknownTopicOrPartitionError.
+        """
+        with translated():
+            calls = [Call("locate", [keys.log(*p), keys.meta(*p)], [offset]) for p, offset in positions.items()]
+            replies = self._connection.run_many(calls)
+        places = {}
+        for partition, reply in zip(positions, replies, strict=True):
+            if isinstance(reply, Exception):
+                error = script_error(reply, partition)
+                if not isinstance(error, UnknownTopicOrPartitionError):
+                    raise error from reply
+                self._require(partition)
+                places[partition] = Place(0, 0, None)  # exists, and was never written to
+                continue
+            start, end, entry = reply
+            places[partition] = Place(int(start), int(end), EntryId.parse(entry) if entry else None)
+        return places
+
+    def at_time(self, moments: dict[TopicPartition, int]) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        """The first record appended at or after each moment (ms); None when there is none.
+
+        Time is the append time: the one clock that only moves forward in a log.
+        """
+        with translated():
+            pipe = self._connection.client.pipeline(transaction=False)
+            for partition, ms in moments.items():
+                pipe.execute_command("XRANGE", keys.log(*partition), max(0, ms), "+", "COUNT", 1)
+            replies = pipe.execute()
+        found: dict[TopicPartition, OffsetAndTimestamp | None] = {}
+        for partition, reply in zip(moments, replies, strict=True):
+            entry = parse_entry(reply[0]) if reply else None
+            found[partition] = OffsetAndTimestamp(entry.base_offset, entry.id.append_ms) if entry else None
+        return found
+
+    def apply_retention(self, partition: TopicPartition, now_ms: int) -> int:
+        """Remove what the topic's retention allows to remove; returns the log start after it.
+
+        `now_ms` is the server's time, which is also the append times'.
+        """
+        spec = self._topics.require(partition.topic)
+        retention_ms, retention_bytes = spec.config("retention.ms"), spec.config("retention.bytes")
+        before_ms = now_ms - retention_ms if retention_ms >= 0 else -1
+        return self._trim(partition, before_ms, retention_bytes, -1)
+
+    def delete_before(self, partition: TopicPartition, offset: int) -> int:
+        """Remove records below `offset` (whole batches; the rest of a batch is hidden). Returns the log start."""
+        return self._trim(partition, -1, -1, offset)
+
+    def _trim(self, partition: TopicPartition, before_ms: int, keep_bytes: int, from_offset: int) -> int:
+        while True:
+            try:
+                start, _, more = self._connection.run(
+                    "trim",
+                    [keys.log(*partition), keys.meta(*partition)],
+                    [before_ms, keep_bytes, from_offset, TRIM_BATCHES_A_CALL],
+                )
+            except StreamlabError as error:
+                if isinstance(error.__cause__, ResponseError) and "UNKNOWN_PARTITION" in str(error):
+                    self._require(partition)
+                    return 0
+                raise
+            if not more:
+                return int(start)
+
+    def _require(self, partition: TopicPartition) -> None:
+        spec = self._topics.require(partition.topic)
+        if not 0 <= partition.partition < spec.partitions:
+            raise UnknownTopicOrPartitionError(
+                f"There is no partition {partition}: {partition.topic!r} has {spec.partitions}."
+            )

@@ -1,0 +1,207 @@
+"""Which topics exist, with how many partitions and which settings.
+
+A topic is created by its entry in the registry alone; its partitions come into being at their first use. It is
+deleted in two steps, so that a crash between them leaves a topic that says that it is being deleted, and whoever
+meets it finishes the work:
+
+    absent → active → deleting → absent
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from . import keys
+from .clock import SYSTEM_CLOCK, Clock
+from .config import TOPIC, topic_configs
+from .connection import Call, Connection
+from .errors import (
+    InvalidPartitionsError,
+    InvalidTopicError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    translated,
+)
+
+DEFAULT_PARTITIONS = 1
+MAX_PARTITIONS = 10_000
+_LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class TopicState(StrEnum):
+    ACTIVE = "active"
+    DELETING = "deleting"
+
+
+class TopicSpec(msgspec.Struct, frozen=True):
+    """What the registry holds of one topic."""
+
+    partitions: int
+    configs: dict[str, int] = {}  # only what differs from the defaults
+    created_ms: int = 0
+    state: TopicState = TopicState.ACTIVE
+
+    def config(self, name: str) -> int:
+        """A setting's value in force. Raises KeyError for an unknown name."""
+        return self.configs.get(name, TOPIC[name].default)
+
+
+def check_name(topic: str) -> None:
+    """Raises InvalidTopicError unless Kafka would take the name."""
+    if not isinstance(topic, str) or not _LEGAL_NAME.fullmatch(topic) or topic in (".", ".."):
+        raise InvalidTopicError(
+            f"{topic!r} is not a topic name: use 1 to 249 letters, digits, dots, underscores and hyphens."
+        )
+
+
+def is_internal(topic: str) -> bool:
+    """
+    >>> is_internal("__streamlab.events"), is_internal("orders")
+    (True, False)
+    """
+    return topic.startswith("__")
+
+
+class Topics:
+    """The registry, with a copy in memory that is looked at again when it is older than `max_age_ms`."""
+
+    def __init__(self, connection: Connection, max_age_ms: float = 5_000, clock: Clock = SYSTEM_CLOCK):
+        self._connection = connection
+        self._max_age_s = max_age_ms / 1000
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._specs: dict[str, TopicSpec] = {}
+        self._read_at = float("-inf")
+
+    def all(self, fresh: bool = False) -> dict[str, TopicSpec]:
+        """Every active topic by name. `fresh` asks the server even when the copy is young."""
+        with self._lock:
+            if fresh or self._clock.monotonic() - self._read_at > self._max_age_s:
+                self._read()
+            return self._specs
+
+    def get(self, topic: str) -> TopicSpec | None:
+        """None when it does not exist; asked of the server before that is said."""
+        return self.all().get(topic) or self.all(fresh=True).get(topic)
+
+    def require(self, topic: str) -> TopicSpec:
+        """Raises UnknownTopicOrPartitionError when it does not exist."""
+        spec = self.get(topic)
+        if spec is None:
+            raise UnknownTopicOrPartitionError(f"There is no topic {topic!r}. Create it first.")
+        return spec
+
+    def create(self, topic: str, partitions: int = DEFAULT_PARTITIONS, configs: Mapping[str, Any] | None = None) -> TopicSpec:
+        """Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError."""
+        check_name(topic)
+        _check_partitions(partitions)
+        spec = TopicSpec(partitions, topic_configs(configs), self._connection.server_time_ms())
+        while True:
+            stored = self._stored(topic)
+            if stored is None:
+                if self._replace(topic, b"", msgspec.json.encode(spec)):
+                    return spec
+            elif msgspec.json.decode(stored, type=TopicSpec).state is TopicState.DELETING:
+                self._finish_deleting(topic, stored)
+            else:
+                raise TopicAlreadyExistsError(f"Topic {topic!r} exists already.")
+
+    def ensure(self, topic: str, partitions: int = DEFAULT_PARTITIONS) -> TopicSpec:
+        """The topic, created when it is missing."""
+        spec = self.get(topic)
+        if spec is not None:
+            return spec
+        try:
+            return self.create(topic, partitions)
+        except TopicAlreadyExistsError:
+            return self.require(topic)
+
+    def delete(self, topic: str) -> None:
+        """Remove the topic with all its records and commits. Raises UnknownTopicOrPartitionError."""
+        while True:
+            stored = self._stored(topic)
+            if stored is None:
+                raise UnknownTopicOrPartitionError(f"There is no topic {topic!r}.")
+            spec = msgspec.json.decode(stored, type=TopicSpec)
+            if spec.state is TopicState.ACTIVE:
+                marked = msgspec.json.encode(msgspec.structs.replace(spec, state=TopicState.DELETING))
+                if not self._replace(topic, stored, marked):
+                    continue
+                stored = marked
+            self._finish_deleting(topic, stored)
+            return
+
+    def add_partitions(self, topic: str, total: int) -> TopicSpec:
+        """Grow to `total` partitions. Keys that hash elsewhere from now on lose their order across the change.
+
+        Raises UnknownTopicOrPartitionError, InvalidPartitionsError.
+        """
+        _check_partitions(total)
+        return self._change(topic, lambda spec: _grown(topic, spec, total))
+
+    def configure(self, topic: str, configs: Mapping[str, Any]) -> TopicSpec:
+        """Set some settings. Raises UnknownTopicOrPartitionError, InvalidConfigurationError."""
+        wanted = topic_configs(configs)
+        return self._change(topic, lambda spec: msgspec.structs.replace(spec, configs=spec.configs | wanted))
+
+    def make_partitions(self, pairs: Iterable[tuple[str, int]]) -> None:
+        """Let partitions of existing topics come into being."""
+        with translated():
+            self._connection.run_many([Call("init", [keys.meta(t, p)], []) for t, p in pairs])
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        with translated():
+            raw = self._connection.client.hgetall(keys.TOPICS)
+        specs = {name.decode(): msgspec.json.decode(text, type=TopicSpec) for name, text in raw.items()}
+        self._specs = {n: s for n, s in sorted(specs.items()) if s.state is TopicState.ACTIVE}
+        self._read_at = self._clock.monotonic()
+
+    def _stored(self, topic: str) -> bytes | None:
+        with translated():
+            return self._connection.client.hget(keys.TOPICS, topic)
+
+    def _replace(self, topic: str, expected: bytes, new: bytes) -> bool:
+        done = self._connection.run("cas", [keys.TOPICS], [topic, expected, new])
+        self.all(fresh=True)
+        return bool(done)
+
+    def _change(self, topic: str, change: Any) -> TopicSpec:
+        while True:
+            stored = self._stored(topic)
+            spec = msgspec.json.decode(stored, type=TopicSpec) if stored else None
+            if stored is None or spec is None or spec.state is not TopicState.ACTIVE:
+                raise UnknownTopicOrPartitionError(f"There is no topic {topic!r}.")
+            changed = change(spec)
+            if self._replace(topic, stored, msgspec.json.encode(changed)):
+                return changed
+
+    def _finish_deleting(self, topic: str, stored: bytes) -> None:
+        spec = msgspec.json.decode(stored, type=TopicSpec)
+        kinds = (keys.log, keys.meta, keys.commits, keys.producers)
+        with translated():
+            pipe = self._connection.client.pipeline(transaction=False)
+            for partition in range(spec.partitions):
+                pipe.unlink(*[kind(topic, partition) for kind in kinds])
+            pipe.execute()
+        self._replace(topic, stored, b"")
+
+
+def _grown(topic: str, spec: TopicSpec, total: int) -> TopicSpec:
+    if total <= spec.partitions:
+        raise InvalidPartitionsError(
+            f"Topic {topic!r} has {spec.partitions} partitions already; partitions can be added, never removed."
+        )
+    return msgspec.structs.replace(spec, partitions=total)
+
+
+def _check_partitions(partitions: int) -> None:
+    if isinstance(partitions, bool) or not isinstance(partitions, int) or not 1 <= partitions <= MAX_PARTITIONS:
+        raise InvalidPartitionsError(f"A topic has 1 to {MAX_PARTITIONS} partitions, not {partitions!r}.")
