@@ -18,11 +18,8 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -34,6 +31,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .private_socket import remove_temporary, socket_path
 from .processes import dies_with_parent
 from .server_binary import EmbeddedServerError, find_binary
 
@@ -52,8 +50,6 @@ SETTINGS = {
     "daemonize": "no",
     "always-show-logo": "no",
 }
-_LONGEST_SOCKET_PATH = 100  # the system's limit is 104 to 108 bytes with the end mark
-_PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)  # needs no quoting in anybody's dialect of a URL
 _LOAD_TIMEOUT_S = 600.0  # reading back a large log takes its time, and the server says that it does
 _LOCK_TIMEOUT_S = 3.0  # a server that was just killed is gone within that
 
@@ -77,29 +73,60 @@ class EmbeddedServer:
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
+        self._log_start = 0  # where in the log this run begins
 
     def start(self) -> str:
         """Start the server, wait until it has read its data back, and say its URL.
 
         Raises EmbeddedServerError, in one sentence, when that can't be.
         """
+        url = self.launch()
+        deadline = time.monotonic() + _LOAD_TIMEOUT_S
+        try:
+            while not self.ready():
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerError(
+                        f"The server in {self.directory} did not answer; see {self.log}."
+                    )
+                time.sleep(0.02)
+        except BaseException:
+            self.stop()
+            raise
+        return url
+
+    def launch(self) -> str:
+        """Start the server and say its URL, where it will answer once `ready()`.
+
+        A server that ended may be launched again, and comes back under the same URL on the same data.
+        Raises EmbeddedServerError as `start`.
+        """
         binary = self._binary or find_binary()
         self._make_directory()
         lock = self._take_lock()
         try:
-            self._remove_old_socket()
-            self._socket = _socket_path(self.directory)
+            self._choose_socket()
             self._write_configuration()
-            log_start = self.log.stat().st_size if self.log.exists() else 0
+            self._log_start = self.log.stat().st_size if self.log.exists() else 0
             self._process = self._spawn(binary, lock)
         except OSError as error:
             raise EmbeddedServerError(f"{self.directory} can't be written: {error.strerror}.") from error
         finally:
             os.close(lock)  # the server has it now
         self.url = f"unix://{self._socket}"
-        self._await_answer(log_start)
         _write(self.directory / "url", self.url + "\n")
         return self.url
+
+    def ready(self) -> bool:
+        """Whether it has read its data back and answers. Raises EmbeddedServerError when it has ended."""
+        assert self._process is not None and self.url is not None, "not launched"
+        if _answers(self.url, loading_counts=False):
+            return True
+        if self._process.poll() is not None:
+            with self.log.open("rb") as log:
+                log.seek(self._log_start)
+                said = log.read().decode(errors="replace")
+            raise EmbeddedServerError(explain(said, self.directory, self.log))
+        return False
 
     def stop(self, timeout_s: float = 8.0) -> None:
         """Write everything down and end. Past the deadline the server is killed: a second is lost at most."""
@@ -172,13 +199,19 @@ class EmbeddedServer:
         except (OSError, ValueError):
             return ""
 
+    def _choose_socket(self) -> None:
+        """Where this object's server was before; else a new place, instead of what a killed one left."""
+        if self._socket is None:
+            self._remove_old_socket()
+            self._socket = socket_path(self.directory)
+        self._socket.parent.mkdir(mode=0o700, exist_ok=True)
+
     def _remove_old_socket(self) -> None:
-        """A server that was killed may have left a socket in a temporary directory."""
         try:
             old = Path(urlsplit((self.directory / "url").read_text().strip()).path)
         except OSError:
             return
-        _remove_private_socket(old)
+        remove_temporary(old)
 
     def _write_configuration(self) -> None:
         places = {
@@ -205,19 +238,6 @@ class EmbeddedServer:
                 preexec_fn=dies_with_parent(signal.SIGTERM) if in_main_thread else None,
             )
 
-    def _await_answer(self, log_start: int) -> None:
-        assert self._process is not None and self.url is not None
-        deadline = time.monotonic() + _LOAD_TIMEOUT_S
-        while not _answers(self.url, loading_counts=False):
-            if self._process.poll() is not None:
-                said = self.log.read_bytes()[log_start:].decode(errors="replace")
-                self._forget()
-                raise EmbeddedServerError(explain(said, self.directory, self.log))
-            if time.monotonic() > deadline:
-                self.stop()
-                raise EmbeddedServerError(f"The server in {self.directory} did not answer; see {self.log}.")
-            time.sleep(0.02)
-
     # The steps of a stop
 
     def _ask_to_shut_down(self) -> None:
@@ -239,7 +259,7 @@ class EmbeddedServer:
     def _forget(self) -> None:
         (self.directory / "url").unlink(missing_ok=True)
         if self._socket:
-            _remove_private_socket(self._socket)
+            remove_temporary(self._socket)
         self._process = self.url = self._socket = None
 
 
@@ -262,6 +282,7 @@ def url_of_running_or_start() -> str:
     directory = default_directory()
     with _start_lock:
         if url := EmbeddedServer.running_url(directory):
+            _await(url)
             return url
         server = EmbeddedServer(directory)
         try:
@@ -269,11 +290,19 @@ def url_of_running_or_start() -> str:
         except EmbeddedServerError:
             # Another process may have been faster by a moment; then its server is as good as ours.
             if url := EmbeddedServer.running_url(directory):
+                _await(url)
                 return url
             raise
         _own[os.getpid()] = server
         atexit.register(_stop_own)
         return url
+
+
+def _await(url: str) -> None:
+    """Until somebody else's server has read its data back, or is gone."""
+    deadline = time.monotonic() + _LOAD_TIMEOUT_S
+    while not _answers(url, loading_counts=False) and _answers(url) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _stop_own() -> None:
@@ -298,22 +327,6 @@ def explain(said: str, directory: Path, log: Path) -> str:
         )
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
     return f"The server in {directory} ended at its start ({last}); see {log}."
-
-
-def _socket_path(directory: Path) -> Path:
-    """In the directory itself, or, where that path is too long for a socket, in a private temporary one."""
-    path = directory / "redis.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH and _PLAIN_PATH.fullmatch(str(path)):
-        return path
-    root = tempfile.gettempdir()
-    if len(root) > 60 or not _PLAIN_PATH.fullmatch(root):
-        root = "/tmp"  # noqa: S108 - mkdtemp makes a directory in it that is ours alone
-    return Path(tempfile.mkdtemp(prefix="streamlab-", dir=root)) / "redis.sock"
-
-
-def _remove_private_socket(path: Path) -> None:
-    if path.parent.name.startswith("streamlab-") and path.name == "redis.sock":
-        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _client(url: str, timeout_s: float = 1.0) -> redis.Redis:

