@@ -1,0 +1,199 @@
+"""What waits to be sent: records gathered into batches, and the futures that tell what became of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from .errors import KafkaTimeoutError, StreamlabError
+from .model import RecordMetadata, TopicPartition
+
+log = logging.getLogger(__name__)
+
+_settling = threading.Lock()
+"""Guards the moment at which a batch is settled. Shared: it is held for a few instructions, and one lock a batch
+would cost more to make than to wait for."""
+
+
+class BatchState(StrEnum):
+    """open → closed → in flight ⇄ closed (repeat) → acknowledged | failed."""
+
+    OPEN = "open"  # takes records
+    CLOSED = "closed"  # full, or its linger is over; has its sequence number once it was first sent
+    ACKNOWLEDGED = "acknowledged"
+    FAILED = "failed"
+
+
+class Batch:
+    """Records of one partition on their way, and what became of them."""
+
+    __slots__ = (
+        "_callbacks",
+        "_done",
+        "append_ms",
+        "attempts",
+        "base_offset",
+        "born",
+        "epoch",
+        "error",
+        "first_sequence",
+        "has_headers",
+        "key_sizes",
+        "partition",
+        "payload",
+        "rows",
+        "size_bytes",
+        "state",
+        "timestamps",
+        "value_sizes",
+    )
+
+    def __init__(self, partition: TopicPartition, born: float):
+        self.partition = partition
+        self.born = born  # monotonic seconds: linger and delivery timeout count from here
+        self.rows: list[tuple[int, bytes | None, bytes | None, bytes]] = []  # timestamp, key, value, packed headers
+        self.has_headers = False
+        self.size_bytes = 0
+        self.state = BatchState.OPEN
+        self.attempts = 0
+        self.epoch = -1
+        self.first_sequence = -1  # -1: not sent yet
+        self.payload: bytes | None = None  # encoded once, at the first attempt
+        self.base_offset = -1
+        self.append_ms = -1
+        self.error: StreamlabError | None = None
+        self.timestamps: Any = ()
+        self.key_sizes: Any = ()
+        self.value_sizes: Any = ()
+        self._done: threading.Event | None = None
+        self._callbacks: list[Callable[[], None]] | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.timestamps) if self.timestamps else len(self.rows)
+
+    @property
+    def settled(self) -> bool:
+        return self.state is BatchState.ACKNOWLEDGED or self.state is BatchState.FAILED
+
+    def acknowledge(self, base_offset: int, append_ms: int) -> None:
+        self.base_offset = base_offset
+        self.append_ms = append_ms
+        self._settle(BatchState.ACKNOWLEDGED)
+
+    def fail(self, error: StreamlabError) -> None:
+        self.error = error
+        self._settle(BatchState.FAILED)
+
+    def _settle(self, state: BatchState) -> None:
+        with _settling:
+            self.state = state
+            done, callbacks = self._done, self._callbacks
+            self._done = self._callbacks = None
+        self.rows = []
+        self.payload = None
+        if done is not None:
+            done.set()
+        for callback in callbacks or ():
+            _call(callback)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """False when the batch is not settled in that time."""
+        with _settling:
+            if self.settled:
+                return True
+            if self._done is None:
+                self._done = threading.Event()
+            done = self._done
+        return done.wait(timeout_s)
+
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        """Call it once the batch is settled: now, in this thread, or later in the sender's."""
+        with _settling:
+            if not self.settled:
+                if self._callbacks is None:
+                    self._callbacks = []
+                self._callbacks.append(callback)
+                return
+        _call(callback)
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:
+        log.exception("A callback of a produced record failed; the record itself is not affected.")
+
+
+class FutureRecordMetadata(msgspec.Struct, gc=False, eq=False):
+    """What send() returns: get() waits until the record is acknowledged.
+
+    One small struct per record; all else is shared by the batch.
+    """
+
+    _batch: Batch
+    _index: int
+
+    @property
+    def is_done(self) -> bool:
+        return self._batch.settled
+
+    def done(self) -> bool:
+        return self._batch.settled
+
+    def succeeded(self) -> bool:
+        return self._batch.state is BatchState.ACKNOWLEDGED
+
+    def failed(self) -> bool:
+        return self._batch.state is BatchState.FAILED
+
+    @property
+    def exception(self) -> StreamlabError | None:
+        return self._batch.error
+
+    @property
+    def value(self) -> RecordMetadata | None:
+        """None until the record is acknowledged."""
+        batch, i = self._batch, self._index
+        if batch.state is not BatchState.ACKNOWLEDGED:
+            return None
+        topic, partition = batch.partition
+        return RecordMetadata(
+            topic,
+            partition,
+            batch.partition,
+            batch.base_offset + i if batch.base_offset >= 0 else -1,
+            batch.timestamps[i],
+            None,
+            batch.key_sizes[i] - 1 if batch.key_sizes[i] else -1,
+            batch.value_sizes[i] - 1 if batch.value_sizes[i] else -1,
+            -1,
+        )
+
+    def get(self, timeout: float | None = None) -> RecordMetadata:
+        """Wait up to `timeout` seconds. Raises KafkaTimeoutError, or the error that the record failed with."""
+        if not self._batch.wait(timeout):
+            raise KafkaTimeoutError(f"Not acknowledged after {timeout} s; it may still be.")
+        if self._batch.error is not None:
+            raise self._batch.error
+        metadata = self.value
+        assert metadata is not None  # noqa: S101 - settled and without an error is acknowledged
+        return metadata
+
+    def add_callback(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> FutureRecordMetadata:
+        """Call `function(*args, metadata)` once the record is acknowledged."""
+        self._batch.when_settled(lambda: function(*args, self.value, **kwargs) if self.succeeded() else None)
+        return self
+
+    def add_errback(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> FutureRecordMetadata:
+        """Call `function(*args, error)` once the record has failed."""
+        self._batch.when_settled(lambda: function(*args, self.exception, **kwargs) if self.failed() else None)
+        return self
+
+    def add_both(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> FutureRecordMetadata:
+        return self.add_callback(function, *args, **kwargs).add_errback(function, *args, **kwargs)

@@ -1,0 +1,401 @@
+"""The producer: send() puts a record into a batch and returns; a thread of its own brings the batches to the log.
+
+    with broker.producer(linger_ms=20) as producer:
+        producer.send("orders", key=b"17841", value=b"...").get(timeout=10)
+
+A record's way: send() → serialized → partition → open batch → closed (full, lingered, flushed) → sent → acknowledged.
+
+What is promised: records of one partition are appended in the order of send(); with `enable_idempotence` a batch whose
+reply was lost is repeated without being appended twice; a record that cannot be delivered within
+`delivery_timeout_ms` fails its future. Nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import codec
+from .batches import Batch, BatchState, FutureRecordMetadata
+from .clock import SYSTEM_CLOCK, Clock, Deadline
+from .config import PRODUCER, resolved
+from .connection import Connection
+from .errors import (
+    IllegalArgumentError,
+    IllegalStateError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    StreamlabError,
+    UnknownTopicOrPartitionError,
+)
+from .model import Headers, TopicPartition
+from .partitioner import StickyPartition, partition_for
+from .sender import Sender, SenderStats
+from .topics import TopicSpec, Topics, check_name
+
+RECORD_OVERHEAD_BYTES = 8
+"""What a record takes in a batch besides its key and value, about: its share of the columns."""
+REMEMBERED_KEYS = 65_536
+"""Keys a topic whose partition is remembered, because hashing in Python costs more than all the rest of send()."""
+
+_numbers = itertools.count(1)
+
+
+class _TopicBuffer:
+    """One topic as the producer sees it: its partitions, and the open batch of each."""
+
+    __slots__ = ("open", "partitions", "remembered", "spec", "sticky", "tps")
+
+    def __init__(self, topic: str, spec: TopicSpec):
+        self.spec = spec
+        self.partitions = spec.partitions
+        self.tps = [TopicPartition(topic, n) for n in range(spec.partitions)]
+        self.open: list[Batch | None] = [None] * spec.partitions
+        self.sticky = StickyPartition(spec.partitions)
+        self.remembered: dict[bytes, int] = {}
+
+
+class Producer:
+    """kafka-python's KafkaProducer. Share one between threads; close() it, or use it in a `with`."""
+
+    def __init__(self, connection: Connection, clock: Clock = SYSTEM_CLOCK, **configs: Any):
+        """Raises KafkaConfigurationError for a setting that is unknown or out of its range."""
+        self.config = resolved(configs, PRODUCER)
+        self.config["client_id"] = self.config["client_id"] or f"producer-{os.getpid()}-{next(_numbers)}"
+        self._clock = clock
+        self._topics = Topics(connection, self.config["metadata_max_age_ms"])
+        self._buffers: dict[str, _TopicBuffer] = {}
+        self._ready: deque[Batch] = deque()  # closed, in order of closing
+        self._lock = threading.Lock()
+        self._wake_sender = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._buffered_bytes = 0
+        self._unsettled = 0  # batches, open ones included
+        self._flushing = 0
+        self._closed = False
+        self._opened: deque[Batch] = deque()  # in order of opening; closed ones are dropped when met
+        self._taken: dict[Batch, None] = {}  # the sender has them, not settled yet
+        self._linger_s = self.config["linger_ms"] / 1000
+        self._batch_size = max(1, self.config["batch_size"])
+        self._sender = Sender(self, connection, clock)
+        self._sender.start()
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        topic: str,
+        value: Any = None,
+        key: Any = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> FutureRecordMetadata:
+        """Hand over one record. `timestamp_ms` None is now; key None is no key; value None is a tombstone.
+
+        Returns at once, unless `buffer_memory` is full: then it waits up to `max_block_ms`.
+        Raises KafkaTimeoutError when there was no room in that time, MessageSizeTooLargeError,
+        UnknownTopicOrPartitionError, IllegalStateError when closed, TypeError for what is not bytes.
+        """
+        config = self.config
+        if config["key_serializer"] is not None:
+            key = _serialized(config["key_serializer"], topic, headers, key)
+        if config["value_serializer"] is not None:
+            value = _serialized(config["value_serializer"], topic, headers, value)
+        buffer = self._buffers.get(topic)
+        if buffer is None:
+            buffer = self._open_topic(topic)
+        size = RECORD_OVERHEAD_BYTES
+        if value is not None:
+            size += len(value)
+            if type(value) is not bytes:
+                value = _as_bytes("value", value)
+        if key is not None:
+            size += len(key)
+            if type(key) is not bytes:
+                key = _as_bytes("key", key)
+        packed = b""
+        if headers:
+            packed = _packed_headers(headers)
+            size += len(packed)
+        if size > config["max_request_size"]:
+            raise MessageSizeTooLargeError(
+                f"The record has {size} bytes, max_request_size is {config['max_request_size']}."
+            )
+        if timestamp_ms is None:
+            timestamp_ms = self._clock.wall_ms()
+
+        sticky = False
+        if partition is not None:
+            if not 0 <= partition < buffer.partitions:
+                buffer = self._grown(topic, buffer, partition)
+        elif config["partitioner"] is not None:
+            everyone = list(range(buffer.partitions))
+            partition = config["partitioner"](key, everyone, everyone)
+        elif key is not None:
+            partition = buffer.remembered.get(key)
+            if partition is None:
+                partition = _remember(buffer, key)
+        else:
+            sticky = True
+        return self._append(buffer, partition, sticky, size, (timestamp_ms, key, value, packed))
+
+    def _append(
+        self, buffer: _TopicBuffer, partition: int | None, sticky: bool, size: int, row: tuple
+    ) -> FutureRecordMetadata:
+        with self._lock:
+            if self._closed:
+                raise IllegalStateError("The producer is closed.")
+            if self._buffered_bytes + size > self.config["buffer_memory"] and self._unsettled:
+                self._wait_for_room(size)
+            if sticky:
+                partition = buffer.sticky.partition
+            batch = buffer.open[partition]  # type: ignore[index]
+            if batch is not None and batch.size_bytes + size > self._batch_size:
+                self._close_batch(buffer, batch)
+                if sticky:
+                    buffer.sticky.move(buffer.partitions)
+                    partition = buffer.sticky.partition
+                    batch = buffer.open[partition]
+                else:
+                    batch = None
+            if batch is None:
+                batch = buffer.open[partition] = self._new_batch(buffer.tps[partition])  # type: ignore[index]
+            rows = batch.rows
+            index = len(rows)
+            rows.append(row)
+            batch.size_bytes += size
+            self._buffered_bytes += size
+            if row[3]:
+                batch.has_headers = True
+            if batch.size_bytes >= self._batch_size:
+                self._close_batch(buffer, batch)
+                if sticky:
+                    buffer.sticky.move(buffer.partitions)
+            return FutureRecordMetadata(batch, index)
+
+    def _new_batch(self, partition: TopicPartition) -> Batch:
+        batch = Batch(partition, self._clock.monotonic())
+        self._unsettled += 1
+        if not self._opened:
+            self._wake_sender.notify()  # it sleeps without an end while nothing is open
+        self._opened.append(batch)
+        return batch
+
+    def _close_batch(self, buffer: _TopicBuffer, batch: Batch) -> None:
+        batch.state = BatchState.CLOSED
+        buffer.open[batch.partition.partition] = None
+        self._ready.append(batch)
+        self._wake_sender.notify()
+
+    def _wait_for_room(self, size: int) -> None:
+        deadline = Deadline(self.config["max_block_ms"], self._clock)
+        self._sender.stats.buffer_waits += 1
+        while self._buffered_bytes + size > self.config["buffer_memory"] and self._unsettled:
+            self._wake_sender.notify()
+            if not self._room.wait(deadline.remaining_s) and deadline.expired:
+                raise KafkaTimeoutError(
+                    f"buffer_memory ({self.config['buffer_memory']} bytes) stayed full for "
+                    f"{self.config['max_block_ms']} ms: the server takes records slower than they are sent."
+                )
+            if self._closed:
+                raise IllegalStateError("The producer was closed.")
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Send everything now and wait until all of it is settled, up to `timeout` seconds.
+
+        Raises KafkaTimeoutError. A record that failed is no error here: its own future tells.
+        """
+        deadline = Deadline(None if timeout is None else timeout * 1000, self._clock)
+        with self._lock:
+            waited_for = self._all_unsettled()
+            self._flushing += 1
+            self._wake_sender.notify()
+        try:
+            for batch in waited_for:
+                if not batch.wait(deadline.remaining_s):
+                    raise KafkaTimeoutError(f"Not all records were settled after {timeout} s; they are still being sent.")
+        finally:
+            with self._lock:
+                self._flushing -= 1
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send what waits, up to `timeout` seconds (None: as long as it takes), then fail the rest and stop."""
+        with self._lock:
+            already, self._closed = self._closed, True
+            self._wake_sender.notify()
+            self._room.notify_all()
+        if threading.current_thread() is self._sender:  # closed from a callback
+            return
+        self._sender.join(timeout)
+        if self._sender.is_alive():
+            self._sender.give_up()
+            self._sender.join(5)
+        if not already:
+            with self._lock:
+                left = self._all_unsettled()
+            for batch in left:
+                self.settle(batch, error=KafkaTimeoutError("The producer was closed before the record was sent."))
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def partitions_for(self, topic: str) -> set[int]:
+        """The partition numbers of a topic, created when that is allowed. Raises UnknownTopicOrPartitionError."""
+        return set(range(self._spec(topic).partitions))
+
+    def bootstrap_connected(self) -> bool:
+        return self._sender.connected
+
+    def metrics(self, raw: bool = False) -> dict[str, dict[str, float]]:
+        """Figures under Kafka's names, since the producer was made."""
+        with self._lock:
+            buffered = self._buffered_bytes
+        return {"producer-metrics": self._sender.stats.named() | {"buffer-bytes": float(buffered)}}
+
+    @property
+    def stats(self) -> SenderStats:
+        return self._sender.stats
+
+    # -- for the sender -------------------------------------------------------------------------------------------
+
+    def wait_for_work(self, timeout_s: float | None) -> None:
+        """Sleep until there is a reason to look: a closed batch, the end of a linger, a flush, the close."""
+        with self._lock:
+            if self._ready or self._closed:
+                return
+            oldest = self._oldest_open()
+            left = timeout_s
+            if oldest is not None:
+                linger = 0.0 if self._hurry() else oldest.born + self._linger_s - self._clock.monotonic()
+                left = linger if left is None else min(left, linger)
+            if left is None or left > 0:
+                self._wake_sender.wait(left)
+
+    def take_ready(self) -> list[Batch]:
+        """Every batch whose time has come, in the order in which a partition's must be sent."""
+        with self._lock:
+            now, hurry = self._clock.monotonic(), self._hurry()
+            while (oldest := self._oldest_open()) is not None and (hurry or now >= oldest.born + self._linger_s):
+                self._close_batch(self._buffers[oldest.partition.topic], oldest)
+            ready = list(self._ready)
+            self._ready.clear()
+            self._taken.update(dict.fromkeys(ready))
+            return ready
+
+    def _oldest_open(self) -> Batch | None:
+        opened = self._opened
+        while opened and opened[0].state is not BatchState.OPEN:
+            opened.popleft()
+        return opened[0] if opened else None
+
+    def _hurry(self) -> bool:
+        return self._closed or self._flushing > 0 or self._room_is_tight()
+
+    def _room_is_tight(self) -> bool:
+        return self._buffered_bytes >= self.config["buffer_memory"] * 0.9
+
+    def settle(self, batch: Batch, base_offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None) -> None:
+        """Acknowledge or fail a batch, once, and give its room back."""
+        with self._lock:
+            if batch.settled:
+                return
+            self._buffered_bytes -= batch.size_bytes
+            self._unsettled -= 1
+            self._taken.pop(batch, None)
+            self._room.notify_all()
+        if error is None:
+            batch.acknowledge(base_offset, append_ms)
+        else:
+            batch.fail(error)
+
+    @property
+    def closing(self) -> bool:
+        return self._closed
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _all_unsettled(self) -> list[Batch]:
+        self._oldest_open()
+        return [*self._taken, *self._ready, *(b for b in self._opened if b.state is BatchState.OPEN)]
+
+    def _spec(self, topic: str) -> TopicSpec:
+        check_name(topic)
+        if self.config["allow_auto_create_topics"]:
+            return self._topics.ensure(topic)
+        return self._topics.require(topic)
+
+    def _open_topic(self, topic: str) -> _TopicBuffer:
+        deadline = Deadline(self.config["max_block_ms"], self._clock)
+        while True:
+            try:
+                buffer = _TopicBuffer(topic, self._spec(topic))
+                break
+            except StreamlabError as error:
+                if not error.retriable or deadline.expired:
+                    raise
+                threading.Event().wait(self.config["retry_backoff_ms"] / 1000)
+        with self._lock:
+            return self._buffers.setdefault(topic, buffer)
+
+    def _grown(self, topic: str, buffer: _TopicBuffer, partition: int) -> _TopicBuffer:
+        """The buffer, grown when the topic has been; raises when the partition does not exist."""
+        if isinstance(partition, int) and partition >= 0:
+            self.refresh(self._topics.all(fresh=True))
+            if partition < buffer.partitions:
+                return buffer
+        raise UnknownTopicOrPartitionError(
+            f"{topic!r} has partitions 0 to {buffer.partitions - 1}, so there is no {partition!r}."
+        )
+
+    def refresh(self, specs: dict[str, TopicSpec] | None = None) -> None:
+        """Take in partitions that were added since, and forget topics that are gone."""
+        specs = self._topics.all() if specs is None else specs
+        with self._lock:
+            for topic, buffer in list(self._buffers.items()):
+                spec = specs.get(topic)
+                if spec is None:
+                    if not any(buffer.open):
+                        del self._buffers[topic]
+                elif spec.partitions > buffer.partitions:
+                    buffer.tps += [TopicPartition(topic, n) for n in range(buffer.partitions, spec.partitions)]
+                    buffer.open += [None] * (spec.partitions - buffer.partitions)
+                    buffer.partitions = spec.partitions
+                    buffer.spec = spec
+                    buffer.remembered = {}
+
+
+def _remember(buffer: _TopicBuffer, key: bytes) -> int:
+    if len(buffer.remembered) >= REMEMBERED_KEYS:
+        buffer.remembered = {}
+    partition = buffer.remembered[key] = partition_for(key, buffer.partitions)
+    return partition
+
+
+def _serialized(serializer: Any, topic: str, headers: Headers | None, data: Any) -> Any:
+    serialize: Callable | None = getattr(serializer, "serialize", None)
+    if serialize is not None:  # kafka-python's Serializer class
+        return serialize(topic, headers, data) if serialize.__code__.co_argcount > 3 else serialize(topic, data)
+    return serializer(data)
+
+
+def _as_bytes(what: str, data: Any) -> bytes:
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"{what} must be bytes or None, not {type(data).__name__}; give a {what}_serializer.")
+
+
+def _packed_headers(headers: Sequence) -> bytes:
+    for item in headers:
+        if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], (bytes, type(None))):
+            raise IllegalArgumentError(f"A header is a (str, bytes) pair, not {item!r}.")
+    return codec.pack_headers(list(headers))

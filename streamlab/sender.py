@@ -1,0 +1,338 @@
+"""The producer's own thread: takes closed batches, brings them to the log, settles them.
+
+A round is one pipeline: up to `max_in_flight_requests_per_connection` batches of each partition, one script call each.
+What a reply means for its batch:
+
+    base offset        acknowledged
+    DUPLICATE          acknowledged; it was appended by an earlier attempt, too long ago to tell its offset
+    OUT_OF_ORDER       at the head of its partition: the log lost batches it had acknowledged (or one failed before
+                       this one); go on under a new epoch. Behind a batch that is to be repeated: repeat both
+    UNKNOWN_PARTITION  the topic exists: let the partition come into being, repeat. It does not: failed
+    busy, no answer    repeat after a pause, until delivery_timeout_ms, then failed
+    anything else      failed
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from . import codec, keys
+from .batches import Batch
+from .clock import Clock
+from .connection import Call, Connection
+from .errors import (
+    KafkaTimeoutError,
+    NotEnoughReplicasError,
+    ProducerFencedError,
+    StreamlabError,
+    UnknownTopicOrPartitionError,
+    translate,
+)
+from .model import TopicPartition
+from .topics import Topics
+
+if TYPE_CHECKING:
+    from .producer import Producer
+
+log = logging.getLogger(__name__)
+
+SEQUENCES = 2**31
+ROUND_BYTES = 8 << 20
+"""A round carries about this much at most, so that one reply is not long in coming."""
+
+
+@dataclass
+class SenderStats:
+    """Totals since the start; averages are quotients of them."""
+
+    records: int = 0
+    bytes: int = 0  # as appended, after compression
+    raw_bytes: int = 0  # as handed over
+    batches: int = 0
+    batch_bytes_max: int = 0
+    requests: int = 0
+    request_ms: float = 0.0
+    request_ms_max: float = 0.0
+    queue_ms: float = 0.0  # from the batch's first record to its first attempt, summed over batches
+    queue_ms_max: float = 0.0
+    retries: int = 0
+    errors: int = 0  # records whose future failed
+    buffer_waits: int = 0
+
+    def named(self) -> dict[str, float]:
+        """Under Kafka's names; a mean of nothing is NaN."""
+        batches, requests = self.batches or float("nan"), self.requests or float("nan")
+        return {
+            "record-send-total": float(self.records),
+            "record-error-total": float(self.errors),
+            "record-retry-total": float(self.retries),
+            "byte-total": float(self.bytes),
+            "batch-size-avg": self.bytes / batches,
+            "batch-size-max": float(self.batch_bytes_max),
+            "records-per-request-avg": self.records / requests,
+            "record-queue-time-avg": self.queue_ms / batches,
+            "record-queue-time-max": self.queue_ms_max,
+            "request-total": float(self.requests),
+            "request-latency-avg": self.request_ms / requests,
+            "request-latency-max": self.request_ms_max,
+            "compression-rate-avg": self.bytes / (self.raw_bytes or float("nan")),
+            "bufferpool-wait-total": float(self.buffer_waits),
+        }
+
+
+@dataclass
+class _Lane:
+    """One partition's batches on their way, oldest first, and its sequence."""
+
+    batches: deque[Batch]
+    epoch: int = 0
+    next_sequence: int = 0
+
+
+class Sender(threading.Thread):
+    """Runs until the producer is closed and everything is settled."""
+
+    def __init__(self, producer: Producer, connection: Connection, clock: Clock):
+        super().__init__(name=f"{producer.config['client_id']}-sender", daemon=True)
+        self._producer = producer
+        self._config = producer.config
+        self._connection = connection
+        self._clock = clock
+        self._client = connection.private_client(self._config["request_timeout_ms"] / 1000)
+        self._topics = Topics(connection, self._config["metadata_max_age_ms"])
+        self._lanes: dict[TopicPartition, _Lane] = {}
+        self._busy: set[TopicPartition] = set()  # lanes with batches
+        self._producer_id: int | None = None if self._config["enable_idempotence"] else -1
+        self._pause_s = 0.0  # after a failed round
+        self._give_up = threading.Event()
+        self._fsyncs = True  # the server has WAITAOF, as far as known
+        self.connected = False
+        self.stats = SenderStats()
+
+    def give_up(self) -> None:
+        """Stop without settling what is left."""
+        self._give_up.set()
+
+    def run(self) -> None:
+        next_refresh = 0.0
+        while not self._give_up.is_set():
+            if not self._busy:
+                self._producer.wait_for_work(None if not self._lanes else self._config["metadata_max_age_ms"] / 1000)
+            elif self._pause_s:
+                self._give_up.wait(self._pause_s)
+            for batch in self._producer.take_ready():
+                self._lanes.setdefault(batch.partition, _Lane(deque())).batches.append(batch)
+                self._busy.add(batch.partition)
+            if self._busy:
+                self._round()
+            elif self._producer.closing:
+                break
+            if self.connected and self._clock.monotonic() >= next_refresh:
+                next_refresh = self._clock.monotonic() + self._config["metadata_max_age_ms"] / 1000
+                self._look_at_topics()
+        self._client.close()
+
+    # -- one round ------------------------------------------------------------------------------------------------
+
+    def _round(self) -> None:
+        self._expire()
+        try:
+            if self._producer_id is None:
+                self._producer_id = self._client.incr(keys.PRODUCER_IDS)
+            batches = self._next_batches()
+            if not batches:
+                return
+            if self._config["acks"] == 0:
+                self._send_unawaited(batches)
+                return
+            started = self._clock.monotonic()
+            replies = self._connection.run_many([self._call(batch) for batch in batches], self._client)
+            if self._config["acks"] in (-1, "all"):
+                self._wait_for_copies()
+        except (RedisError, OSError, NotEnoughReplicasError) as error:
+            self._retry_later(translate(error) if not isinstance(error, OSError) else error)
+            return
+        self._count_request((self._clock.monotonic() - started) * 1000)
+        self.connected = True
+        self._take_replies(batches, replies)
+
+    def _next_batches(self) -> list[Batch]:
+        """What goes into this round: heads of the lanes, encoded and numbered."""
+        most, budget, chosen = self._config["max_in_flight_requests_per_connection"], ROUND_BYTES, []
+        for partition in list(self._busy):
+            lane = self._lanes[partition]
+            for batch in list(lane.batches)[:most]:
+                self._prepare(lane, batch)
+                chosen.append(batch)
+                budget -= len(batch.payload or b"")
+            if budget <= 0:
+                break
+        return chosen
+
+    def _prepare(self, lane: _Lane, batch: Batch) -> None:
+        if batch.payload is None:
+            timestamps, batch_keys, values, headers = zip(*batch.rows, strict=True)
+            batch.timestamps = timestamps
+            batch.key_sizes = [0 if k is None else len(k) + 1 for k in batch_keys]
+            batch.value_sizes = [0 if v is None else len(v) + 1 for v in values]
+            batch.payload = codec.encode(
+                timestamps, batch_keys, values, headers if batch.has_headers else None, self._config["compression_type"]
+            )
+            self._count_batch(batch)
+        if batch.first_sequence < 0:
+            batch.epoch, batch.first_sequence = lane.epoch, lane.next_sequence
+            lane.next_sequence = (lane.next_sequence + batch.count) % SEQUENCES
+        if batch.attempts:
+            self.stats.retries += batch.count
+        batch.attempts += 1
+
+    def _call(self, batch: Batch) -> Call:
+        topic, partition = batch.partition
+        return Call(
+            "append",
+            [keys.log(topic, partition), keys.meta(topic, partition), keys.producers(topic, partition)],
+            [self._producer_id, batch.epoch, batch.first_sequence, batch.count, batch.payload],
+        )
+
+    def _send_unawaited(self, batches: list[Batch]) -> None:
+        calls = [self._call(batch) for batch in batches]
+        for batch in batches:
+            self._settle(batch)
+        for batch, reply in zip(batches, self._connection.run_many(calls, self._client), strict=True):
+            if isinstance(reply, Exception):
+                log.warning("acks=0: %d records for %s were refused: %s", batch.count, batch.partition, reply)
+        self.connected = True
+
+    def _wait_for_copies(self) -> None:
+        """acks=all: every replica that is connected now has it, and the disk where the server can tell.
+
+        Raises NotEnoughReplicasError, which repeats the round; the log recognises what it has.
+        """
+        timeout_ms = int(self._config["request_timeout_ms"] * 0.9)
+        replicas = int(self._client.info("replication").get("connected_slaves", 0))
+        if replicas and self._client.execute_command("WAIT", replicas, timeout_ms) < replicas:
+            raise NotEnoughReplicasError(f"Not all of {replicas} replicas had the records within {timeout_ms} ms.")
+        if not self._fsyncs:
+            return
+        try:
+            local, _ = self._client.execute_command("WAITAOF", 1, 0, timeout_ms)
+        except ResponseError as error:
+            log.info("acks=all cannot wait for the disk: %s", error)
+            self._fsyncs = False
+            return
+        if not local:
+            raise NotEnoughReplicasError(f"The records were not on disk within {timeout_ms} ms.")
+
+    # -- replies --------------------------------------------------------------------------------------------------
+
+    def _take_replies(self, batches: list[Batch], replies: list[Any]) -> None:
+        self._pause_s = 0.0
+        stuck: set[TopicPartition] = set()
+        for batch, reply in zip(batches, replies, strict=True):
+            if not isinstance(reply, Exception):
+                self._settle(batch, int(reply[0]), int(reply[1]))
+            elif batch.partition not in stuck and not self._refused(batch, reply):
+                stuck.add(batch.partition)
+
+    def _refused(self, batch: Batch, reply: Exception) -> bool:
+        """Deal with an error reply of the batch at the head of its lane. False: it stays, to be repeated."""
+        code, _, rest = str(reply).partition(" ")
+        if code == "DUPLICATE":
+            self._settle(batch)
+        elif code == "OUT_OF_ORDER":
+            self._renumber(batch.partition, rest)
+            return False
+        elif code == "PRODUCER_FENCED":
+            self._settle(batch, error=ProducerFencedError(f"A newer producer has this one's identity: {rest}"))
+        elif code == "UNKNOWN_PARTITION":
+            return self._unknown_partition(batch)
+        else:
+            error = translate(reply)
+            if error.retriable:
+                self._retry_later(error)
+                return False
+            self._settle(batch, error=error)
+        return True
+
+    def _unknown_partition(self, batch: Batch) -> bool:
+        topic, partition = batch.partition
+        try:
+            spec = self._topics.all(fresh=True).get(topic)
+            if spec is not None and partition < spec.partitions:
+                self._topics.make_partitions([batch.partition])
+                return False
+        except StreamlabError as error:
+            self._retry_later(error)
+            return False
+        self._settle(batch, error=UnknownTopicOrPartitionError(f"{batch.partition} does not exist any more."))
+        return True
+
+    def _renumber(self, partition: TopicPartition, why: str) -> None:
+        """Go on under a new epoch: what was acknowledged before is not there, or a batch failed for good."""
+        lane = self._lanes[partition]
+        lane.epoch += 1
+        lane.next_sequence = 0
+        for batch in lane.batches:
+            batch.first_sequence = -1
+        log.warning("%s: sequence broken (%s); going on under epoch %d", partition, why, lane.epoch)
+
+    def _settle(self, batch: Batch, offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None) -> None:
+        lane = self._lanes[batch.partition]
+        lane.batches.remove(batch)
+        if not lane.batches:
+            self._busy.discard(batch.partition)
+        if error is None:
+            self.stats.records += batch.count
+        else:
+            self.stats.errors += batch.count
+        self._producer.settle(batch, offset, append_ms, error)
+
+    def _expire(self) -> None:
+        oldest_allowed = self._clock.monotonic() - self._config["delivery_timeout_ms"] / 1000
+        for partition in list(self._busy):
+            for batch in list(self._lanes[partition].batches):
+                if batch.born > oldest_allowed:
+                    break
+                self._settle(
+                    batch,
+                    error=KafkaTimeoutError(
+                        f"Not delivered within {self._config['delivery_timeout_ms']} ms after {batch.attempts} attempts."
+                    ),
+                )
+
+    def _retry_later(self, error: Exception) -> None:
+        if not self._pause_s:
+            log.warning("Sending is interrupted, will repeat: %s", error)
+            self._pause_s = self._config["retry_backoff_ms"] / 1000
+        else:
+            self._pause_s = min(self._pause_s * 2, self._config["retry_backoff_max_ms"] / 1000)
+        self.connected = False
+
+    def _look_at_topics(self) -> None:
+        try:
+            self._producer.refresh()
+        except StreamlabError as error:
+            log.debug("The topics could not be looked at: %s", error)
+
+    # -- counting -------------------------------------------------------------------------------------------------
+
+    def _count_batch(self, batch: Batch) -> None:
+        stats, size = self.stats, len(batch.payload or b"")
+        stats.batches += 1
+        stats.bytes += size
+        stats.raw_bytes += batch.size_bytes
+        stats.batch_bytes_max = max(stats.batch_bytes_max, size)
+        waited_ms = (self._clock.monotonic() - batch.born) * 1000
+        stats.queue_ms += waited_ms
+        stats.queue_ms_max = max(stats.queue_ms_max, waited_ms)
+
+    def _count_request(self, took_ms: float) -> None:
+        self.stats.requests += 1
+        self.stats.request_ms += took_ms
+        self.stats.request_ms_max = max(self.stats.request_ms_max, took_ms)
