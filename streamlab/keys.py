@@ -22,6 +22,7 @@ sl:sampler:lease                 string  metrics/sampler.py         5 s         
 sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot
 sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
 sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
+sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
 """
 
@@ -104,3 +105,7 @@ def history(resolution: str, what: str, name: str) -> str:
     'sl:history:1s:topic:orders'
     """
     return f"{PREFIX}history:{resolution}:{what}:{name}"
+
+
+def play_position(topic: str, source: str) -> str:
+    return f"{PREFIX}play:{topic}:{source}"
