@@ -220,11 +220,17 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"no_probes": {"()": "dashboard.config.probes.NotAProbe"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("STREAMLAB_LOG_LEVEL", "INFO")},
     "loggers": {
         "django.server": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "django.request": {"filters": ["no_probes"]},
+        # The heartbeat runs every five seconds; its comings and goings are not news.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
         # Django's own handler mails administrators and talks to consoles in DEBUG only; the root handler says it all.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
     },

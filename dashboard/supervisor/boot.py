@@ -1,0 +1,94 @@
+"""What must be in order before the first part starts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from dashboard.access import signin_link
+from dashboard.supervisor.problem import Problem
+
+
+def make_directories(directory: Path) -> None:
+    try:
+        for path in (directory, directory / "log"):
+            path.mkdir(parents=True, exist_ok=True)
+        probe = directory / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Problem(f"{directory} can't be written: {error.strerror}.") from error
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises Problem when nothing could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OverflowError:
+            raise Problem(f"{port} is no port; it must be between 1 and 65535.") from None
+        except OSError as error:
+            if error.errno == 98 or "in use" in str(error):
+                raise Problem(
+                    f"Port {port} is in use; choose another one, for example PORT={port + 1}."
+                ) from error
+            raise Problem(f"Port {port} on {host} can't be opened: {error.strerror}.") from error
+
+
+def migrate() -> None:
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        raise Problem(f"The database {connection.settings_dict['NAME']} can't be used: {error}.") from error
+    finally:
+        connection.close()  # a connection is not to be carried into children
+
+
+def fresh_signin_path() -> str:
+    try:
+        return signin_link.path_of(signin_link.create(signin_link.first_user()))
+    finally:
+        connection.close()
+
+
+def collect_static(root: Path, base: Path, env: Mapping[str, str]) -> bool:
+    """Copy, hash and compress the static files if any changed. True: there was something to do."""
+    stamp, digest = root / ".stamp", _static_digest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return False
+    done = subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--noinput", "--clear", "--verbosity", "0"],
+        cwd=base,
+        env={**env, "STREAMLAB_STATIC": "collected"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["it did not say why"])[-1]
+        raise Problem(f"The static files can't be collected: {last}")
+    stamp.write_text(digest)
+    return True
+
+
+def _static_digest() -> str:
+    """Changes when a static file is added, removed or touched."""
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for name, storage in finder.list(["CVS", ".*", "*~"]):
+            status = Path(storage.path(name)).stat()
+            digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
