@@ -1,0 +1,109 @@
+"""Takes pictures of the server: three round trips, however many partitions there are.
+
+1. which topics and groups there are, and the server's own figures;
+2. of each partition the commits and, at once after them, the log's edges: in this order, so that no commit
+   seen lies past the end seen, and lag is never negative; then the groups; then the time, so that nothing seen
+   is younger;
+3. the append time of the first record that each group has not consumed, where it is not known yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .. import keys
+from ..connection import Connection
+from . import picture
+from .first_unread import FirstUnread
+from .picture import GroupPicture, PartitionPicture, Picture, TopicPicture
+from .wire import Request, Wire, request, requests, wire
+
+COMMANDS_A_REQUEST = 1_000
+_META_FIELDS = ("end", "start", "ms", "bytes", "trimmed")
+_FIRST = request([("HGETALL", keys.TOPICS), ("SMEMBERS", keys.GROUPS), ("INFO",)])
+_TIME = request([("TIME",)])
+
+
+class Layout(NamedTuple):
+    """The partitions there are, and the bytes that ask for all of them."""
+
+    raw: list[bytes]  # the reply that this was made from
+    topics: dict[str, tuple[int, int]]  # name -> created_ms, number of partitions; sorted
+    requests: list[Request]
+
+
+class Camera:
+    """Not safe to share between threads."""
+
+    def __init__(self, connection: Connection):
+        self._client = connection.private_client()
+        self._layout = Layout([], {}, [])
+        self._reader = picture.PartitionReader()
+        self._last: Picture | None = None
+        self.first_unread = FirstUnread()
+
+    def take(self) -> Picture:
+        """Raises redis-py's errors. The next picture after an error starts from the last good one."""
+        with wire(self._client) as line:
+            topics, group_names, info = line.ask(_FIRST)
+            self._lay_out(topics)
+            taken_topics = self._topics(line)
+            taken_groups = self._groups(line, sorted(name.decode() for name in group_names))
+            ((seconds, micros),) = line.ask(_TIME)
+            as_of_ms = int(seconds) * 1000 + int(micros) // 1000
+            taken = Picture(as_of_ms, taken_topics, taken_groups, picture.server(info))
+            self.first_unread.look_up(taken, line)
+        self._last = taken
+        return taken
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _lay_out(self, reply: list[bytes]) -> None:
+        if reply == self._layout.raw:
+            return
+        specs = picture.specs_of(reply)
+        commands: list[tuple[str, ...]] = []
+        for name, spec in specs.items():
+            for number in range(spec.partitions):
+                commands.append(("HGETALL", keys.commits(name, number)))
+                commands.append(("HMGET", keys.meta(name, number), *_META_FIELDS))
+        topics = {name: (spec.created_ms, spec.partitions) for name, spec in specs.items()}
+        self._layout = Layout(reply, topics, requests(commands, COMMANDS_A_REQUEST))
+
+    def _topics(self, line: Wire) -> dict[str, TopicPicture]:
+        replies: list[list[bytes]] = []
+        for asked in self._layout.requests:
+            replies += line.ask(asked)
+        taken, at = {}, 0
+        for name, (created_ms, n) in self._layout.topics.items():
+            taken[name] = TopicPicture(
+                created_ms, self._partitions(name, created_ms, replies[at : at + 2 * n])
+            )
+            at += 2 * n
+        return taken
+
+    def _partitions(self, name: str, created_ms: int, replies: list[list[bytes]]) -> list[PartitionPicture]:
+        before = self._last.topics.get(name) if self._last else None
+        known: list[PartitionPicture | None] = []
+        if before is not None and before.created_ms == created_ms:
+            known += before.partitions
+        known += [None] * (len(replies) // 2 - len(known))
+        parse = self._reader.partition
+        return [parse(replies[2 * i], replies[2 * i + 1], known[i]) for i in range(len(replies) // 2)]
+
+    def _groups(self, line: Wire, names: list[str]) -> dict[str, GroupPicture]:
+        before = self._last.groups if self._last else {}
+        replies = line.ask(request(command for name in names for command in _group_commands(name)))
+        return {
+            name: picture.group(replies[5 * i : 5 * i + 5], before.get(name)) for i, name in enumerate(names)
+        }
+
+
+def _group_commands(name: str) -> Iterable[tuple[str, ...]]:
+    yield "HGETALL", keys.group_meta(name)
+    yield "HGETALL", keys.group_members(name)
+    yield "HGETALL", keys.group_target(name)
+    yield "HGETALL", keys.group_owners(name)
+    yield "ZRANGE", keys.group_leases(name), "0", "-1", "WITHSCORES"

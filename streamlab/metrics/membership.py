@@ -1,0 +1,52 @@
+"""Who is in a group and in which state it is, as of one moment: pure, from a picture of the group.
+
+A member whose lease ran out is gone, whether or not another member has come by to bury it. So a group whose
+only consumer was killed is Empty after the session timeout, as in Kafka.
+"""
+
+from __future__ import annotations
+
+from .picture import GroupPicture
+from .snapshot import Member
+
+EMPTY, ASSIGNING, RECONCILING, STABLE = "Empty", "Assigning", "Reconciling", "Stable"
+
+
+def living(group: GroupPicture, now_ms: int) -> set[str]:
+    """Ids of the members with a running lease."""
+    return {member for member in group.members if group.leases.get(member, 0) > now_ms}
+
+
+def state(group: GroupPicture, alive: set[str]) -> str:
+    """The words of KIP-848 for a group that exists; a deleted one (Dead) is in no picture.
+
+    Empty        no member; offsets may remain
+    Assigning    the members or topics changed, and the target for that is not made yet
+    Reconciling  the target is made; some partition is not yet where it should be
+    Stable       every member has exactly what it should have
+    """
+    if not alive:
+        return EMPTY
+    if group.assigned != group.epoch:
+        return ASSIGNING
+    return STABLE if group.settled and alive.issuperset(group.owned) else RECONCILING
+
+
+def members(group: GroupPicture, alive: set[str], now_ms: int) -> list[Member]:
+    """The living, by id."""
+    found = []
+    for member in sorted(alive):
+        its = group.members[member]
+        found.append(
+            Member(
+                member_id=member,
+                client_id=its.client_id,
+                host=its.host,
+                instance_id=its.instance_id,
+                topics=sorted(its.topics),
+                assigned=group.target.get(member, []),
+                owned=group.owned.get(member, []),
+                lease_left_ms=group.leases[member] - now_ms,
+            )
+        )
+    return found
