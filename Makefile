@@ -1,0 +1,47 @@
+# Streamlab. Needs Python >= 3.11 (with venv) and make; everything else comes from requirements*.txt.
+
+PORT ?= 8000
+PYTHON := .venv/bin/python
+FAST := not e2e and not faults and not slow and not data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test check format bench clean
+
+help:
+	@echo "make demo    start everything and print the address (PORT=8000)"
+	@echo "make setup   virtual environment and packages only"
+	@echo "make test    all tests, in a browser too"
+	@echo "make check   lint, types and the fast tests"
+	@echo "make bench   benchmarks; the result goes to benchmarks/RESULTS.md"
+	@echo "make clean   remove .venv and caches; var/, where the data is, stays"
+
+setup:
+	@sh scripts/setup runtime
+
+setup-dev:
+	@sh scripts/setup dev
+
+# exec: signals go straight to the supervisor
+demo: setup
+	@exec $(PYTHON) manage.py up --demo --port $(PORT)
+
+test: setup-dev
+	@sh scripts/browser
+	$(PYTHON) -m pytest $(ARGS)
+
+check: setup-dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -q -m "$(FAST)" $(ARGS)
+
+format: setup-dev
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench: setup-dev
+	$(PYTHON) -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
