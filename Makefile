@@ -1,7 +1,7 @@
 # Streamlab. Needs Python >= 3.11 (with venv) and make; everything else comes from requirements*.txt.
 
 PORT ?= 8000
-PYTHON := .venv/bin/python
+RUN := .venv/bin/python
 FAST := not e2e and not faults and not slow and not data
 
 .DEFAULT_GOAL := help
@@ -23,24 +23,24 @@ setup-dev:
 
 # exec: signals go straight to the supervisor
 demo: setup
-	@exec $(PYTHON) manage.py up --demo --port $(PORT)
+	@exec $(RUN) manage.py up --demo --port $(PORT)
 
 test: setup-dev
 	@sh scripts/browser
-	$(PYTHON) -m pytest $(ARGS)
+	$(RUN) -m pytest $(ARGS)
 
 check: setup-dev
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest -q -m "$(FAST)" $(ARGS)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest -q -m "$(FAST)" $(ARGS)
 
 format: setup-dev
-	$(PYTHON) -m ruff check --fix .
-	$(PYTHON) -m ruff format .
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
 
 bench: setup-dev
-	$(PYTHON) -m benchmarks $(ARGS)
+	$(RUN) -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
