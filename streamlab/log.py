@@ -35,6 +35,7 @@ class Place(NamedTuple):
 
     log_start: int
     log_end: int
+    last_append_ms: int  # 0: nothing was ever appended
     entry: EntryId | None  # that holds the offset; None when the offset is outside, or the log is empty there
 
 
@@ -129,10 +130,10 @@ class PartitionLog:
                 if not isinstance(error, UnknownTopicOrPartitionError):
                     raise error from reply
                 self._require(partition)
-                places[partition] = Place(0, 0, None)  # exists, and was never written to
+                places[partition] = Place(0, 0, 0, None)  # exists, and was never written to
                 continue
-            start, end, entry = reply
-            places[partition] = Place(int(start), int(end), EntryId.parse(entry) if entry else None)
+            start, end, entry, ms = reply
+            places[partition] = Place(int(start), int(end), int(ms), EntryId.parse(entry) if entry else None)
         return places
 
     def at_time(self, moments: dict[TopicPartition, int]) -> dict[TopicPartition, OffsetAndTimestamp | None]:

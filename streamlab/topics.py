@@ -99,8 +99,7 @@ class Topics:
 
     def create(self, topic: str, partitions: int = DEFAULT_PARTITIONS, configs: Mapping[str, Any] | None = None) -> TopicSpec:
         """Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError."""
-        check_name(topic)
-        _check_partitions(partitions)
+        self.validate(topic, partitions, configs)
         spec = TopicSpec(partitions, topic_configs(configs), self._connection.server_time_ms())
         while True:
             stored = self._stored(topic)
@@ -111,6 +110,12 @@ class Topics:
                 self._finish_deleting(topic, stored)
             else:
                 raise TopicAlreadyExistsError(f"Topic {topic!r} exists already.")
+
+    def validate(self, topic: str, partitions: int, configs: Mapping[str, Any] | None = None) -> None:
+        """Raises what create() would raise, as far as it depends on the arguments alone."""
+        check_name(topic)
+        _check_partitions(partitions)
+        topic_configs(configs)
 
     def ensure(self, topic: str, partitions: int = DEFAULT_PARTITIONS) -> TopicSpec:
         """The topic, created when it is missing."""

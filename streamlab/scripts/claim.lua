@@ -3,9 +3,9 @@
 -- ARGV  1 group  2 owner epoch  3 owner (member id)
 -- Returns the group's commit as stored now. Error: FENCED when a newer owner is there already.
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
-local offset, entry, ms, epoch, metadata = '-1', '-', '0', '0', ''
+local offset, entry, ms, epoch, before, metadata = '-1', '-', '0', '0', '-', ''
 if stored then
-  offset, entry, ms, epoch, _, metadata = string.match(stored, '^(%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
+  offset, entry, ms, epoch, before, metadata = string.match(stored, '^(%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
 end
 if tonumber(ARGV[2]) < tonumber(epoch) then
   return redis.error_reply('FENCED owner epoch ' .. ARGV[2] .. ' is older than ' .. epoch)

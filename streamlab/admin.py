@@ -1,0 +1,227 @@
+"""The operator's verbs, with kafka-python's names and return types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import keys
+from .connection import Connection
+from .errors import GroupIdNotFoundError, NonEmptyGroupError, StreamlabError, translated
+from .groups import describe, offsets
+from .groups.membership import GroupState, group_keys
+from .groups.offsets import NewCommit
+from .log import PartitionLog
+from .model import OffsetAndMetadata, PartitionOffsets, TopicPartition
+from .topics import DEFAULT_PARTITIONS, Topics, is_internal
+
+_OWNER = "admin"
+
+
+class Admin:
+    """kafka-python's KafkaAdminClient, as far as Redis has a meaning for it."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._topics = Topics(connection, max_age_ms=0)
+        self._log = PartitionLog(connection, self._topics)
+
+    def close(self) -> None:
+        """Nothing to close: the connections are the broker's."""
+
+    # -- topics ---------------------------------------------------------------------------------------------------
+
+    def list_topics(self) -> list[str]:
+        return list(self._topics.all())
+
+    def describe_topics(self, topics: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """Each with name, is_internal, partitions ({partition_index, …}) and configs that differ from the defaults.
+
+        Raises UnknownTopicOrPartitionError.
+        """
+        names = self.list_topics() if topics is None else list(topics)
+        found = []
+        for name in names:
+            spec = self._topics.require(name)
+            found.append(
+                {
+                    "name": name,
+                    "is_internal": is_internal(name),
+                    "created_ms": spec.created_ms,
+                    "configs": dict(spec.configs),
+                    "partitions": [{"partition_index": n, "leader_id": 0} for n in range(spec.partitions)],
+                }
+            )
+        return found
+
+    def create_topics(
+        self,
+        new_topics: Mapping[str, Mapping[str, Any]] | Iterable[str],
+        timeout_ms: int | None = None,
+        validate_only: bool = False,
+        raise_errors: bool = True,
+    ) -> dict[str, Any]:
+        """`{"orders": {"num_partitions": 6, "configs": {"retention.ms": 3600000}}}`, or names alone.
+
+        Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError.
+        With `raise_errors` False what went wrong stands in the answer.
+        """
+        wanted = new_topics if isinstance(new_topics, Mapping) else dict.fromkeys(new_topics, {})
+        return {"topics": [self._create(n, options, validate_only, raise_errors) for n, options in wanted.items()]}
+
+    def _create(self, name: str, options: Mapping[str, Any], validate_only: bool, raise_errors: bool) -> dict[str, Any]:
+        partitions = options.get("num_partitions", -1)
+        if partitions == -1:
+            partitions = DEFAULT_PARTITIONS
+        try:
+            if validate_only:
+                self._topics.validate(name, partitions, options.get("configs"))
+            else:
+                self._topics.create(name, partitions, options.get("configs"))
+        except StreamlabError as error:
+            if raise_errors:
+                raise
+            return {"name": name, "error": type(error).__name__, "error_message": str(error)}
+        return {"name": name, "error": None, "error_message": None, "num_partitions": partitions}
+
+    def delete_topics(self, topics: Iterable[str], timeout_ms: int | None = None, raise_errors: bool = True) -> dict[str, Any]:
+        """Remove topics with all their records and commits. Raises UnknownTopicOrPartitionError."""
+        results = []
+        for name in topics:
+            try:
+                self._topics.delete(name)
+                results.append({"name": name, "error": None})
+            except StreamlabError as error:
+                if raise_errors:
+                    raise
+                results.append({"name": name, "error": type(error).__name__})
+        return {"responses": results}
+
+    def create_partitions(self, topic_partitions: Mapping[str, Any], timeout_ms: int | None = None, **_: Any) -> dict[str, Any]:
+        """`{"orders": 12}` or `{"orders": {"count": 12}}`: grow to that total.
+
+        Raises UnknownTopicOrPartitionError, InvalidPartitionsError.
+        """
+        for name, total in topic_partitions.items():
+            count = total.get("count", total.get("total_count")) if isinstance(total, Mapping) else total
+            self._topics.add_partitions(name, getattr(count, "total_count", count))
+        return {"results": [{"name": name, "error": None} for name in topic_partitions]}
+
+    def configure_topic(self, topic: str, configs: Mapping[str, Any]) -> dict[str, int]:
+        """Set some of a topic's settings. Returns those that differ from the defaults."""
+        return dict(self._topics.configure(topic, configs).configs)
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def partition_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, PartitionOffsets]:
+        """Where each partition begins and ends and what it holds."""
+        return self._log.offsets(partitions)
+
+    def list_partition_offsets(self, topic: str) -> dict[TopicPartition, PartitionOffsets]:
+        """Likewise for all partitions of a topic."""
+        spec = self._topics.require(topic)
+        return self._log.offsets(TopicPartition(topic, n) for n in range(spec.partitions))
+
+    def delete_records(self, records_to_delete: Mapping[TopicPartition, int], **_: Any) -> dict[TopicPartition, int]:
+        """Delete what lies before the offset (-1: everything). Returns each partition's log start after it."""
+        starts = {}
+        for partition, offset in records_to_delete.items():
+            partition = TopicPartition(*partition)
+            end = self._log.offsets([partition])[partition].log_end
+            starts[partition] = self._log.delete_before(partition, end if offset == -1 else min(offset, end))
+        return starts
+
+    # -- groups ---------------------------------------------------------------------------------------------------
+
+    def list_groups(self) -> list[dict[str, Any]]:
+        found = []
+        for name in describe.names(self._connection):
+            group = describe.describe(self._connection, name)
+            found.append({"group_id": name, "protocol_type": "consumer", "group_state": str(group.state)})
+        return found
+
+    def describe_groups(self, group_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Each with group_state, protocol_data (the assignor), generation_id (the epoch) and members. State Dead
+        when nothing is known of the group."""
+        return {group_id: self._describe(group_id) for group_id in group_ids}
+
+    def _describe(self, group_id: str) -> dict[str, Any]:
+        group = describe.describe(self._connection, group_id)
+        owned: dict[str, list[TopicPartition]] = {}
+        for partition, member in sorted(group.owners.items()):
+            owned.setdefault(member, []).append(partition)
+        return {
+            "group_id": group_id,
+            "group_state": str(group.state),
+            "protocol_type": "consumer",
+            "protocol_data": group.assignor,
+            "generation_id": group.epoch,
+            "cause": group.cause,
+            "members": [
+                {
+                    "member_id": m.member_id,
+                    "group_instance_id": m.instance_id,
+                    "client_id": m.client_id,
+                    "client_host": m.host,
+                    "member_metadata": {"topics": m.topics},
+                    "member_assignment": owned.get(m.member_id, []),
+                    "target_assignment": group.target.get(m.member_id, []),
+                }
+                for m in group.members.values()
+            ],
+        }
+
+    def list_group_offsets(self, group_specs: Any) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """Of one group, a list of groups, or `{group: [partitions] or None for all}`."""
+        if isinstance(group_specs, str):
+            group_specs = [group_specs]
+        specs = group_specs if isinstance(group_specs, Mapping) else dict.fromkeys(group_specs)
+        answer = {}
+        for group_id, partitions in specs.items():
+            wanted = [TopicPartition(*p) for p in partitions] if partitions is not None else self._all_partitions()
+            found = offsets.fetch(self._connection, group_id, wanted)
+            answer[group_id] = {p: OffsetAndMetadata(c.offset, c.metadata) for p, c in found.items()}
+        return answer
+
+    def alter_group_offsets(self, group_id: str, new: Mapping[TopicPartition, Any]) -> dict[TopicPartition, int]:
+        """Set a group's committed offsets. Raises NonEmptyGroupError while it has running members."""
+        wanted = {TopicPartition(*p): (o, "") if isinstance(o, int) else (o.offset, o.metadata) for p, o in new.items()}
+        self._log.offsets(wanted)  # all of them must exist
+        epochs = {p: self._fence(group_id) for p in wanted}
+        offsets.claim(self._connection, group_id, _OWNER, epochs)
+        commits = {p: NewCommit(o, None, epochs[p], _OWNER, meta) for p, (o, meta) in wanted.items()}
+        results = offsets.commit(self._connection, group_id, commits)
+        with translated():
+            self._connection.client.sadd(keys.GROUPS, group_id)
+        for result in results.values():
+            if isinstance(result, Exception):
+                raise result
+        return {p: o for p, (o, _) in wanted.items()}
+
+    def delete_groups(self, group_ids: Iterable[str]) -> dict[str, None]:
+        """Forget groups and all their commits. Raises NonEmptyGroupError, GroupIdNotFoundError."""
+        done: dict[str, None] = {}
+        for group_id in group_ids:
+            if describe.describe(self._connection, group_id).state is GroupState.DEAD:
+                raise GroupIdNotFoundError(f"There is no group {group_id!r}.")
+            self._fence(group_id)
+            with translated():
+                pipe = self._connection.client.pipeline(transaction=False)
+                for partition in self._all_partitions():
+                    pipe.hdel(keys.commits(*partition), group_id)
+                pipe.unlink(*group_keys(group_id)[:-1])
+                pipe.srem(keys.GROUPS, group_id)
+                pipe.execute()
+            done[group_id] = None
+        return done
+
+    def _fence(self, group_id: str) -> int:
+        try:
+            return self._connection.run("groups/fence", group_keys(group_id), ["an operator"])
+        except StreamlabError as error:
+            if "NON_EMPTY_GROUP" in str(error):
+                raise NonEmptyGroupError(f"Group {group_id!r} has running members. Stop them first.") from error
+            raise
+
+    def _all_partitions(self) -> list[TopicPartition]:
+        return [TopicPartition(t, n) for t, spec in self._topics.all().items() for n in range(spec.partitions)]
