@@ -1,5 +1,7 @@
-"""Where the live sockets are."""
+"""The live feed's address. Origin and session are checked in front of it, in dashboard/config/asgi.py."""
 
-from typing import Any
+from django.urls import path
 
-websocket_urlpatterns: list[Any] = []
+from .socket import LiveSocket
+
+websocket_urlpatterns = [path("ws/live/", LiveSocket.as_asgi())]

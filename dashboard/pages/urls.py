@@ -1,11 +1,8 @@
-"""The pages' addresses."""
+"""The pages' addresses. `topics/` stands before `topics/<topic>/`, as in the registry."""
 
-from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from .registry import PAGES
+from .views import view_of
 
-def overview(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("Streamlab")
-
-
-urlpatterns = [path("", overview, name="overview")]
+urlpatterns = [path(page.pattern, view_of(page), name=page.name) for page in PAGES]

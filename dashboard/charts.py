@@ -1,0 +1,92 @@
+"""What a chart shows: its series, where they come from and how the browser should draw them.
+
+The server sends compact columns, never figures: a page's chart specifications once, then only new points.
+Only static/js/charts.js speaks to Plotly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from dashboard.presenters.figures import Figure
+
+WINDOW_MS = 15 * 60 * 1000
+
+
+class Columns(NamedTuple):
+    """Samples of one thing: `values[field][i]` was measured at `times_ms[i]`; None where nothing was
+    known."""
+
+    times_ms: list[int]
+    values: dict[str, list[float | None]]
+
+
+NO_COLUMNS = Columns([], {})
+
+Read = Callable[[str, str, Sequence[str], int], Columns]
+"""(what, name, fields, since_ms) -> samples newer than since_ms at one a second."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: the field of a broker, topic or group ring."""
+
+    label: str
+    what: str  # broker, topic or group
+    name: str
+    field: str
+    scale: float = 1.0  # what is shown = what is stored × scale
+    slot: int | None = None  # which of the line colours; None: its place among the chart's lines
+
+
+@dataclass(frozen=True)
+class Chart:
+    id: str
+    title: str
+    unit: str  # "records/s", "records", "s": axis title and hover
+    lines: tuple[Line, ...]
+    about: str = ""  # a sentence for those who cannot see it
+    area: bool = False
+    floor: float = 1  # the axis reaches at least up to here, so that noise around 0 does not look like a peak
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the browser needs to draw the empty chart."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "unit": self.unit,
+            "area": self.area,
+            "floor": self.floor,
+            "lines": [
+                {"label": line.label, "slot": i if line.slot is None else line.slot}
+                for i, line in enumerate(self.lines)
+            ],
+            "window_ms": WINDOW_MS,
+        }
+
+    def points(self, read: Read, since_ms: int) -> dict[str, Any]:
+        """`{"t": [[ms, …], …], "y": [[value, …], …]}`: values by line, times for all lines or for each."""
+        times, values = [], []
+        for line in self.lines:
+            columns = read(line.what, line.name, (line.field,), since_ms)
+            column = columns.values.get(line.field, [])
+            times.append(columns.times_ms)
+            values.append([None if v is None else _compact(v * line.scale) for v in column])
+        return {"t": times[:1] if all(t == times[0] for t in times) else times, "y": values}
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The text beside a line: drawn by the server, so that it can be read, searched and heard."""
+
+    label: str
+    value: Figure
+    slot: int  # which of the eight line colours and dashes
+
+
+def _compact(value: float) -> float:
+    """Four significant digits carry more than a screen shows, at a third of the bytes."""
+    return float(f"{value:.4g}") if abs(value) < 1e4 else round(value)

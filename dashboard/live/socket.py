@@ -1,0 +1,127 @@
+"""The browser's end of the live feed.
+
+From the browser: {"subscribe": "/topics/?sort=rate"} and {"resync": true}. To the browser: frames, see
+`watch`. It is closed with 4401 when the sign-in is gone, 4404 for a page that does not exist, 4408 when the
+browser does not read, 4413 and 4429 when it says too much or too often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import Http404
+
+from .hub import Hub, hub
+from .mailbox import Mailbox
+
+MAX_MESSAGE_CHARS = 2048
+MAX_MESSAGES, PER_SECONDS = 20, 10.0
+RECHECK_S = 30.0
+STUCK_S = 15.0
+
+SIGNED_OUT, NO_SUCH_PAGE, TOO_SLOW, TOO_LONG, TOO_OFTEN, NOT_UNDERSTOOD = 4401, 4404, 4408, 4413, 4429, 4400
+
+
+class LiveSocket(AsyncWebsocketConsumer):
+    """One browser tab."""
+
+    async def connect(self) -> None:
+        self._hub: Hub = hub()
+        self._mailbox = Mailbox()
+        self._key: str | None = None
+        self._said: deque[float] = deque(maxlen=MAX_MESSAGES)
+        self._tasks: list[asyncio.Task[None]] = []
+        await self.accept()  # a close code reaches the browser only over an open socket
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated or not user.is_active:
+            await self.close(SIGNED_OUT)
+            return
+        self._tasks = [asyncio.create_task(self._deliver()), asyncio.create_task(self._guard())]
+
+    async def disconnect(self, code: int) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._leave()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if not self._tasks:
+            return  # never signed in, and closing
+        if text_data is None or len(text_data) > MAX_MESSAGE_CHARS:
+            await self.close(TOO_LONG)
+        elif self._too_often():
+            await self.close(TOO_OFTEN)
+        else:
+            await self._understand(text_data)
+
+    async def _understand(self, text: str) -> None:
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            message = None
+        if not isinstance(message, dict):
+            await self.close(NOT_UNDERSTOOD)
+        elif isinstance(key := message.get("subscribe"), str):
+            await self._subscribe(key)
+        elif message.get("resync") and self._key is not None:
+            self._hub.resync(self._key, self._mailbox)
+        else:
+            await self.close(NOT_UNDERSTOOD)
+
+    async def _subscribe(self, key: str) -> None:
+        self._leave()
+        try:
+            self._hub.subscribe(key, self._mailbox)
+        except Http404:
+            await self.close(NO_SUCH_PAGE)
+            return
+        self._key = key
+
+    def _leave(self) -> None:
+        if self._key is not None:
+            self._hub.unsubscribe(self._key, self._mailbox)
+            self._key = None
+
+    def _too_often(self) -> bool:
+        now = time.monotonic()
+        full = len(self._said) == MAX_MESSAGES
+        often = full and now - self._said[0] < PER_SECONDS
+        self._said.append(now)
+        return often
+
+    async def _deliver(self) -> None:
+        while True:
+            await self.send(text_data=await self._mailbox.take())
+
+    async def _guard(self) -> None:
+        """Looks every second whether the browser reads, and every RECHECK_S whether it may still look."""
+        checked = time.monotonic()
+        while True:
+            await asyncio.sleep(1)
+            if self._mailbox.stuck_s > STUCK_S:
+                return await self._end(TOO_SLOW)
+            if time.monotonic() - checked >= RECHECK_S:
+                checked = time.monotonic()
+                if not await may_still_look(self.scope):
+                    return await self._end(SIGNED_OUT)
+
+    async def _end(self, code: int) -> None:
+        self._leave()
+        await self.close(code)
+
+
+@database_sync_to_async
+def may_still_look(scope: dict[str, Any]) -> bool:
+    """Whether the session that opened the socket still belongs to the same active user."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    user = get_user(SimpleNamespace(session=store(scope["session"].session_key)))  # type: ignore[arg-type]
+    return user.is_authenticated and user.is_active and user.pk == scope["user"].pk

@@ -1,0 +1,72 @@
+"""One group: its members, who owns which partition, and how far each one is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.charts import Chart, Legend, Line
+from dashboard.presenters import groups
+from dashboard.presenters.figures import count
+from streamlab.metrics.snapshot import GroupSnapshot
+
+from .moments import Gone, Moment
+from .page import Address, Page
+
+
+def _group(moment: Moment, address: Address) -> GroupSnapshot:
+    name = address.args["group"]
+    try:
+        return moment.snapshot.groups[name]
+    except KeyError:
+        raise Gone(f"There is no group “{name}”.") from None
+
+
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    group = _group(moment, address)
+    row = groups.row(group, moment.trends([group.group])[group.group])
+    return {
+        "group": row,
+        "epoch": count(group.epoch, "changes of membership or subscription so far"),
+        "assignor": group.assignor,
+        "lost": groups.lost(group),
+        "members": groups.member_rows(group),
+        "matrices": groups.matrices(group),
+        "rows": groups.partition_rows(group, moment.as_of_ms),
+        "lag_legend": [Legend("lag", row.lag, 0)],
+        "time_lag_legend": [Legend("time lag", row.time_lag, 1)],
+    }
+
+
+def charts(moment: Moment, address: Address) -> list[Chart]:
+    name = _group(moment, address).group
+    return [
+        Chart(
+            "lag",
+            "Lag",
+            "records",
+            (Line("lag", "group", name, "lag"),),
+            f"Records that {name} has not read yet, over the last 15 minutes.",
+            area=True,
+            floor=10,
+        ),
+        Chart(
+            "time-lag",
+            "Time lag",
+            "s",
+            (Line("time lag", "group", name, "time_lag_ms", 0.001, 1),),
+            f"Age in seconds of the oldest record that {name} has not read yet, over the last 15 minutes.",
+            area=True,
+            floor=1,
+        ),
+    ]
+
+
+PAGE = Page(
+    name="group",
+    pattern="groups/<path:group>/",
+    title=lambda address: address.args["group"],
+    parts=("figures", "lag-legend", "time-lag-legend", "members", "partitions"),
+    context=context,
+    charts=charts,
+    under="groups",
+)

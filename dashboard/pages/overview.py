@@ -1,0 +1,136 @@
+"""Overview: is all well, and if not, where to look first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.charts import Chart, Legend, Line
+from dashboard.presenters import flow, groups, health, topics
+from dashboard.presenters.figures import byte_rate, count, duration, percent, rate, size, spell_duration
+from dashboard.presenters.words import plural
+from streamlab.metrics.snapshot import Snapshot
+
+from .moments import Moment
+from .page import Address, MenuEntry, Page
+
+MOST_LINES = 6
+"""Groups with a line of their own in the lag chart: more would not be told apart."""
+MOST_ROWS = 6
+
+
+def total(values: list[float | None]) -> float | None:
+    """The sum of what is known; None when nothing is."""
+    known = [v for v in values if v is not None]
+    return sum(known) if known else None
+
+
+def laggards(snapshot: Snapshot) -> list[str]:
+    """Groups for the lag chart: the furthest behind, by name, so that a line keeps its colour."""
+    by_lag = sorted(snapshot.groups.values(), key=lambda g: (-(g.lag or 0), g.group))
+    return sorted(g.group for g in by_lag[:MOST_LINES])
+
+
+def headline_figures(snapshot: Snapshot) -> dict[str, Any]:
+    own = [t for t in snapshot.topics.values() if not t.internal]
+    reading = list(snapshot.groups.values())
+    return {
+        "rate_in": rate(total([t.rate for t in own])),
+        "bytes_in": byte_rate(total([t.byte_rate for t in own])),
+        "rate_out": rate(
+            total([g.consumed_rate for g in reading]), reason="No group has committed twice yet"
+        ),
+        "lag": count(total([g.lag for g in reading]), reason="No group has committed yet"),
+        "time_lag": duration(
+            max((g.time_lag_ms for g in reading if g.time_lag_ms is not None), default=None),
+            "No group has committed yet",
+        ),
+        "groups": plural(len(reading), "group"),
+        "most_lag": _name_of_most([(g.lag, g.group) for g in reading]),
+        "oldest": _name_of_most([(g.time_lag_ms, g.group) for g in reading]),
+        "records": count(sum(t.records for t in own), "records kept now"),
+        "stored": size(sum(t.size_bytes for t in own)),
+    }
+
+
+def _name_of_most(found: list[tuple[int | None, str]]) -> str:
+    """Whose figure is the largest; "" when all are 0 or unknown."""
+    value, name = max(((v or 0, name) for v, name in found), default=(0, ""))
+    return name if value else ""
+
+
+def server_figures(snapshot: Snapshot) -> dict[str, Any]:
+    server = snapshot.server
+    limited = server.max_memory_bytes > 0
+    return {
+        "name": f"{'Valkey' if server.engine == 'valkey' else 'Redis'} {server.version}",
+        "memory": size(server.used_memory_bytes),
+        "memory_share": percent(
+            server.used_memory_bytes / server.max_memory_bytes if limited else None, "No limit is set"
+        ),
+        "memory_limit": size(server.max_memory_bytes) if limited else None,
+        "ops": rate(server.ops_rate, "commands"),
+        "cpu": percent(server.cpu_share, "Needs two measurements"),
+        "clients": count(server.clients, "connections"),
+        "uptime": spell_duration(server.uptime_s * 1000),
+        "aof": server.aof,
+        "took": duration(snapshot.took_ms),
+    }
+
+
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    snapshot = moment.snapshot
+    trends = moment.trends(snapshot.groups)
+    rows = sorted(
+        (groups.row(g, trends[g.group]) for g in snapshot.groups.values()), key=lambda r: (r.severity, r.name)
+    )
+    own = sorted(
+        (t for t in snapshot.topics.values() if not t.internal), key=lambda t: (-(t.rate or 0), t.topic)
+    )
+    figures = headline_figures(snapshot)
+    return {
+        "verdict": health.verdict(snapshot, trends),
+        "figures": figures,
+        "groups": rows[:MOST_ROWS],
+        "groups_total": len(rows),
+        "topics": [topics.row(snapshot, t) for t in own[:MOST_ROWS]],
+        "topics_total": len(own),
+        "flow": flow.picture(snapshot),
+        "server": server_figures(snapshot),
+        "rate_legend": [Legend("in", figures["rate_in"], 0), Legend("out", figures["rate_out"], 1)],
+        "lag_legend": [
+            Legend(name, count(snapshot.groups[name].lag), i) for i, name in enumerate(laggards(snapshot))
+        ],
+    }
+
+
+def charts(moment: Moment, address: Address) -> list[Chart]:
+    about = "Records a second that arrive in all topics and that all groups commit, over the last 15 minutes."
+    lines = tuple(Line(name, "group", name, "lag") for name in laggards(moment.snapshot))
+    return [
+        Chart(
+            "rates",
+            "Records in and out",
+            "records/s",
+            (Line("in", "broker", "all", "in_rate"), Line("out", "broker", "all", "out_rate")),
+            about,
+        ),
+        Chart(
+            "lags",
+            "Lag by group",
+            "records",
+            lines,
+            "Unread records of each group over the last 15 minutes.",
+            floor=10,
+        ),
+    ]
+
+
+PAGE = Page(
+    name="overview",
+    pattern="",
+    title=lambda address: "Overview",
+    parts=("verdict", "figures", "rate-legend", "lag-legend", "flow", "groups", "topics", "server"),
+    context=context,
+    charts=charts,
+    menu=MenuEntry("Overview", "", "o", "overview"),
+)

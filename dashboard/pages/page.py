@@ -1,0 +1,84 @@
+"""The contract of a page. Each page is one small module that fills it in; everything else follows from here.
+
+A page's address, query included, is also its key for the live feed: who looks at `/topics/?sort=rate` is sent
+what `/topics/?sort=rate` would show. So a page may depend on the moment, its address and its query, and on
+nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import Http404, QueryDict
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
+
+from dashboard.charts import Chart
+
+from .moments import Moment
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where somebody looks: the page's own path and query, and what the path names."""
+
+    path: str
+    args: Mapping[str, str] = field(default_factory=dict)  # {"topic": "orders"}
+    query: QueryDict = field(default_factory=QueryDict)
+
+    @property
+    def key(self) -> str:
+        return f"{self.path}?{self.query.urlencode()}" if self.query else self.path
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    label: str
+    section: str  # heading it stands under: "", "Work", "Lab"
+    key: str  # pressed after g
+    icon: str  # a symbol of static/icons.svg
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    `parts` are the regions that live updates replace: part "figures" of the topics page is drawn from
+    `pages/topics/figures.html` into the element with id "figures", on first paint and on every update.
+    """
+
+    name: str  # of the URL, and the folder of its templates
+    pattern: str  # "topics/<str:topic>/"
+    title: Callable[[Address], str]
+    parts: tuple[str, ...]
+    context: Callable[[Moment, Address], dict[str, Any]]
+    charts: Callable[[Moment, Address], Sequence[Chart]] = lambda moment, address: ()
+    menu: MenuEntry | None = None
+    under: str = ""  # name of the menu page that it belongs to
+
+    @property
+    def template(self) -> str:
+        return f"pages/{self.name}/page.html"
+
+    def part_template(self, part: str) -> str:
+        return f"pages/{self.name}/{part}.html"
+
+    def draw(self, moment: Moment, address: Address) -> dict[str, str]:
+        """The HTML of every part, by element id. Raises Gone when what it shows does not exist."""
+        context = {"here": address, **self.context(moment, address)}
+        return {part: render_to_string(self.part_template(part), context) for part in self.parts}
+
+
+def find(key: str) -> tuple[Page, Address]:
+    """The page behind a live key. Raises Http404 when the key is not the address of a page."""
+    path, _, query = key.partition("?")
+    try:
+        match = resolve(path)
+    except Resolver404 as error:
+        raise Http404(f"No page at {path}") from error
+    page = getattr(match.func, "page", None)
+    if page is None:
+        raise Http404(f"{path} is not a live page")
+    return page, Address(path, match.kwargs, QueryDict(query))

@@ -1,0 +1,12 @@
+"""All pages, in the order of the menu. A new page is one module and one line here."""
+
+from __future__ import annotations
+
+from . import group, groups, overview, topic, topics
+from .page import Page
+
+PAGES: tuple[Page, ...] = (overview.PAGE, topics.PAGE, topic.PAGE, groups.PAGE, group.PAGE)
+
+
+def menu() -> list[Page]:
+    return [page for page in PAGES if page.menu]

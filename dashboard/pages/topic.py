@@ -1,0 +1,59 @@
+"""One topic: its partitions, how evenly they fill, and who reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.charts import Chart, Legend, Line
+from dashboard.presenters import topics
+from dashboard.presenters.figures import byte_rate, count, rate, size
+from streamlab.metrics.snapshot import TopicSnapshot
+
+from .moments import Gone, Moment
+from .page import Address, Page
+
+
+def _topic(moment: Moment, address: Address) -> TopicSnapshot:
+    name = address.args["topic"]
+    try:
+        return moment.snapshot.topics[name]
+    except KeyError:
+        raise Gone(f"There is no topic “{name}”.") from None
+
+
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    topic = _topic(moment, address)
+    row = topics.row(moment.snapshot, topic)
+    return {
+        "topic": row,
+        "rows": topics.partition_rows(topic, moment.as_of_ms),
+        "readers": row.readers,
+        "skew": topics.skew_figures(topic),
+        "rate_in": rate(topic.rate),
+        "bytes_in": byte_rate(topic.byte_rate),
+        "records": count(topic.records, "records kept now"),
+        "written": count(sum(p.log_end for p in topic.partitions), "records ever appended"),
+        "size": size(topic.size_bytes),
+        "legend": [Legend("records in", rate(topic.rate), 0)],
+    }
+
+
+def charts(moment: Moment, address: Address) -> list[Chart]:
+    name = _topic(moment, address).topic
+    about = f"Records appended to {name}, a second, over the last 15 minutes."
+    return [
+        Chart(
+            "rate", "Records in", "records/s", (Line("records in", "topic", name, "rate"),), about, area=True
+        )
+    ]
+
+
+PAGE = Page(
+    name="topic",
+    pattern="topics/<path:topic>/",
+    title=lambda address: address.args["topic"],
+    parts=("figures", "legend", "readers", "skew", "partitions"),
+    context=context,
+    charts=charts,
+    under="topics",
+)

@@ -1,0 +1,51 @@
+"""Topics: every log at a glance, with the groups that read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.presenters import topics
+from dashboard.presenters.words import plural
+
+from .moments import Moment
+from .page import Address, MenuEntry, Page
+from .table import Column, link, listing
+
+COLUMNS = (
+    Column("name", "Topic", lambda t: t.topic, numeric=False),
+    Column("rate", "Rate in", lambda t: t.rate, title="Records appended a second"),
+    Column("bytes", "Bytes in", lambda t: t.byte_rate, title="Bytes appended a second", secondary=True),
+    Column("records", "Records", lambda t: t.records, title="Records kept now"),
+    Column("size", "Size", lambda t: t.size_bytes, title="Bytes kept now"),
+    Column("partitions", "Partitions", lambda t: len(t.partitions), title="Partitions", secondary=True),
+    Column(
+        "skew", "Skew", lambda t: t.skew and t.skew.max_over_mean, title="Fullest partition over the mean"
+    ),
+)
+
+
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    snapshot = moment.snapshot
+    with_internal = address.query.get("internal") == "1"
+    hidden = sum(t.internal for t in snapshot.topics.values())
+    shown = [t for t in snapshot.topics.values() if with_internal or not t.internal]
+    found = listing(shown, address, COLUMNS, text=lambda t: t.topic, default_sort="name")
+    return {
+        "list": found,
+        "rows": [topics.row(snapshot, t) for t in found.rows],
+        "summary": plural(found.total, "topic"),
+        "internal": with_internal,
+        "hidden": hidden,
+        "internal_href": link(address, internal=None if with_internal else "1", page=None),
+        "clear_href": link(address, q=None, page=None),
+    }
+
+
+PAGE = Page(
+    name="topics",
+    pattern="topics/",
+    title=lambda address: "Topics",
+    parts=("summary", "list"),
+    context=context,
+    menu=MenuEntry("Topics", "", "t", "topics"),
+)

@@ -1,0 +1,275 @@
+"""A group's snapshot in words and figures: how far, how old, which way, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamlab.metrics.snapshot import (
+    GroupPartition,
+    GroupSnapshot,
+    Member,
+    PartitionSnapshot,
+    Snapshot,
+    TopicSnapshot,
+)
+
+from . import trend
+from .figures import Figure, count, duration, moment, percent, rate
+from .trend import Direction, Trend
+from .words import SEVERITY, Status, Tone, plural
+
+LATE_MS = 30_000
+"""A group whose oldest unread record is older than this is late, whatever its lag counts."""
+NEVER_COMMITTED = "Never committed, so there is nothing to measure from"
+NOTHING_COMMITTED = "The group has not committed on any partition yet"
+
+
+def lost(group: GroupSnapshot) -> int:
+    """Records that retention removed before the group read them."""
+    return sum(p.lost for p in group.partitions)
+
+
+def topics(group: GroupSnapshot) -> list[str]:
+    """Every topic that the group has committed on or subscribes to, by name."""
+    return sorted({p.topic for p in group.partitions} | {t for m in group.members for t in m.topics})
+
+
+def unread(group: GroupSnapshot) -> list[GroupPartition]:
+    """Partitions that hold records nobody of the group is there to read."""
+    return [p for p in group.partitions if p.owner is None and p.lag != 0]
+
+
+def status(group: GroupSnapshot, heading: Trend = trend.UNKNOWN) -> Status:
+    """One word for a group, worst first. `heading` is the trend of its lag.
+
+    lost     records were removed unread
+    stopped  records wait and no member reads
+    late     the oldest unread record is older than LATE_MS and the lag is not falling
+    behind   records wait longer than LATE_MS, but the lag falls; or the lag rises
+    moving   members, but partitions are changing hands
+    idle     no members, nothing to read
+    ok       reads along
+    """
+    gone = lost(group)
+    if gone:
+        return Status(
+            "lost records", Tone.BAD, f"Retention removed {plural(gone, 'record')} before the group read them"
+        )
+    if not group.members:
+        if group.lag:
+            return Status(
+                "stopped", Tone.BAD, f"{plural(group.lag, 'record')} wait and the group has no members"
+            )
+        return Status("idle", Tone.IDLE, "The group has no members")
+    late = group.time_lag_ms is not None and group.time_lag_ms > LATE_MS
+    if late and heading.direction is not Direction.FALLING:
+        return Status(
+            "late", Tone.BAD, f"The oldest unread record has waited {duration(group.time_lag_ms).plain}"
+        )
+    if late:
+        return Status("catching up", Tone.WARN, f"Late, but the lag is {heading.words}")
+    if heading.direction is Direction.RISING and (group.time_lag_ms or 0) > 5_000:
+        return Status("falling behind", Tone.WARN, f"The lag is {heading.words}")
+    if group.state in ("Assigning", "Reconciling"):
+        return Status("rebalancing", Tone.NOTE, "Partitions are changing hands")
+    return Status("ok", Tone.OK, "Reads along")
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One group in a list."""
+
+    name: str
+    state: str
+    status: Status
+    members: Figure
+    topics: list[str]
+    partitions: int
+    lag: Figure
+    time_lag: Figure
+    consumed: Figure
+    trend: Trend
+
+    @property
+    def severity(self) -> tuple[int, float]:
+        """Sorts what wants attention first."""
+        return SEVERITY[self.status.tone], -(self.lag.value or 0)
+
+
+def row(group: GroupSnapshot, heading: Trend = trend.UNKNOWN) -> GroupRow:
+    return GroupRow(
+        name=group.group,
+        state=group.state,
+        status=status(group, heading),
+        members=count(len(group.members), "members"),
+        topics=topics(group),
+        partitions=len(group.partitions),
+        lag=count(group.lag, reason=NOTHING_COMMITTED),
+        time_lag=duration(group.time_lag_ms, NOTHING_COMMITTED),
+        consumed=rate(group.consumed_rate),
+        trend=heading,
+    )
+
+
+@dataclass(frozen=True)
+class PartitionRow:
+    """One partition as a group sees it."""
+
+    topic: str
+    partition: int
+    committed: Figure
+    log_end: Figure
+    lag: Figure
+    lag_share: float  # of the group's lag, 0..1, for the bar
+    time_lag: Figure
+    commit_age: Figure
+    consumed: Figure
+    owner: str | None  # client id of the owner
+    owner_title: str
+    lost: int
+
+
+def partition_rows(group: GroupSnapshot, now_ms: int) -> list[PartitionRow]:
+    owners = {m.member_id: m for m in group.members}
+    return [_partition_row(p, group.lag or 0, owners.get(p.owner or ""), now_ms) for p in group.partitions]
+
+
+def _partition_row(p: GroupPartition, total_lag: int, owner: Member | None, now_ms: int) -> PartitionRow:
+    return PartitionRow(
+        topic=p.topic,
+        partition=p.partition,
+        committed=count(p.committed, "is the next offset to read", NEVER_COMMITTED),
+        log_end=count(p.log_end, "is the offset that the next record gets"),
+        lag=count(p.lag, reason=NEVER_COMMITTED),
+        lag_share=(p.lag or 0) / total_lag if total_lag else 0.0,
+        time_lag=duration(p.time_lag_ms, NEVER_COMMITTED),
+        commit_age=moment(p.commit_ms, now_ms, "Never committed"),
+        consumed=rate(p.consumed_rate),
+        owner=owner.client_id if owner else p.owner,
+        owner_title=f"Member {p.owner}" if p.owner else "Nobody of the group reads this partition",
+        lost=p.lost,
+    )
+
+
+def compact(partitions: list[str]) -> str:
+    """
+    >>> compact(["orders/0", "orders/2", "paid/1"])
+    'orders 0, 2; paid 1'
+    """
+    by_topic: dict[str, list[int]] = {}
+    for name in partitions:
+        topic, _, number = name.rpartition("/")
+        by_topic.setdefault(topic, []).append(int(number))
+    return "; ".join(
+        f"{topic} {', '.join(map(str, sorted(numbers)))}" for topic, numbers in sorted(by_topic.items())
+    )
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    member_id: str
+    client_id: str
+    host: str
+    instance_id: str | None
+    owned: list[str]
+    coming: list[str]  # assigned, not owned yet
+    leaving: list[str]  # owned, assigned to somebody else
+    share: Figure  # of the group's partitions
+    lease: Figure
+
+    @property
+    def owned_words(self) -> str:
+        return compact(self.owned) or "nothing"
+
+
+def member_rows(group: GroupSnapshot) -> list[MemberRow]:
+    partitions = len(group.partitions)
+    return [
+        _member_row(m, partitions) for m in sorted(group.members, key=lambda m: (m.client_id, m.member_id))
+    ]
+
+
+def _member_row(m: Member, partitions: int) -> MemberRow:
+    return MemberRow(
+        member_id=m.member_id,
+        client_id=m.client_id,
+        host=m.host,
+        instance_id=m.instance_id,
+        owned=m.owned,
+        coming=sorted(set(m.assigned) - set(m.owned)),
+        leaving=sorted(set(m.owned) - set(m.assigned)),
+        share=percent(len(m.owned) / partitions if partitions else None, "The group reads no partition"),
+        lease=duration(m.lease_left_ms),
+    )
+
+
+@dataclass(frozen=True)
+class MatrixLine:
+    """A member's line in the assignment matrix of one topic: one cell a partition."""
+
+    client_id: str
+    member_id: str
+    cells: list[str]  # "own", "coming", "leaving" or "" for each partition
+
+
+@dataclass(frozen=True)
+class Matrix:
+    topic: str
+    partitions: list[int]
+    lines: list[MatrixLine]
+    orphans: list[int]  # partitions that nobody owns and nobody is about to
+
+
+MATRIX_LIMIT = 64
+"""A matrix wider than this tells less than the table below it."""
+
+
+def matrices(group: GroupSnapshot) -> list[Matrix]:
+    """Who reads which partition, a matrix a topic."""
+    members = sorted(group.members, key=lambda m: (m.client_id, m.member_id))
+    found = []
+    for topic in topics(group):
+        partitions = [p.partition for p in group.partitions if p.topic == topic]
+        if not partitions or len(partitions) > MATRIX_LIMIT:
+            continue
+        lines = [
+            MatrixLine(m.client_id, m.member_id, [_cell(m, topic, p) for p in partitions]) for m in members
+        ]
+        orphans = [p for i, p in enumerate(partitions) if not any(line.cells[i] for line in lines)]
+        found.append(Matrix(topic, partitions, lines, orphans))
+    return found
+
+
+def _cell(member: Member, topic: str, partition: int) -> str:
+    name = f"{topic}/{partition}"
+    owned, assigned = name in member.owned, name in member.assigned
+    if owned:
+        return "own" if assigned else "leaving"
+    return "coming" if assigned else ""
+
+
+def log_share(p: PartitionSnapshot, topic: TopicSnapshot) -> float:
+    """A partition's share of what the topic keeps, 0..1."""
+    return (p.log_end - p.log_start) / topic.records if topic.records else 0.0
+
+
+def reading(snapshot: Snapshot, topic: str) -> list[GroupSnapshot]:
+    """The groups that read a topic, by name."""
+    named = snapshot.topics[topic].groups if topic in snapshot.topics else []
+    return [snapshot.groups[name] for name in sorted(named) if name in snapshot.groups]
+
+
+def lag_on(group: GroupSnapshot, topic: str) -> int | None:
+    """A group's lag on one topic; None when it is not known on any of its partitions."""
+    known = [p.lag for p in group.partitions if p.topic == topic and p.lag is not None]
+    return sum(known) if known else None
+
+
+def time_lag_on(group: GroupSnapshot, topic: str) -> int | None:
+    known = [p.time_lag_ms for p in group.partitions if p.topic == topic and p.time_lag_ms is not None]
+    return max(known) if known else None
+
+
+def rate_on(group: GroupSnapshot, topic: str) -> float | None:
+    known = [p.consumed_rate for p in group.partitions if p.topic == topic and p.consumed_rate is not None]
+    return sum(known) if known else None

@@ -1,0 +1,183 @@
+"""The broker's health in words: what is wrong, the worst first, each with the next step.
+
+Rules, in order of what one should look at first:
+
+1. lost records     retention removed records before a group read them
+2. stopped group    records wait and the group has no members
+3. late group       the oldest unread record is old and the lag is not falling
+4. falling behind   the lag rises
+5. orphaned         members are there, but some partitions that hold records belong to nobody
+6. memory           Redis is above nine tenths of its limit
+7. no AOF           Redis keeps nothing over a restart
+8. hot partition    one partition takes far more than its share
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, TopicSnapshot
+
+from . import groups, skew
+from .figures import count, duration, percent, rate, size
+from .trend import UNKNOWN, Trend
+from .words import SEVERITY, Tone, listed, plural
+
+MEMORY_LIMIT_SHARE = 0.9
+ORPHANED_AFTER_MS = 10_000
+PLAY = "python -m streamlab play FILE --topic orders"
+CONSUME = "python -m streamlab consume {topic} --group G --from-beginning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth looking at. `page` and `name` say where: ("group", "inventory")."""
+
+    tone: Tone
+    headline: str
+    detail: str
+    next_step: str
+    page: str = ""
+    name: str = ""
+    weight: float = 0  # among equals, more is worse
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The sentence that a reader meets first."""
+
+    tone: Tone
+    headline: str
+    detail: str
+    first: Finding | None = None
+    others: list[Finding] = field(default_factory=list)
+    command: str = ""  # to type when there is nothing yet
+
+
+def verdict(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Verdict:
+    """`trends` holds the trend of each group's lag by group name; a missing one is unknown."""
+    found = sorted(findings(snapshot, trends), key=lambda f: (SEVERITY[f.tone], -f.weight))
+    if found:
+        first, *others = found
+        return Verdict(first.tone, first.headline, first.detail, first, others)
+    topics = [t for t in snapshot.topics.values() if not t.internal]
+    if not topics:
+        detail = "No topic exists. Send a first record, or play a file of them:"
+        return Verdict(Tone.IDLE, "Nothing here yet", detail, command=PLAY)
+    if not snapshot.groups:
+        detail = f"{plural(len(topics), 'topic')}, and no consumer group. Start one:"
+        return Verdict(Tone.IDLE, "Nobody reads yet", detail, command=CONSUME.format(topic=topics[0].topic))
+    if not any(group.members for group in snapshot.groups.values()):
+        return Verdict(
+            Tone.IDLE, "All groups are idle", "No group has members, and none has records waiting."
+        )
+    return Verdict(Tone.OK, _all_well(snapshot), _calm_detail(snapshot))
+
+
+def _all_well(snapshot: Snapshot) -> str:
+    n = len(snapshot.groups)
+    return "The group keeps up" if n == 1 else f"All {n:,} groups keep up"
+
+
+def _calm_detail(snapshot: Snapshot) -> str:
+    known = [g.time_lag_ms for g in snapshot.groups.values() if g.time_lag_ms is not None]
+    if not known or not max(known):
+        return "Every committed offset is at its log end."
+    return f"The oldest unread record has waited {duration(max(known)).plain}."
+
+
+def findings(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Iterator[Finding]:
+    for group in snapshot.groups.values():
+        finding = _of_group(group, trends.get(group.group, UNKNOWN))
+        if finding:
+            yield finding
+    yield from _of_server(snapshot.server)
+    for topic in snapshot.topics.values():
+        if not topic.internal and topic.skew and topic.skew.hot and (topic.rate or 0) > 0:
+            yield _hot(topic)
+
+
+def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
+    status = groups.status(group, heading)
+    lag = count(group.lag).plain
+    here = {"page": "group", "name": group.group, "weight": float(group.lag or 0)}
+    where = listed([str(t) for t in sorted({p.topic for p in group.partitions if p.lag})]) or "its topics"
+    if status.word == "lost records":
+        return Finding(
+            Tone.BAD,
+            f"{group.group} lost {plural(groups.lost(group), 'record')}",
+            f"Retention removed them before the group read them on {where}.",
+            "Lengthen retention, or bring the group up to speed.",
+            **here,
+        )
+    if status.word == "stopped":
+        pace = f" and grows {heading.speed.plain}" if heading.per_s and heading.per_s > 1 else ""
+        return Finding(
+            Tone.BAD,
+            f"{group.group} is stopped",
+            f"Lag {lag}{pace} on {where}; no member reads.",
+            "Start its consumers.",
+            **here,
+        )
+    if status.word == "late":
+        return Finding(
+            Tone.BAD,
+            f"{group.group} is {duration(group.time_lag_ms).plain} late",
+            f"Lag {lag} on {where}, {heading.words}.",
+            "Add members, or see which partition holds it up.",
+            **here,
+        )
+    if status.word in ("falling behind", "catching up"):
+        tone = Tone.WARN if status.word == "falling behind" else Tone.NOTE
+        return Finding(
+            tone,
+            f"{group.group} is {status.word}",
+            f"Lag {lag} on {where}, {heading.words}.",
+            "Watch its lag." if tone is Tone.NOTE else "Add members, or make its handler faster.",
+            **here,
+        )
+    orphans = [p for p in groups.unread(group) if (p.time_lag_ms or 0) > ORPHANED_AFTER_MS]
+    if group.members and orphans:
+        names = listed([f"{p.topic}/{p.partition}" for p in orphans])
+        return Finding(
+            Tone.WARN,
+            f"{plural(len(orphans), 'partition')} of {group.group} unread",
+            f"{names}: records wait and no member owns them.",
+            "See who is assigned to what.",
+            **here,
+        )
+    return None
+
+
+def _of_server(server: ServerSnapshot) -> Iterator[Finding]:
+    if server.max_memory_bytes and server.used_memory_bytes > MEMORY_LIMIT_SHARE * server.max_memory_bytes:
+        used = percent(server.used_memory_bytes / server.max_memory_bytes).plain
+        amounts = f"{size(server.used_memory_bytes).plain} of {size(server.max_memory_bytes).plain}"
+        yield Finding(
+            Tone.BAD,
+            f"Redis memory is {used} full",
+            f"{amounts}; writes are refused when it is full.",
+            "Shorten retention or raise maxmemory.",
+        )
+    if not server.aof:
+        yield Finding(
+            Tone.NOTE,
+            "Redis keeps nothing over a restart",
+            "The append-only file is off.",
+            "Set appendonly yes to keep acknowledged records.",
+        )
+
+
+def _hot(topic: TopicSnapshot) -> Finding:
+    partitions = listed([str(p) for p in topic.skew.hot]) if topic.skew else ""
+    return Finding(
+        Tone.NOTE,
+        f"{topic.topic} has a hot partition"
+        if topic.skew and len(topic.skew.hot) == 1
+        else f"{topic.topic} has hot partitions",
+        f"{partitions}: {skew.sentence(topic)}. {rate(topic.rate).plain} arrive.",
+        "See how its keys spread.",
+        "topic",
+        topic.topic,
+    )

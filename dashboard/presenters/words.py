@@ -1,0 +1,46 @@
+"""Small pieces of English and the few words for a status, each with a mark so that colour is never alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """How much something wants attention. Styles and marks hang on these words."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARN = "warn"
+    BAD = "bad"
+    IDLE = "idle"
+
+
+SEVERITY = {Tone.BAD: 0, Tone.WARN: 1, Tone.NOTE: 2, Tone.IDLE: 3, Tone.OK: 4}
+
+
+@dataclass(frozen=True)
+class Status:
+    """A word with a tone: `why` is a sentence for the tooltip."""
+
+    word: str
+    tone: Tone
+    why: str = ""
+
+
+def plural(n: int, noun: str, many: str = "") -> str:
+    """
+    >>> plural(1, "partition"), plural(6, "partition"), plural(0, "entry", "entries")
+    ('1 partition', '6 partitions', '0 entries')
+    """
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c", "d", "e"])
+    ('a', 'a and b', 'a, b, c and 2 more')
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,251 @@
+// The only place that speaks to Plotly. Keeps 15 minutes of points a chart, draws at most once a second, and only
+// charts that can be seen. Colours come from the tokens in tokens.css.
+
+const DASHES = ["solid", "6px,2px", "2px,2px", "8px,2px,2px,2px", "10px,3px", "4px,3px", "solid", "solid"];
+const GAP_MS = 3500; // samples further apart than this have a hole between them
+const CONFIG = {
+  displaylogo: false,
+  showSendToCloud: false,
+  plotlyServerURL: "",
+  responsive: true,
+  displayModeBar: false,
+  doubleClick: "reset",
+};
+
+const charts = new Map();
+
+class Chart {
+  constructor(element, spec) {
+    this.element = element;
+    this.spec = spec;
+    this.seen = false;
+    this.dirty = true;
+    this.asOf = 0;
+    this.load(spec);
+  }
+
+  /** Replace everything: {lines, t, y}. */
+  load({ lines, t, y }) {
+    this.spec.lines = lines;
+    this.columns = lines.map((_, i) => ({ t: [...(t[i] ?? t[0] ?? [])], y: [...(y[i] ?? [])] }));
+    this.dirty = true;
+  }
+
+  /** Add newer points, and forget what left the window. */
+  append({ lines, t, y }) {
+    if (lines.map((line) => line.label).join("\n") !== this.spec.lines.map((line) => line.label).join("\n")) return false;
+    this.columns.forEach((column, i) => {
+      const times = t[i] ?? t[0] ?? [];
+      const last = column.t.at(-1) ?? 0;
+      times.forEach((at, k) => {
+        if (at <= last) return;
+        column.t.push(at);
+        column.y.push(y[i][k]);
+      });
+    });
+    this.dirty = true;
+    return true;
+  }
+
+  prune(asOf) {
+    this.asOf = Math.max(this.asOf, asOf);
+    const from = this.asOf - this.spec.window_ms;
+    for (const column of this.columns) {
+      let old = 0;
+      while (old < column.t.length && column.t[old] < from) old += 1;
+      column.t.splice(0, old);
+      column.y.splice(0, old);
+    }
+  }
+
+  draw() {
+    if (!this.seen || !this.dirty || !window.Plotly || document.hidden) return;
+    this.dirty = false;
+    window.Plotly.react(this.element, this.traces(), this.layout(), CONFIG);
+  }
+
+  traces() {
+    return this.columns.map((column, i) => {
+      const { label, slot } = this.spec.lines[i];
+      const colour = token(`--chart-${slot % 8}`);
+      const { x, y } = withGaps(column);
+      return {
+        type: "scatter",
+        mode: "lines",
+        name: label.replaceAll("<", "‹").replaceAll("&", "＆"), // Plotly reads names as markup
+        x,
+        y,
+        line: { color: colour, width: 1.75, dash: DASHES[slot % 8] },
+        fill: this.spec.area ? "tozeroy" : "none",
+        fillcolor: this.spec.area ? faint(colour) : undefined,
+        connectgaps: false,
+        hovertemplate: `%{y:,.4~g} ${this.spec.unit}<extra>%{fullData.name}</extra>`,
+      };
+    });
+  }
+
+  layout() {
+    const highest = Math.max(this.spec.floor, ...this.columns.flatMap((column) => column.y.filter((v) => v !== null)));
+    const axis = {
+      gridcolor: token("--line"),
+      linecolor: token("--line-strong"),
+      zeroline: false,
+      tickfont: { size: 11, color: token("--ink-3") },
+      automargin: false,
+    };
+    return {
+      uirevision: "keep",
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: '"Geist", system-ui, sans-serif', size: 12, color: token("--ink-2") },
+      margin: { l: 52, r: 12, t: 8, b: 28 },
+      showlegend: false,
+      hovermode: "x unified",
+      hoverlabel: { bgcolor: token("--surface"), bordercolor: token("--line-strong"), font: { color: token("--ink"), size: 12 } },
+      xaxis: {
+        ...axis,
+        type: "date",
+        range: [this.asOf - this.spec.window_ms, this.asOf],
+        showgrid: false,
+        tickformat: "%H:%M",
+        hoverformat: "%H:%M:%S UTC",
+        nticks: 6,
+        fixedrange: false,
+      },
+      yaxis: { ...axis, range: [0, highest * 1.08], tickformat: "~s", nticks: 5, fixedrange: true, showline: false },
+      dragmode: "zoom",
+    };
+  }
+
+  table() {
+    const target = document.querySelector(`[data-table="${CSS.escape(this.spec.id)}"]`);
+    if (!target?.closest("details")?.open) return;
+    target.replaceChildren(tableOf(this));
+  }
+
+  free() {
+    window.Plotly?.purge(this.element);
+  }
+}
+
+/** Nulls where samples are missing, so that a line breaks instead of pretending. */
+function withGaps({ t, y }) {
+  const x = [];
+  const out = [];
+  t.forEach((at, i) => {
+    if (i && at - t[i - 1] > GAP_MS) {
+      x.push(t[i - 1] + 1);
+      out.push(null);
+    }
+    x.push(at);
+    out.push(y[i]);
+  });
+  return { x, y: out };
+}
+
+/** One row a minute, the newest first: what the chart shows, for those who cannot see it. */
+function tableOf(chart) {
+  const rows = new Map();
+  chart.columns.forEach(({ t, y }, line) => {
+    t.forEach((at, i) => {
+      const minute = new Date(at).toISOString().slice(11, 16);
+      if (!rows.has(minute)) rows.set(minute, chart.columns.map(() => null));
+      if (y[i] !== null) rows.get(minute)[line] = y[i];
+    });
+  });
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  for (const text of ["Minute (UTC)", ...chart.spec.lines.map((line) => `${line.label}, ${chart.spec.unit}`)]) {
+    const th = document.createElement("th");
+    th.scope = "col";
+    th.textContent = text;
+    if (head.cells.length) th.className = "n";
+    head.append(th);
+  }
+  const body = table.createTBody();
+  for (const [minute, values] of [...rows].reverse()) {
+    const row = body.insertRow();
+    row.insertCell().textContent = minute;
+    for (const value of values) {
+      const cell = row.insertCell();
+      cell.className = "n";
+      cell.textContent = value === null ? "—" : value.toLocaleString("en");
+    }
+  }
+  const scroll = document.createElement("div");
+  scroll.className = "scroll";
+  scroll.tabIndex = 0;
+  scroll.role = "region";
+  scroll.ariaLabel = `Data of ${chart.spec.title}, the last value of each minute`;
+  scroll.append(table);
+  return scroll;
+}
+
+// Tokens are light-dark() pairs; a probe makes the browser say which colour holds now.
+const probe = document.createElement("i");
+probe.hidden = true;
+document.body.append(probe);
+const colours = new Map();
+
+function token(name) {
+  if (!colours.has(name)) {
+    probe.style.color = `var(${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
+}
+
+function faint(rgb) {
+  return rgb.replace(/^rgb\((.*)\)$/, "rgba($1, 0.10)");
+}
+
+function retheme() {
+  colours.clear();
+  for (const chart of charts.values()) {
+    chart.dirty = true;
+    chart.draw();
+  }
+}
+
+/** Find the charts of the page and draw what the server sent along. */
+export function start(asOf) {
+  const data = document.getElementById("chart-data");
+  if (!data) return;
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const chart = charts.get(target.dataset.chart);
+      if (!chart) continue;
+      chart.seen = isIntersecting;
+      chart.draw();
+    }
+  }, { rootMargin: "100px" });
+  for (const spec of JSON.parse(data.textContent)) {
+    const element = document.querySelector(`[data-chart="${CSS.escape(spec.id)}"]`);
+    if (!element) continue;
+    const chart = new Chart(element, spec);
+    chart.prune(asOf);
+    charts.set(spec.id, chart);
+    watcher.observe(element);
+    document.querySelector(`[data-table="${CSS.escape(spec.id)}"]`)?.closest("details").addEventListener("toggle", () => chart.table());
+  }
+  window.addEventListener("themechange", retheme);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
+  document.addEventListener("visibilitychange", () => charts.forEach((chart) => chart.draw()));
+  window.addEventListener("pagehide", (event) => { if (!event.persisted) charts.forEach((chart) => chart.free()); });
+}
+
+/** Take in a frame's points. False when a line came or went, so that only a full frame would do. */
+export function update(series, full, asOf) {
+  let fits = true;
+  for (const [id, points] of Object.entries(series ?? {})) {
+    const chart = charts.get(id);
+    if (!chart) continue;
+    if (full) chart.load(points);
+    else fits = chart.append(points) && fits;
+    chart.prune(asOf);
+    chart.dirty = true;
+    chart.draw();
+    chart.table();
+  }
+  return fits;
+}

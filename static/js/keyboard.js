@@ -1,0 +1,40 @@
+// Keys: "/" to the search, "g" and a letter to a page, "?" for help. Never while somebody types.
+
+const CHORD_MS = 1200;
+
+export function start() {
+  const help = document.getElementById("help");
+  const button = document.getElementById("keys");
+  let chord = 0;
+  if (button) {
+    button.hidden = false;
+    button.addEventListener("click", () => help.showModal());
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (typing) {
+      if (event.key === "Escape") typing.blur();
+      return;
+    }
+    if (help.open) return;
+    if (performance.now() - chord < CHORD_MS) {
+      chord = 0;
+      const link = document.querySelector(`.rail a[data-key="${CSS.escape(event.key)}"]`);
+      if (link) {
+        event.preventDefault();
+        link.click();
+      }
+    } else if (event.key === "g") {
+      chord = performance.now();
+    } else if (event.key === "/") {
+      const search = document.getElementById("search");
+      if (!search) return;
+      event.preventDefault();
+      search.select();
+    } else if (event.key === "?") {
+      event.preventDefault();
+      help.showModal();
+    }
+  });
+}
