@@ -1,7 +1,7 @@
 """Which topics exist, with how many partitions and which settings.
 
-A topic is created by its entry in the registry alone; its partitions come into being at their first use. It is
-deleted in two steps, so that a crash between them leaves a topic that says that it is being deleted, and whoever
+A topic exists from the moment that its entry stands in the registry; a partition that a crash left unmade comes into
+being at its first use. It is deleted in two steps, so that a crash between them leaves a topic that says that it is being deleted, and whoever
 meets it finishes the work:
 
     absent → active → deleting → absent
@@ -105,6 +105,7 @@ class Topics:
             stored = self._stored(topic)
             if stored is None:
                 if self._replace(topic, b"", msgspec.json.encode(spec)):
+                    self.make_partitions((topic, n) for n in range(partitions))
                     return spec
             elif msgspec.json.decode(stored, type=TopicSpec).state is TopicState.DELETING:
                 self._finish_deleting(topic, stored)
