@@ -79,7 +79,7 @@ def _own_key(path: Path) -> str:
             aside.unlink()
         return path.read_text()
     except OSError as error:
-        raise ImproperlyConfigured(f"{path.parent} must be writable: {error.strerror}.") from None
+        raise ImproperlyConfigured(f"{path.parent} can't be written: {error.strerror}.") from None
 
 
 def database(url: str, sqlite_path: Path) -> dict[str, Any]:
