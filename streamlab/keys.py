@@ -20,6 +20,7 @@ sl:producer-ids                  string  producer.py                for ever    
 sl:clients:<client id>           string  metrics/telemetry.py       10 s           telemetry of one running client
 sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
 sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot
+sl:snapshot:seq                  string  metrics/sampler.py         for ever       number of the newest snapshot
 sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
 sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
 sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
@@ -35,6 +36,7 @@ GROUPS = PREFIX + "groups"
 PRODUCER_IDS = PREFIX + "producer-ids"
 SAMPLER_LEASE = PREFIX + "sampler:lease"
 SNAPSHOT = PREFIX + "snapshot"
+SNAPSHOT_SEQ = PREFIX + "snapshot:seq"
 SNAPSHOT_TICK = PREFIX + "snapshot:tick"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..topics import is_internal
@@ -24,7 +24,7 @@ class Before(NamedTuple):
     """The pictures that rates are measured from; None: there is none yet."""
 
     last: Picture | None  # the one before: for what is appended
-    window: Picture | None  # the oldest within rates.WINDOW_MS: for what is consumed
+    window: Sequence[Picture]  # those kept of the last rates.WINDOW_MS, oldest first: for what is consumed
 
 
 class _Reader(NamedTuple):
@@ -33,9 +33,6 @@ class _Reader(NamedTuple):
     picture: GroupPicture
     alive: set[str]
     rows: list[GroupPartition]
-
-
-_NEVER = Position(-1, b"-", 0)
 
 
 def build(now: Picture, before: Before, first_unread: FirstUnread, seq: int, took_ms: float) -> Snapshot:
@@ -75,14 +72,14 @@ def _follow(
     number: int,
     partition: PartitionPicture,
     now_ms: int,
-    window: Picture | None,
+    window: Sequence[Picture],
     first_unread: FirstUnread,
     readers: dict[str, _Reader],
     waiting: Mapping[str, list[str]],
 ) -> None:
     """Add a row for this partition to every group that committed, took or should read it."""
     place = f"{topic}/{number}"
-    then = _positions_then(window, topic, of, number)
+    oldest = _positions_in(window[0], topic, of, number) if window else {}
     appended_at = first_unread.of_partition(topic, of.created_ms, number)
     positions = partition.positions
     for name, position in positions.items():
@@ -93,8 +90,10 @@ def _follow(
         if position.offset < 0:
             reader.rows.append(_unknown(topic, number, partition.log_end, owner))
             continue
-        old = then.get(name, _NEVER)
-        reader.rows.append(_row(topic, number, partition, position, old, appended_at, owner, now_ms))
+        then = oldest.get(name)
+        if then is None or not _before(then, position):
+            then = _later_anchor(window, topic, of, number, name, position)
+        reader.rows.append(_row(topic, number, partition, position, then, appended_at, owner, now_ms))
     for name in waiting.get(place, ()):
         if name not in positions:
             reader = readers[name]
@@ -106,10 +105,25 @@ def _owner(reader: _Reader, place: str) -> str | None:
     return owner if owner in reader.alive else None
 
 
-def _positions_then(
-    window: Picture | None, topic: str, of: TopicPicture, number: int
-) -> Mapping[str, Position]:
-    then = window.topics.get(topic) if window is not None else None
+def _before(then: Position, position: Position) -> bool:
+    """Whether the group came from there to here by consuming, as far as one can tell."""
+    return then.commit_ms > 0 and then.offset <= position.offset
+
+
+def _later_anchor(
+    window: Sequence[Picture], topic: str, of: TopicPicture, number: int, group: str, position: Position
+) -> Position | None:
+    """What to measure from when the group had not begun, or was somewhere ahead, at the window's
+    beginning."""
+    for picture in window[1:]:
+        then = _positions_in(picture, topic, of, number).get(group)
+        if then is not None and _before(then, position):
+            return then
+    return None
+
+
+def _positions_in(picture: Picture, topic: str, of: TopicPicture, number: int) -> Mapping[str, Position]:
+    then = picture.topics.get(topic)
     if then is None or then.created_ms != of.created_ms or number >= len(then.partitions):
         return {}
     return then.partitions[number].positions
@@ -120,7 +134,7 @@ def _row(
     number: int,
     partition: PartitionPicture,
     position: Position,
-    then: Position,
+    then: Position | None,
     appended_at: Mapping[int, int],
     owner: str | None,
     now_ms: int,
@@ -138,7 +152,7 @@ def _row(
         lag = time_lag_ms = None
         ahead = committed - log_end
     rate = None
-    if then.commit_ms:
+    if then is not None:
         rate = rates.commit_rate(then.offset, then.commit_ms, committed, position.commit_ms, now_ms)
     lost = log_start - committed if log_start > committed else 0
     commit_ms = position.commit_ms or None

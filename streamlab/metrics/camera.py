@@ -2,8 +2,8 @@
 
 1. which topics and groups there are, and the server's own figures;
 2. of each partition the commits and, at once after them, the log's edges: in this order, so that no commit
-   seen lies past the end seen, and lag is never negative; then the groups; then the time, so that nothing seen
-   is younger;
+   seen lies past the end seen, and lag is never negative; then the groups; then the time, so that nothing
+   seen is younger;
 3. the append time of the first record that each group has not consumed, where it is not known yet.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .. import keys
+from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
 from . import picture
 from .first_unread import FirstUnread
@@ -36,7 +37,9 @@ class Layout(NamedTuple):
 class Camera:
     """Not safe to share between threads."""
 
-    def __init__(self, connection: Connection):
+    def __init__(self, connection: Connection, clock: Clock = SYSTEM_CLOCK):
+        self.time_read_at = 0.0  # monotonic time at which the last picture's `as_of_ms` was read
+        self._clock = clock
         self._client = connection.private_client()
         self._layout = Layout([], {}, [])
         self._reader = picture.PartitionReader()
@@ -51,6 +54,7 @@ class Camera:
             taken_topics = self._topics(line)
             taken_groups = self._groups(line, sorted(name.decode() for name in group_names))
             ((seconds, micros),) = line.ask(_TIME)
+            self.time_read_at = self._clock.monotonic()
             as_of_ms = int(seconds) * 1000 + int(micros) // 1000
             taken = Picture(as_of_ms, taken_topics, taken_groups, picture.server(info))
             self.first_unread.look_up(taken, line)

@@ -31,7 +31,7 @@ class Collector:
     """
 
     def __init__(self, connection: Connection, clock: Clock = SYSTEM_CLOCK):
-        self._camera = Camera(connection)
+        self._camera = Camera(connection, clock)
         self._clock = clock
         self._last: Picture | None = None
         self._kept: deque[Picture] = deque()
@@ -43,12 +43,17 @@ class Collector:
         with _no_collector(), translated():
             now = self._camera.take()
             self._forget(now.as_of_ms)
-            before = Before(self._last, self._kept[0] if self._kept else None)
+            before = Before(self._last, list(self._kept))
             snapshot = build(now, before, self._camera.first_unread, seq, 0.0)
             self._keep(now)
             # frozen for its readers; only now is it known how long it took
             msgspec.structs.force_setattr(snapshot, "took_ms", (self._clock.monotonic() - started) * 1000)
         return snapshot
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the moment that the newest snapshot is of."""
+        return self._clock.monotonic() - self._camera.time_read_at
 
     def close(self) -> None:
         self._camera.close()

@@ -19,6 +19,8 @@ WINDOW_MS = 10_000
 QUIET_MS = 5_500
 """A group that has not committed for this long is taken to have stopped since: a default commit interval and
 slack."""
+SHORTEST_MS = 500
+"""Commits closer together than this tell nothing: the first after a start would read as a burst."""
 
 
 def per_second(before: float | None, after: float, elapsed_ms: float) -> float | None:
@@ -66,6 +68,8 @@ def commit_rate(
     if commit_ms <= commit_ms_then:
         return 0.0 if now_ms - commit_ms >= window_ms else None
     until_ms = max(commit_ms, now_ms - QUIET_MS)
+    if until_ms - commit_ms_then < SHORTEST_MS:
+        return None
     return per_second(offset_then, offset, until_ms - commit_ms_then)
 
 
