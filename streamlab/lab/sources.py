@@ -77,12 +77,18 @@ class Source:
 
     def read(self, fields: Fields, place: Place | None = None) -> Iterator[Item]:
         """Everything from `place` on; None: from the first row. Raises SourceError, also midway."""
-        if fields.numbers and self._table is None:
-            raise SourceError("Number columns are for CSV; JSON Lines say themselves what is a number.")
+        self.check(fields)
         if place is not None:
             self._file.seek(place.offset)
             self._lines = Lines(self._file, place)
         return self._items(fields)
+
+    def check(self, fields: Fields) -> None:
+        """Raises SourceError when a field cannot be in this file. JSON Lines may have any."""
+        if self._table is not None:
+            self._table.check(fields)
+        elif fields.numbers:
+            raise SourceError("Number columns are for CSV; JSON Lines say themselves what is a number.")
 
     def _items(self, fields: Fields) -> Iterator[Item]:
         try:

@@ -97,6 +97,11 @@ class Table:
             )
         return columns
 
+    def check(self, fields: Fields) -> None:
+        """Raises SourceError when a field is not a column."""
+        if self.columns:
+            _row_maker(self.columns, fields)
+
     def read(self, fields: Fields, lines: Lines | None = None) -> Iterator[Item]:
         """Everything from where `lines` stands on; None: after the header.
 

@@ -1,0 +1,51 @@
+"""The shell: `streamlab NOUN [VERB] [NAME] [--options]`.
+
+One module a noun. Each imports the core only when it runs, so that `--help` answers at once.
+
+Exit codes: 0 done; 1 failed, and one sentence on stderr says why and what to do; 2 asked wrongly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit. An expected error is a sentence; with --debug it is a traceback as well."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = _take_flag(arguments, "--debug") or bool(os.environ.get("STREAMLAB_DEBUG"))
+    from .app import app
+
+    try:
+        app(arguments, prog_name="streamlab")
+    except BrokenPipeError:
+        _close_stdout()  # whoever read us has gone, for example `| head`
+        sys.exit(OK)
+    except KeyboardInterrupt:
+        sys.exit(FAILED)
+    except Exception as error:
+        from ..errors import StreamlabError
+
+        if not isinstance(error, (StreamlabError, OSError)) and type(error).__name__ != "EmbeddedServerError":
+            raise
+        if debug:
+            raise
+        print(f"streamlab: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+def _take_flag(arguments: list[str], flag: str) -> bool:
+    """Whether the flag stands anywhere before a `--`; it is removed."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if flag not in options:
+        return False
+    arguments.remove(flag)
+    return True
+
+
+def _close_stdout() -> None:
+    """Python flushes stdout once more at its end, which must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
