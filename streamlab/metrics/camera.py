@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from .. import keys
@@ -20,7 +21,7 @@ from .first_unread import FirstUnread
 from .picture import GroupPicture, PartitionPicture, Picture, TopicPicture
 from .wire import Request, Wire, request, requests, wire
 
-COMMANDS_A_REQUEST = 1_000
+COMMANDS_A_REQUEST = 400
 _META_FIELDS = ("end", "start", "ms", "bytes", "trimmed")
 _FIRST = request([("HGETALL", keys.TOPICS), ("SMEMBERS", keys.GROUPS), ("INFO",)])
 _TIME = request([("TIME",)])
@@ -77,25 +78,23 @@ class Camera:
         self._layout = Layout(reply, topics, requests(commands, COMMANDS_A_REQUEST))
 
     def _topics(self, line: Wire) -> dict[str, TopicPicture]:
-        replies: list[list[bytes]] = []
-        for asked in self._layout.requests:
-            replies += line.ask(asked)
+        known = self._known()
+        partitions: list[PartitionPicture] = []
+        for replies in line.ask_all(self._layout.requests):
+            answers = zip(replies[::2], replies[1::2], strict=True)
+            partitions += [self._reader.partition(commits, meta, next(known)) for commits, meta in answers]
         taken, at = {}, 0
         for name, (created_ms, n) in self._layout.topics.items():
-            taken[name] = TopicPicture(
-                created_ms, self._partitions(name, created_ms, replies[at : at + 2 * n])
-            )
-            at += 2 * n
+            taken[name] = TopicPicture(created_ms, partitions[at : at + n])
+            at += n
         return taken
 
-    def _partitions(self, name: str, created_ms: int, replies: list[list[bytes]]) -> list[PartitionPicture]:
-        before = self._last.topics.get(name) if self._last else None
-        known: list[PartitionPicture | None] = []
-        if before is not None and before.created_ms == created_ms:
-            known += before.partitions
-        known += [None] * (len(replies) // 2 - len(known))
-        parse = self._reader.partition
-        return [parse(replies[2 * i], replies[2 * i + 1], known[i]) for i in range(len(replies) // 2)]
+    def _known(self) -> Iterator[PartitionPicture | None]:
+        """What the last picture has of each partition of the layout, in its order."""
+        for name, (created_ms, n) in self._layout.topics.items():
+            before = self._last.topics.get(name) if self._last else None
+            old = before.partitions if before is not None and before.created_ms == created_ms else []
+            yield from islice(chain(old, repeat(None)), n)
 
     def _groups(self, line: Wire, names: list[str]) -> dict[str, GroupPicture]:
         before = self._last.groups if self._last else {}

@@ -45,23 +45,31 @@ class Wire:
         self._connection = connection
 
     def ask(self, asked: Request) -> list[Any]:
-        """Every reply in order, undecoded. Raises the first error reply; redis-py's errors when the line
-        breaks."""
-        self._connection.send_packed_command([asked.data])
-        read = self._connection.read_response
-        replies: list[Any] = []
-        try:
-            for _ in range(asked.replies):
-                replies.append(read())
-        except ResponseError:
-            self._read_each(asked.replies - len(replies) - 1)  # or the next ask would get them
-            raise
-        return replies
+        """Every reply in order, undecoded. Raises redis-py's errors, the first error reply included; the wire
+        is of no more use then."""
+        self._send(asked)
+        return self._read(asked)
+
+    def ask_all(self, asked: Sequence[Request]) -> Iterator[list[Any]]:
+        """The same for each request, sent one ahead: the server works on the next while this one is read."""
+        for index, one in enumerate(asked):
+            if index == 0:
+                self._send(one)
+            if index + 1 < len(asked):
+                self._send(asked[index + 1])
+            yield self._read(one)
 
     def ask_each(self, asked: Request) -> list[Any]:
-        """The same with error replies in their places as ResponseError."""
-        self._connection.send_packed_command([asked.data])
+        """As `ask`, with error replies in their places as ResponseError."""
+        self._send(asked)
         return self._read_each(asked.replies)
+
+    def _send(self, asked: Request) -> None:
+        self._connection.send_packed_command([asked.data])
+
+    def _read(self, asked: Request) -> list[Any]:
+        read = self._connection.read_response
+        return [read() for _ in range(asked.replies)]
 
     def _read_each(self, count: int) -> list[Any]:
         replies: list[Any] = []
@@ -75,14 +83,13 @@ class Wire:
 
 @contextmanager
 def wire(client: redis.Redis) -> Iterator[Wire]:
-    """A connection for the length of the block; closed if it may have unread replies, else given back."""
+    """A connection for the length of the block; closed after an error, for it may have unread replies."""
     pool = client.connection_pool
     connection: Any = pool.get_connection()
     try:
         yield Wire(connection)
-    except BaseException as error:
-        if not isinstance(error, ResponseError):
-            connection.disconnect()
+    except BaseException:
+        connection.disconnect()
         raise
     finally:
         pool.release(connection)

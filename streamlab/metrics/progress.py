@@ -1,0 +1,170 @@
+"""How far each group is on each partition: lag, time lag, what was lost, how fast it goes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from . import membership, rates
+from .picture import NO_GROUP, GroupPicture, PartitionPicture, Picture, Position, TopicPicture
+from .snapshot import GroupPartition, GroupSnapshot
+
+AppendTimes = Mapping[int, int]
+"""Offset of a first unread record -> when it was appended, in ms."""
+
+
+class Reader(NamedTuple):
+    """One group while its partitions are being gathered."""
+
+    picture: GroupPicture
+    alive: set[str]
+    rows: list[GroupPartition]
+
+    def owner(self, place: str) -> str | None:
+        owner = self.picture.owners.get(place)
+        return owner if owner in self.alive else None
+
+    def subscribed(self, topic: str) -> bool:
+        return any(topic in self.picture.members[member].topics for member in self.alive)
+
+
+class Progress:
+    """Gathers the rows of all groups, topic by topic: those that are registered, and those with a commit
+    anywhere."""
+
+    def __init__(self, now: Picture, window: Sequence[Picture]):
+        """`window`: earlier pictures of the last rates.WINDOW_MS, oldest first."""
+        self._now_ms = now.as_of_ms
+        self._window = window
+        self._readers = {name: self._reader(group) for name, group in now.groups.items()}
+        self._targets = self._gather_targets()
+
+    def follow(self, topic: str, of: TopicPicture, number: int, append_times: AppendTimes) -> None:
+        """Add a row for this partition to every group that committed, took or should read it."""
+        partition = of.partitions[number]
+        place = f"{topic}/{number}"
+        oldest = _positions_in(self._window[0], topic, of, number) if self._window else {}
+        for name, position in partition.positions.items():
+            reader = self._readers.get(name)
+            if reader is None:
+                reader = self._readers[name] = self._reader(NO_GROUP)
+            owner = reader.owner(place)
+            if position.offset < 0:
+                reader.rows.append(_not_committed(topic, number, partition, owner))
+                continue
+            then = oldest.get(name)
+            if then is None or not _before(then, position):
+                then = self._later_anchor(topic, of, number, name, position)
+            reader.rows.append(
+                _committed(topic, number, partition, position, then, append_times, owner, self._now_ms)
+            )
+        for name in self._targets.get(place, ()):
+            if name not in partition.positions:
+                reader = self._readers[name]
+                reader.rows.append(_not_committed(topic, number, partition, reader.owner(place)))
+
+    def groups_of(self, topic: str, of: TopicPicture) -> list[str]:
+        """Those that committed or subscribed there."""
+        groups = {group for partition in of.partitions for group in partition.positions}
+        groups.update(name for name, reader in self._readers.items() if reader.subscribed(topic))
+        return sorted(groups)
+
+    def groups(self) -> dict[str, GroupSnapshot]:
+        return {name: self._group(name, self._readers[name]) for name in sorted(self._readers)}
+
+    def _reader(self, group: GroupPicture) -> Reader:
+        return Reader(group, membership.living(group, self._now_ms), [])
+
+    def _gather_targets(self) -> dict[str, list[str]]:
+        """Partition ("orders/3") -> groups in whose target it stands."""
+        targets: dict[str, list[str]] = {}
+        for name, reader in self._readers.items():
+            for member in reader.alive:
+                for partition in reader.picture.target.get(member, ()):
+                    targets.setdefault(partition, []).append(name)
+        return targets
+
+    def _later_anchor(
+        self, topic: str, of: TopicPicture, number: int, group: str, position: Position
+    ) -> Position | None:
+        """What to measure from when the group had not begun, or stood further ahead, as the window began."""
+        for picture in self._window[1:]:
+            then = _positions_in(picture, topic, of, number).get(group)
+            if then is not None and _before(then, position):
+                return then
+        return None
+
+    def _group(self, name: str, reader: Reader) -> GroupSnapshot:
+        rows = reader.rows
+        return GroupSnapshot(
+            group=name,
+            state=membership.state(reader.picture, reader.alive),
+            epoch=reader.picture.epoch,
+            assignor=reader.picture.assignor,
+            members=membership.members(reader.picture, reader.alive, self._now_ms),
+            partitions=rows,
+            lag=_sum(row.lag for row in rows),
+            time_lag_ms=max((row.time_lag_ms for row in rows if row.time_lag_ms is not None), default=None),
+            consumed_rate=rates.total(row.consumed_rate for row in rows),
+        )
+
+
+def _committed(
+    topic: str,
+    number: int,
+    partition: PartitionPicture,
+    position: Position,
+    then: Position | None,
+    append_times: AppendTimes,
+    owner: str | None,
+    now_ms: int,
+) -> GroupPartition:
+    committed, log_start, log_end = position.offset, partition.log_start, partition.log_end
+    lag: int | None = log_end - committed
+    time_lag_ms: int | None = 0
+    ahead = 0
+    if committed < log_end:
+        append_ms = append_times.get(committed if committed > log_start else log_start)
+        # an append time never runs back, so it may be ahead of a clock that was set back
+        time_lag_ms = None if append_ms is None else max(0, now_ms - append_ms)
+    elif committed > log_end:
+        lag, time_lag_ms, ahead = None, None, committed - log_end
+    rate = None
+    if then is not None:
+        rate = rates.commit_rate(then.offset, then.commit_ms, committed, position.commit_ms, now_ms)
+    return GroupPartition(
+        topic,
+        number,
+        committed,
+        log_end,
+        lag,
+        time_lag_ms,
+        position.commit_ms or None,
+        log_start - committed if log_start > committed else 0,
+        owner,
+        rate,
+        ahead,
+    )
+
+
+def _not_committed(topic: str, number: int, partition: PartitionPicture, owner: str | None) -> GroupPartition:
+    """A partition that a group reads or should read, and has not committed."""
+    return GroupPartition(topic, number, None, partition.log_end, None, None, None, 0, owner, None)
+
+
+def _positions_in(picture: Picture, topic: str, of: TopicPicture, number: int) -> Mapping[str, Position]:
+    """Those of the same partition in another picture; none when it was not there, or was another topic's."""
+    then = picture.topics.get(topic)
+    if then is None or then.created_ms != of.created_ms or number >= len(then.partitions):
+        return {}
+    return then.partitions[number].positions
+
+
+def _before(then: Position, position: Position) -> bool:
+    """Whether the group came from there to here by consuming, as far as one can tell."""
+    return then.commit_ms > 0 and then.offset <= position.offset
+
+
+def _sum(amounts: Iterable[int | None]) -> int | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
