@@ -21,9 +21,6 @@ def main(arguments: list[str] | None = None) -> None:
 
     try:
         app(arguments, prog_name="streamlab")
-    except BrokenPipeError:
-        _close_stdout()  # whoever read us has gone, for example `| head`
-        sys.exit(OK)
     except KeyboardInterrupt:
         sys.exit(FAILED)
     except Exception as error:
@@ -33,8 +30,17 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         if debug:
             raise
-        print(f"streamlab: {error}", file=sys.stderr)
+        print(f"streamlab: {error}{_advice(error)}", file=sys.stderr)
         sys.exit(FAILED)
+
+
+def _advice(error: Exception) -> str:
+    """What to do, where the error itself cannot know it."""
+    from ..errors import KafkaConnectionError, ServerBusyError
+
+    if isinstance(error, KafkaConnectionError) and not isinstance(error, ServerBusyError):
+        return " Check that it runs and that --url or $STREAMLAB_URL is right."
+    return ""
 
 
 def _take_flag(arguments: list[str], flag: str) -> bool:
@@ -46,6 +52,6 @@ def _take_flag(arguments: list[str], flag: str) -> bool:
     return True
 
 
-def _close_stdout() -> None:
+def close_stdout() -> None:
     """Python flushes stdout once more at its end, which must not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import close_stdout
 from .options import Json, Url, broker_at, usage_error
 from .output import as_json, moment, note, print_json, safe
 
@@ -57,6 +58,8 @@ def consume(
             signal.signal(signum, reading.stop)
         try:
             reading.run(max, timeout)
+        except BrokenPipeError:
+            close_stdout()  # whoever read us has gone, for example `| head`; nothing of it is committed
         finally:
             consumer.close(autocommit=False)
     note(f"{reading.printed} records.")

@@ -48,7 +48,7 @@ class Steady:
 
 
 class Rhythm:
-    """The data's own rhythm, so many times faster. A row earlier than the one before it follows at once.
+    """The data's own rhythm, so many times faster. A row that is late in the file follows at once.
 
     After a stall it catches up, so that the whole takes as long as it should.
     """
@@ -69,4 +69,4 @@ class Rhythm:
         assert row.time_s is not None and self._due is not None
         if row.time_s > self._last_s:
             self._due += (row.time_s - self._last_s) / self._factor
-        self._last_s = row.time_s
+            self._last_s = row.time_s

@@ -38,7 +38,13 @@ _LOOK_EVERY = 256
 """Rows between two looks at the clock when playing flat out."""
 _STOP_TIMEOUT_S = 4.0
 
-PRODUCER = {"client_id": "streamlab-play", "linger_ms": 20, "batch_size": 64 * 1024, "max_block_ms": 120_000}
+PRODUCER = {
+    "client_id": "streamlab-play",
+    "linger_ms": 20,
+    "batch_size": 64 * 1024,
+    "max_block_ms": 120_000,
+    "compression_type": "lz4",
+}
 
 
 class PlayError(StreamlabError):
@@ -58,9 +64,9 @@ class Progress(msgspec.Struct):
     """A moment of a play, for whoever watches."""
 
     settled: Counts  # of the whole play, earlier runs included
+    place: Place  # everything before is settled
     sent: int = 0  # by this run
     found: int = 0  # by this run: in the log already
-    place: Place = Place(0, 1)  # everything before is settled
     bytes_read: int = 0
     bytes_total: int = 0
     seconds: float = 0.0  # since this run began
@@ -95,7 +101,7 @@ class Player:
         self._producer_config = PRODUCER | producer_config
         self._under_way: deque[tuple[Any, Place, Fate, bool]] = deque()  # future, after, fate, has a key
         self._stop = threading.Event()
-        self._progress = Progress(Counts())
+        self._progress = Progress(Counts(), source.start)
         self._saved_at = self._reported_at = 0.0
 
     def stop(self) -> None:

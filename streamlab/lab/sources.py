@@ -59,6 +59,7 @@ class Source:
         self._raw, self._file, self._encoding = raw, file, encoding
         self._lines = Lines(file, _skip_bom(file))
         self._table = Table(self._lines, encoding, separator) if form == CSV else None
+        self.start = self._lines.place  # of the first row, behind the header
 
     @property
     def uri(self) -> str:
