@@ -22,9 +22,9 @@ from redis.backoff import NoBackoff
 
 from dashboard import heartbeat
 from streamlab import keys
+from streamlab.metrics.sampler import SNAPSHOT_TTL_MS
 
 PATIENCE_S = 1.5
-SNAPSHOT_LIFETIME_MS = 60_000  # the sampler lets sl:snapshot live that long, so its TTL tells its age
 SNAPSHOT_STALE_MS = 10_000
 
 Part = dict[str, Any]
@@ -96,7 +96,7 @@ async def _sampler() -> Part:
         left_ms = await client.pttl(keys.SNAPSHOT)
     if left_ms < 0:
         return _down("no snapshot")
-    age_ms = max(0, SNAPSHOT_LIFETIME_MS - left_ms)
+    age_ms = max(0, SNAPSHOT_TTL_MS - left_ms)  # what is left of its life tells its age
     fresh = age_ms <= SNAPSHOT_STALE_MS
     return _up(age_ms=age_ms) if fresh else _down("stale", age_ms=age_ms)
 

@@ -55,7 +55,7 @@ class StreamlabUp:
     def wait_until_up(self) -> StreamlabUp:
         def announced() -> bool:
             assert self.process.poll() is None, f"ended early:\n{self.said}\n{self.logs()}"
-            return "Streamlab is up" in self.said
+            return "Ctrl-C stops everything" in self.said  # the last line of the announcement
 
         try:
             until(announced, START_TIMEOUT_S, "Streamlab is up")
@@ -85,9 +85,16 @@ class StreamlabUp:
         return next((pid for pid in self.processes() if all(word in command_of(pid) for word in words)), None)
 
     def processes(self) -> list[int]:
-        """Every living process that was started with our directory in its environment."""
+        """Every living process that was started with our directory in its environment, or that works in it.
+
+        A Redis writes its title over its environment, but it works in its own directory.
+        """
         mark = f"STREAMLAB_VAR={self.var}".encode()
-        return [pid for pid in living() if mark in environment_of(pid)]
+        return [
+            pid
+            for pid in living()
+            if mark in environment_of(pid) or directory_of(pid).is_relative_to(self.var.resolve())
+        ]
 
     def logs(self) -> str:
         files = sorted((self.var / "log").glob("*.log"))
@@ -132,6 +139,13 @@ def environment_of(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def directory_of(pid: int) -> Path:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return Path("/")
 
 
 def command_of(pid: int) -> str:

@@ -29,6 +29,7 @@ class Plan:
     demo: bool
     data_url: str | None  # None: the server inside
     control_url: str | None  # None: beside the data
+    host_header: str = "localhost"  # one of ALLOWED_HOSTS
 
     @property
     def address(self) -> str:

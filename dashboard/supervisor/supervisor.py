@@ -105,7 +105,7 @@ class Supervisor:
     # Staying up
 
     def _watch(self, groups: ProcessGroups) -> None:
-        probe = HealthProbe(f"{self._plan.address}/healthz", host_header=f"localhost:{self._plan.port}")
+        probe = HealthProbe(f"{self._plan.address}/healthz", host_header=self._plan.host_header)
         probe.start()
         answered_at: float | None = None
         while not self._stopping:
@@ -124,8 +124,11 @@ class Supervisor:
         probe.stop()
 
     def _advance(self, child: Child, now: float) -> None:
+        heard = child.output
         delay = child.reap(now)
         if delay is not None:
+            if heard is not None:
+                self._selector.unregister(heard)
             self._false_start(child)
             loop = " (it keeps ending)" if child.backoff.capped else ""
             child.journal.note(f"{child.describe_end()}; starting it again in {delay:g} s{loop}")

@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from dashboard import heartbeat
+from dashboard.config.redis_urls import CONTROL_DB
+from streamlab import keys
 from streamlab.embedded import EmbeddedServer
 from tests.streamlab_up import ROOT, StreamlabUp, children_of, free_port
 from tests.waiting import until
@@ -197,6 +200,9 @@ def test_a_killed_server_comes_back_with_its_data(up: StreamlabUp) -> None:
     until(lambda: EmbeddedServer.running_url(up.var / "redis"), 15, "the server again")
     with the_data(up) as client:
         assert client.get("kept") == b"1"
+        client.delete(keys.SNAPSHOT)
+        client.select(CONTROL_DB)
+        client.delete(heartbeat.KEY)
     until(lambda: healthy(up), 45, "every part has found the server again")
 
 

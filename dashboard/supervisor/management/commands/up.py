@@ -32,6 +32,7 @@ class Command(BaseCommand):
             demo=demo,
             data_url=os.environ.get("STREAMLAB_URL") or None,
             control_url=os.environ.get("REDIS_URL") or None,
+            host_header=next((name for name in settings.ALLOWED_HOSTS if name[:1] not in "*."), "localhost"),
         )
         try:
             Supervisor(plan, settings.BASE_DIR, settings.STATIC_ROOT, Terminal(sys.stdout)).run()
