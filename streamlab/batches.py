@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from .codec import Part
 from .errors import KafkaTimeoutError, StreamlabError
 from .model import RecordMetadata, TopicPartition
 
@@ -43,14 +44,14 @@ class Batch:
         "error",
         "first_sequence",
         "has_headers",
-        "key_sizes",
+        "keys",
         "partition",
         "payload",
         "rows",
         "size_bytes",
         "state",
         "timestamps",
-        "value_sizes",
+        "values",
     )
 
     def __init__(self, partition: TopicPartition, born: float):
@@ -68,8 +69,8 @@ class Batch:
         self.append_ms = -1
         self.error: StreamlabError | None = None
         self.timestamps: Any = ()
-        self.key_sizes: Any = ()
-        self.value_sizes: Any = ()
+        self.keys: Part | None = None  # from the first attempt on; without the data once it is settled
+        self.values: Part | None = None
         self._done: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] | None = None
 
@@ -97,6 +98,8 @@ class Batch:
             self._done = self._callbacks = None
         self.rows = []
         self.payload = None
+        self.keys = self.keys and self.keys._replace(data=b"")
+        self.values = self.values and self.values._replace(data=b"")
         if done is not None:
             done.set()
         for callback in callbacks or ():
@@ -170,8 +173,8 @@ class FutureRecordMetadata(msgspec.Struct, gc=False, eq=False):
             batch.base_offset + i if batch.base_offset >= 0 else -1,
             batch.timestamps[i],
             None,
-            batch.key_sizes[i] - 1 if batch.key_sizes[i] else -1,
-            batch.value_sizes[i] - 1 if batch.value_sizes[i] else -1,
+            batch.keys.size_of(i) if batch.keys else -1,
+            batch.values.size_of(i) if batch.values else -1,
             -1,
         )
 

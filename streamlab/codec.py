@@ -3,12 +3,13 @@
 A batch is columns, not rows: all lengths together, all keys together, all values together. So Python packs and cuts
 them with a few calls per batch instead of a few per record, and a compressor sees like beside like.
 
-    magic u8 · attributes u8 · crc32 u32 of all that follows · count u32 · base timestamp i64 · body size u32 · body
+    magic u8 · attributes u8 · crc32 u32 · count u32 · base timestamp i64 · body size u32 · body
     body (compressed as a whole): column widths 5 × u8 · the five columns · keys · values · headers
 
 Little endian throughout. The columns, each of `count` unsigned integers of its own width (0: all of them are zero):
-timestamp - base timestamp, key size + 1, value size + 1 (0 is None), headers size, offset - base offset (only in
-batches that compaction thinned out; otherwise offsets are dense).
+timestamp - base timestamp, key size, value size, headers size, offset - base offset (only in batches that compaction
+thinned out; otherwise offsets are dense). Where an attribute says that keys or values are missing, their sizes are one
+more than they are, and 0 is None.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from .model import Headers
 
 MAGIC = 1
 _HEAD = struct.Struct("<BBIIqI")  # magic, attributes, crc, count, base timestamp, body size
-_CHECKED_FROM = 6  # the checksum covers everything behind itself
+_CHECKED_FROM = 6  # the checksum covers the attributes, and everything behind itself
 _CODEC_BITS = 0x07
+_KEYS_MISSING = 0x08
+_VALUES_MISSING = 0x10
 _WIDTHS = 5
 _TYPECODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 MAX_BODY_BYTES = 512 * 1024 * 1024  # Redis's own limit for one value; a larger claim is a damaged header
@@ -89,23 +92,40 @@ class Columns(NamedTuple):
 # -- encoding ---------------------------------------------------------------------------------------------------
 
 
+_NO_COLUMN = (0, b"")
+
+
 def _pack(numbers: Sequence[int]) -> tuple[int, bytes]:
     """The narrowest column that holds them: (width, bytes)."""
     top = max(numbers)
     if top == 0:
-        return 0, b""
-    width = 1 if top < 1 << 8 else 2 if top < 1 << 16 else 4 if top < 1 << 32 else 8
+        return _NO_COLUMN
+    if top < 1 << 8:
+        return 1, bytes(numbers)
+    width = 2 if top < 1 << 16 else 4 if top < 1 << 32 else 8
     column = array(_TYPECODES[width], numbers)
     if sys.byteorder == "big":
         column.byteswap()
     return width, column.tobytes()
 
 
-def _sizes(parts: Sequence[bytes | None]) -> tuple[list[int], bytes]:
-    """Size + 1 of each (0 for None), and all of them joined."""
-    if None in parts:
-        return [0 if part is None else len(part) + 1 for part in parts], b"".join(part for part in parts if part)
-    return [len(part) + 1 for part in parts], b"".join(parts)  # type: ignore[arg-type, misc]
+class Part(NamedTuple):
+    """The keys, or the values, of a batch."""
+
+    sizes: list[int]  # one more than they are where some are missing; 0 is then None
+    data: bytes
+    missing: bool
+
+    def size_of(self, index: int) -> int:
+        """-1 for None."""
+        return self.sizes[index] - 1 if self.missing else self.sizes[index]
+
+
+def part(items: Sequence[bytes | None]) -> Part:
+    """Keys or values, joined."""
+    if None in items:
+        return Part([0 if i is None else len(i) + 1 for i in items], b"".join(i for i in items if i), True)
+    return Part(list(map(len, items)), b"".join(items), False)  # type: ignore[arg-type]
 
 
 def pack_headers(headers: Headers) -> bytes:
@@ -146,8 +166,8 @@ def unpack_headers(data: bytes) -> Headers:
 
 def encode(
     timestamps: Sequence[int],
-    keys: Sequence[bytes | None],
-    values: Sequence[bytes | None],
+    keys: Part,
+    values: Part,
     headers: Sequence[bytes] | None = None,
     codec: str | None = "none",
     offset_deltas: Sequence[int] | None = None,
@@ -156,34 +176,27 @@ def encode(
 
     `headers` are packed already, one bytes per record; None when no record has any.
 
-    >>> batch = encode([5, 7], [b"k", None], [b"v", b"w"])
+    >>> batch = encode([5, 7], part([b"k", None]), part([b"v", b"w"]))
     >>> decode(batch).values
     [b'v', b'w']
     """
     base_timestamp = min(timestamps)
-    ages = [t - base_timestamp for t in timestamps] if max(timestamps) != base_timestamp else (0,)
-    key_sizes, key_data = _sizes(keys)
-    value_sizes, value_data = _sizes(values)
+    ages = [t - base_timestamp for t in timestamps]
     columns = [
         _pack(ages),
-        _pack(key_sizes),
-        _pack(value_sizes),
-        _pack([len(h) for h in headers]) if headers else (0, b""),
-        _pack(offset_deltas) if offset_deltas else (0, b""),
+        _pack(keys.sizes),
+        _pack(values.sizes),
+        _pack(list(map(len, headers))) if headers else _NO_COLUMN,
+        _pack(offset_deltas) if offset_deltas else _NO_COLUMN,
     ]
-    body = b"".join(
-        (
-            bytes([width for width, _ in columns]),
-            *[column for _, column in columns],
-            key_data,
-            value_data,
-            *(headers or ()),
-        )
-    )
+    body = [bytes([width for width, _ in columns]), *[c for _, c in columns], keys.data, values.data, *(headers or ())]
+    size = sum(map(len, body))
     how = compression(codec)
-    packed = how.compress(body)
-    checked = struct.pack("<IqI", len(timestamps), base_timestamp, len(body)) + packed
-    return struct.pack("<BBI", MAGIC, how.number, zlib.crc32(checked)) + checked
+    if how.number:
+        body = [how.compress(b"".join(body))]
+    attributes = how.number | keys.missing * _KEYS_MISSING | values.missing * _VALUES_MISSING
+    checked = b"".join((struct.pack("<IqI", len(timestamps), base_timestamp, size), *body))
+    return struct.pack("<BBI", MAGIC, attributes, zlib.crc32(checked, attributes)) + checked
 
 
 # -- decoding ---------------------------------------------------------------------------------------------------
@@ -202,7 +215,7 @@ def decode(batch: bytes, check_crcs: bool = True) -> Columns:
         raise CorruptRecordError(f"The batch is cut short: {len(batch)} bytes.") from error
     if magic != MAGIC:
         raise UnsupportedCodecError(f"The batch has format {magic}; this version reads format {MAGIC}.")
-    if check_crcs and zlib.crc32(memoryview(batch)[_CHECKED_FROM:]) != crc:
+    if check_crcs and zlib.crc32(memoryview(batch)[_CHECKED_FROM:], attributes) != crc:
         raise CorruptRecordError("The batch does not match its checksum.")
     how = _BY_NUMBER.get(attributes & _CODEC_BITS)
     if how is None:
@@ -213,14 +226,14 @@ def decode(batch: bytes, check_crcs: bool = True) -> Columns:
         body = how.decompress(batch[_HEAD.size :], body_size)
         if len(body) != body_size:
             raise CorruptRecordError(f"The batch holds {len(body)} bytes instead of {body_size}.")
-        return _columns(body, n, base_timestamp)
+        return _columns(body, n, base_timestamp, attributes)
     except CorruptRecordError:
         raise
     except Exception as error:  # decompressors raise each their own kind
         raise CorruptRecordError(f"The batch cannot be read: {error}") from error
 
 
-def _columns(body: bytes, n: int, base_timestamp: int) -> Columns:
+def _columns(body: bytes, n: int, base_timestamp: int, attributes: int) -> Columns:
     at = _WIDTHS
     columns: list[Sequence[int]] = []
     for width in body[:_WIDTHS]:
@@ -236,8 +249,8 @@ def _columns(body: bytes, n: int, base_timestamp: int) -> Columns:
         columns.append(column)
         at += n * width
     ages, key_sizes, value_sizes, header_sizes, deltas = columns
-    keys, key_lengths, at = _cut(body, at, key_sizes, n)
-    values, value_lengths, at = _cut(body, at, value_sizes, n)
+    keys, key_lengths, at = _cut(body, at, key_sizes, n, bool(attributes & _KEYS_MISSING))
+    values, value_lengths, at = _cut(body, at, value_sizes, n, bool(attributes & _VALUES_MISSING))
     headers: list[Headers]
     if header_sizes:
         ends = list(accumulate(header_sizes, initial=at))
@@ -259,19 +272,20 @@ def _columns(body: bytes, n: int, base_timestamp: int) -> Columns:
     )
 
 
-def _cut(body: bytes, at: int, sizes: Sequence[int], n: int) -> tuple[list[bytes | None], list[int], int]:
-    """Cut `n` parts of `size - 1` bytes each out of the body: (parts, sizes, where they end)."""
+def _cut(
+    body: bytes, at: int, sizes: Sequence[int], n: int, missing: bool
+) -> tuple[list[bytes | None], Sequence[int], int]:
+    """Cut `n` keys or values out of the body: (parts, sizes with -1 for None, where they end)."""
     if not sizes:
-        return [None] * n, [-1] * n, at
-    lengths = [size - 1 for size in sizes]
-    if -1 in lengths:
-        parts: list[bytes | None] = []
-        for length in lengths:
-            if length < 0:
-                parts.append(None)
-            else:
-                parts.append(body[at : at + length])
-                at += length
-        return parts, lengths, at
-    ends = list(accumulate(lengths, initial=at))
-    return [body[a:b] for a, b in zip(ends, ends[1:], strict=False)], lengths, ends[-1]
+        return ([None] * n, [-1] * n, at) if missing else ([b""] * n, [0] * n, at)
+    if not missing:
+        ends = list(accumulate(sizes, initial=at))
+        return [body[a:b] for a, b in zip(ends, ends[1:], strict=False)], sizes, ends[-1]
+    parts: list[bytes | None] = []
+    for size in sizes:
+        if size:
+            parts.append(body[at : at + size - 1])
+            at += size - 1
+        else:
+            parts.append(None)
+    return parts, [size - 1 for size in sizes], at

@@ -50,15 +50,17 @@ class StickyPartition:
     Spreading them one by one would make every batch small.
     """
 
-    __slots__ = ("partition",)
+    __slots__ = ("partition", "spent")
 
     def __init__(self, partitions: int):
-        self.partition = randrange(partitions)  # noqa: S311 - spreading load, not guarding anything
+        self.partition = randrange(partitions)
+        self.spent = False  # its batch was closed: the next record goes elsewhere
 
     def move(self, partitions: int) -> None:
         """Choose another one, when there is another one."""
+        self.spent = False
         if partitions > 1:
-            step = randrange(1, partitions)  # noqa: S311 - as above
+            step = randrange(1, partitions)
             self.partition = (self.partition + step) % partitions
         else:
             self.partition = 0

@@ -16,7 +16,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from . import codec
@@ -81,6 +81,12 @@ class Producer:
         self._taken: dict[Batch, None] = {}  # the sender has them, not settled yet
         self._linger_s = self.config["linger_ms"] / 1000
         self._batch_size = max(1, self.config["batch_size"])
+        self._largest = self.config["max_request_size"]
+        self._buffer_memory = self.config["buffer_memory"]
+        self._partitioner = self.config["partitioner"]
+        self._wall_ms = clock.wall_ms
+        serializers = (self.config["key_serializer"], self.config["value_serializer"])
+        self._serializers = serializers if any(serializers) else None
         self._sender = Sender(self, connection, clock)
         self._sender.start()
 
@@ -101,82 +107,74 @@ class Producer:
         Raises KafkaTimeoutError when there was no room in that time, MessageSizeTooLargeError,
         UnknownTopicOrPartitionError, IllegalStateError when closed, TypeError for what is not bytes.
         """
-        config = self.config
-        if config["key_serializer"] is not None:
-            key = _serialized(config["key_serializer"], topic, headers, key)
-        if config["value_serializer"] is not None:
-            value = _serialized(config["value_serializer"], topic, headers, value)
+        if self._serializers is not None:
+            key, value = self._serialize(topic, headers, key, value)
         buffer = self._buffers.get(topic)
         if buffer is None:
             buffer = self._open_topic(topic)
         size = RECORD_OVERHEAD_BYTES
         if value is not None:
-            size += len(value)
             if type(value) is not bytes:
                 value = _as_bytes("value", value)
+            size += len(value)
         if key is not None:
-            size += len(key)
             if type(key) is not bytes:
                 key = _as_bytes("key", key)
+            size += len(key)
         packed = b""
         if headers:
             packed = _packed_headers(headers)
             size += len(packed)
-        if size > config["max_request_size"]:
-            raise MessageSizeTooLargeError(
-                f"The record has {size} bytes, max_request_size is {config['max_request_size']}."
-            )
+        if size > self._largest:
+            raise MessageSizeTooLargeError(f"The record has {size} bytes, max_request_size is {self._largest}.")
         if timestamp_ms is None:
-            timestamp_ms = self._clock.wall_ms()
-
-        sticky = False
+            timestamp_ms = self._wall_ms()
         if partition is not None:
             if not 0 <= partition < buffer.partitions:
                 buffer = self._grown(topic, buffer, partition)
-        elif config["partitioner"] is not None:
+        elif self._partitioner is not None:
             everyone = list(range(buffer.partitions))
-            partition = config["partitioner"](key, everyone, everyone)
+            partition = self._partitioner(key, everyone, everyone)
         elif key is not None:
             partition = buffer.remembered.get(key)
             if partition is None:
                 partition = _remember(buffer, key)
-        else:
-            sticky = True
-        return self._append(buffer, partition, sticky, size, (timestamp_ms, key, value, packed))
 
-    def _append(
-        self, buffer: _TopicBuffer, partition: int | None, sticky: bool, size: int, row: tuple
-    ) -> FutureRecordMetadata:
         with self._lock:
-            if self._closed:
-                raise IllegalStateError("The producer is closed.")
-            if self._buffered_bytes + size > self.config["buffer_memory"] and self._unsettled:
+            if self._closed or self._buffered_bytes + size > self._buffer_memory:
                 self._wait_for_room(size)
-            if sticky:
-                partition = buffer.sticky.partition
-            batch = buffer.open[partition]  # type: ignore[index]
-            if batch is not None and batch.size_bytes + size > self._batch_size:
-                self._close_batch(buffer, batch)
-                if sticky:
-                    buffer.sticky.move(buffer.partitions)
-                    partition = buffer.sticky.partition
-                    batch = buffer.open[partition]
-                else:
-                    batch = None
-            if batch is None:
-                batch = buffer.open[partition] = self._new_batch(buffer.tps[partition])  # type: ignore[index]
+            batch = buffer.open[buffer.sticky.partition if partition is None else partition]
+            if batch is None or batch.size_bytes + size > self._batch_size:
+                batch = self._next_batch(buffer, batch, partition)
             rows = batch.rows
             index = len(rows)
-            rows.append(row)
+            rows.append((timestamp_ms, key, value, packed))
             batch.size_bytes += size
             self._buffered_bytes += size
-            if row[3]:
+            if packed:
                 batch.has_headers = True
             if batch.size_bytes >= self._batch_size:
                 self._close_batch(buffer, batch)
-                if sticky:
-                    buffer.sticky.move(buffer.partitions)
-            return FutureRecordMetadata(batch, index)
+        return FutureRecordMetadata(batch, index)
+
+    def _next_batch(self, buffer: _TopicBuffer, full: Batch | None, partition: int | None) -> Batch:
+        """The batch that the next record goes into; without a partition the sticky one moves on when it is full."""
+        if full is not None:
+            self._close_batch(buffer, full)
+        if partition is None:
+            if full is not None or buffer.sticky.spent:
+                buffer.sticky.move(buffer.partitions)
+            partition = buffer.sticky.partition
+            waiting = buffer.open[partition]
+            if waiting is not None:
+                return waiting
+        batch = buffer.open[partition] = self._new_batch(buffer.tps[partition])
+        return batch
+
+    def _serialize(self, topic: str, headers: Headers | None, key: Any, value: Any) -> tuple[Any, Any]:
+        assert self._serializers is not None
+        for_key, for_value = self._serializers
+        return _serialized(for_key, topic, headers, key), _serialized(for_value, topic, headers, value)
 
     def _new_batch(self, partition: TopicPartition) -> Batch:
         batch = Batch(partition, self._clock.monotonic())
@@ -188,18 +186,23 @@ class Producer:
 
     def _close_batch(self, buffer: _TopicBuffer, batch: Batch) -> None:
         batch.state = BatchState.CLOSED
-        buffer.open[batch.partition.partition] = None
+        number = batch.partition.partition
+        buffer.open[number] = None
+        if number == buffer.sticky.partition:
+            buffer.sticky.spent = True
         self._ready.append(batch)
         self._wake_sender.notify()
 
     def _wait_for_room(self, size: int) -> None:
+        if self._closed:
+            raise IllegalStateError("The producer is closed.")
         deadline = Deadline(self.config["max_block_ms"], self._clock)
         self._sender.stats.buffer_waits += 1
-        while self._buffered_bytes + size > self.config["buffer_memory"] and self._unsettled:
+        while self._buffered_bytes + size > self._buffer_memory and self._unsettled:
             self._wake_sender.notify()
             if not self._room.wait(deadline.remaining_s) and deadline.expired:
                 raise KafkaTimeoutError(
-                    f"buffer_memory ({self.config['buffer_memory']} bytes) stayed full for "
+                    f"buffer_memory ({self._buffer_memory} bytes) stayed full for "
                     f"{self.config['max_block_ms']} ms: the server takes records slower than they are sent."
                 )
             if self._closed:
@@ -302,7 +305,7 @@ class Producer:
         return self._closed or self._flushing > 0 or self._room_is_tight()
 
     def _room_is_tight(self) -> bool:
-        return self._buffered_bytes >= self.config["buffer_memory"] * 0.9
+        return self._buffered_bytes >= self._buffer_memory * 0.9
 
     def settle(self, batch: Batch, base_offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None) -> None:
         """Acknowledge or fail a batch, once, and give its room back."""
@@ -382,10 +385,11 @@ def _remember(buffer: _TopicBuffer, key: bytes) -> int:
 
 
 def _serialized(serializer: Any, topic: str, headers: Headers | None, data: Any) -> Any:
-    serialize: Callable | None = getattr(serializer, "serialize", None)
-    if serialize is not None:  # kafka-python's Serializer class
-        return serialize(topic, headers, data) if serialize.__code__.co_argcount > 3 else serialize(topic, data)
-    return serializer(data)
+    """`serializer` is a function of the data, or has kafka-python's `serialize(topic, headers, data)`."""
+    if serializer is None:
+        return data
+    with_topic = getattr(serializer, "serialize", None)
+    return serializer(data) if with_topic is None else with_topic(topic, headers, data)
 
 
 def _as_bytes(what: str, data: Any) -> bytes:

@@ -18,14 +18,15 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from . import codec, keys
 from .batches import Batch
 from .clock import Clock
-from .connection import Call, Connection
+from .connection import Connection, script
 from .errors import (
     KafkaTimeoutError,
     NotEnoughReplicasError,
@@ -36,6 +37,7 @@ from .errors import (
 )
 from .model import TopicPartition
 from .topics import Topics
+from .wire import request, wire
 
 if TYPE_CHECKING:
     from .producer import Producer
@@ -91,8 +93,14 @@ class _Lane:
     """One partition's batches on their way, oldest first, and its sequence."""
 
     batches: deque[Batch]
+    command: tuple[str | int, ...]  # what every append to this partition begins with
     epoch: int = 0
     next_sequence: int = 0
+
+
+def _lane(partition: TopicPartition) -> _Lane:
+    places = keys.log(*partition), keys.meta(*partition), keys.producers(*partition)
+    return _Lane(deque(), ("EVALSHA", script("append").sha, len(places), *places))
 
 
 class Sender(threading.Thread):
@@ -126,9 +134,7 @@ class Sender(threading.Thread):
                 self._producer.wait_for_work(None if not self._lanes else self._config["metadata_max_age_ms"] / 1000)
             elif self._pause_s:
                 self._give_up.wait(self._pause_s)
-            for batch in self._producer.take_ready():
-                self._lanes.setdefault(batch.partition, _Lane(deque())).batches.append(batch)
-                self._busy.add(batch.partition)
+            self._take_batches()
             if self._busy:
                 self._round()
             elif self._producer.closing:
@@ -137,6 +143,14 @@ class Sender(threading.Thread):
                 next_refresh = self._clock.monotonic() + self._config["metadata_max_age_ms"] / 1000
                 self._look_at_topics()
         self._client.close()
+
+    def _take_batches(self) -> None:
+        for batch in self._producer.take_ready():
+            lane = self._lanes.get(batch.partition)
+            if lane is None:
+                lane = self._lanes[batch.partition] = _lane(batch.partition)
+            lane.batches.append(batch)
+            self._busy.add(batch.partition)
 
     # -- one round ------------------------------------------------------------------------------------------------
 
@@ -148,19 +162,36 @@ class Sender(threading.Thread):
             batches = self._next_batches()
             if not batches:
                 return
-            if self._config["acks"] == 0:
-                self._send_unawaited(batches)
-                return
             started = self._clock.monotonic()
-            replies = self._connection.run_many([self._call(batch) for batch in batches], self._client)
-            if self._config["acks"] in (-1, "all"):
-                self._wait_for_copies()
+            replies = self._exchange(batches)
         except (RedisError, OSError, NotEnoughReplicasError) as error:
-            self._retry_later(translate(error) if not isinstance(error, OSError) else error)
+            self._retry_later(translate(error))
             return
         self._count_request((self._clock.monotonic() - started) * 1000)
         self.connected = True
         self._take_replies(batches, replies)
+
+    def _exchange(self, batches: list[Batch]) -> list[Any]:
+        """Send the batches, and encode the next ones while the server works on these. Returns their replies."""
+        asked = request([self._command(batch) for batch in batches])
+        unawaited = self._config["acks"] == 0
+        with wire(self._client) as line:
+            line.send(asked)
+            if unawaited:
+                for batch in batches:
+                    self._settle(batch)
+            self._prepare_ahead(batches)
+            replies = line.read_each(len(batches))
+        if self._config["acks"] in (-1, "all"):
+            self._wait_for_copies()
+        return [] if unawaited else replies
+
+    def _prepare_ahead(self, sent: list[Batch]) -> None:
+        self._take_batches()
+        most = self._config["max_in_flight_requests_per_connection"]
+        for partition in {batch.partition for batch in sent} & self._busy:
+            for batch in islice(self._lanes[partition].batches, most, 2 * most):
+                self._encode(batch)
 
     def _next_batches(self) -> list[Batch]:
         """What goes into this round: heads of the lanes, encoded and numbered."""
@@ -176,15 +207,7 @@ class Sender(threading.Thread):
         return chosen
 
     def _prepare(self, lane: _Lane, batch: Batch) -> None:
-        if batch.payload is None:
-            timestamps, batch_keys, values, headers = zip(*batch.rows, strict=True)
-            batch.timestamps = timestamps
-            batch.key_sizes = [0 if k is None else len(k) + 1 for k in batch_keys]
-            batch.value_sizes = [0 if v is None else len(v) + 1 for v in values]
-            batch.payload = codec.encode(
-                timestamps, batch_keys, values, headers if batch.has_headers else None, self._config["compression_type"]
-            )
-            self._count_batch(batch)
+        self._encode(batch)
         if batch.first_sequence < 0:
             batch.epoch, batch.first_sequence = lane.epoch, lane.next_sequence
             lane.next_sequence = (lane.next_sequence + batch.count) % SEQUENCES
@@ -192,22 +215,29 @@ class Sender(threading.Thread):
             self.stats.retries += batch.count
         batch.attempts += 1
 
-    def _call(self, batch: Batch) -> Call:
-        topic, partition = batch.partition
-        return Call(
-            "append",
-            [keys.log(topic, partition), keys.meta(topic, partition), keys.producers(topic, partition)],
-            [self._producer_id, batch.epoch, batch.first_sequence, batch.count, batch.payload],
+    def _encode(self, batch: Batch) -> None:
+        if batch.payload is not None:
+            return
+        timestamps, batch_keys, values, headers = zip(*batch.rows, strict=True)
+        batch.timestamps, batch.keys, batch.values = timestamps, codec.part(batch_keys), codec.part(values)
+        batch.payload = codec.encode(
+            timestamps,
+            batch.keys,
+            batch.values,
+            headers if batch.has_headers else None,
+            self._config["compression_type"],
         )
+        self._count_batch(batch)
 
-    def _send_unawaited(self, batches: list[Batch]) -> None:
-        calls = [self._call(batch) for batch in batches]
-        for batch in batches:
-            self._settle(batch)
-        for batch, reply in zip(batches, self._connection.run_many(calls, self._client), strict=True):
-            if isinstance(reply, Exception):
-                log.warning("acks=0: %d records for %s were refused: %s", batch.count, batch.partition, reply)
-        self.connected = True
+    def _command(self, batch: Batch) -> tuple[Any, ...]:
+        return (
+            *self._lanes[batch.partition].command,
+            self._producer_id,
+            batch.epoch,
+            batch.first_sequence,
+            batch.count,
+            batch.payload,
+        )
 
     def _wait_for_copies(self) -> None:
         """acks=all: every replica that is connected now has it, and the disk where the server can tell.
@@ -242,6 +272,9 @@ class Sender(threading.Thread):
 
     def _refused(self, batch: Batch, reply: Exception) -> bool:
         """Deal with an error reply of the batch at the head of its lane. False: it stays, to be repeated."""
+        if isinstance(reply, NoScriptError):  # the server was restarted
+            self._client.script_load(script("append").source)
+            return False
         code, _, rest = str(reply).partition(" ")
         if code == "DUPLICATE":
             self._settle(batch)

@@ -19,7 +19,7 @@ from ..connection import Connection
 from . import picture
 from .first_unread import FirstUnread
 from .picture import GroupPicture, PartitionPicture, Picture, TopicPicture
-from .wire import Request, Wire, request, requests, wire
+from ..wire import Request, Wire, request, requests, wire
 
 COMMANDS_A_REQUEST = 400
 _META_FIELDS = ("end", "start", "ms", "bytes", "trimmed")

@@ -1,7 +1,7 @@
-"""Thousands of reads in one go: commands packed once, replies read without redis-py's bookkeeping for each.
+"""Many commands in one go: commands packed once, replies read without redis-py's bookkeeping for each.
 
-A pipeline of redis-py costs 7 µs a command, this costs 3 µs, most of it the server's. What makes the
-difference is that the bytes of a request are built once and sent again each second.
+A pipeline of redis-py costs 7 µs a command, this costs 3 µs, most of it the server's. The bytes of a request may be
+built once and sent again, and its replies read later than it is sent.
 """
 
 from __future__ import annotations
@@ -47,31 +47,33 @@ class Wire:
     def ask(self, asked: Request) -> list[Any]:
         """Every reply in order, undecoded. Raises redis-py's errors, the first error reply included; the wire
         is of no more use then."""
-        self._send(asked)
+        self.send(asked)
         return self._read(asked)
 
     def ask_all(self, asked: Sequence[Request]) -> Iterator[list[Any]]:
         """The same for each request, sent one ahead: the server works on the next while this one is read."""
         for index, one in enumerate(asked):
             if index == 0:
-                self._send(one)
+                self.send(one)
             if index + 1 < len(asked):
-                self._send(asked[index + 1])
+                self.send(asked[index + 1])
             yield self._read(one)
 
     def ask_each(self, asked: Request) -> list[Any]:
         """As `ask`, with error replies in their places as ResponseError."""
-        self._send(asked)
-        return self._read_each(asked.replies)
+        self.send(asked)
+        return self.read_each(asked.replies)
 
-    def _send(self, asked: Request) -> None:
+    def send(self, asked: Request) -> None:
+        """Only send; the replies are to be read with `read_each`."""
         self._connection.send_packed_command([asked.data])
 
     def _read(self, asked: Request) -> list[Any]:
         read = self._connection.read_response
         return [read() for _ in range(asked.replies)]
 
-    def _read_each(self, count: int) -> list[Any]:
+    def read_each(self, count: int) -> list[Any]:
+        """The next `count` replies, error replies in their places."""
         replies: list[Any] = []
         for _ in range(count):
             try:
