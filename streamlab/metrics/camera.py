@@ -16,10 +16,10 @@ from typing import NamedTuple
 from .. import keys
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
+from ..wire import Request, Wire, request, requests, wire
 from . import picture
 from .first_unread import FirstUnread
 from .picture import GroupPicture, PartitionPicture, Picture, TopicPicture
-from ..wire import Request, Wire, request, requests, wire
 
 COMMANDS_A_REQUEST = 400
 _META_FIELDS = ("end", "start", "ms", "bytes", "trimmed")

@@ -21,8 +21,8 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from .. import keys
 from ..connection import script
-from .picture import PartitionPicture, Picture, Position
 from ..wire import Wire, request
+from .picture import PartitionPicture, Picture, Position
 
 LOOKUPS_A_CALL = 100
 CALLS_A_ROUND_TRIP = 20

@@ -12,10 +12,10 @@ import redis
 from .. import keys
 from ..connection import Connection
 from ..errors import IllegalArgumentError, translated
+from ..wire import request, wire
 from . import rings
 from .rings import COARSER, FIELDS, FINEST, RESOLUTIONS, Aggregate, Resolution
 from .snapshot import Snapshot
-from ..wire import request, wire
 
 RENEWALS_A_SPAN = 20
 """A ring's expiry, twice its span, is set again so many times a span."""

@@ -60,8 +60,12 @@ def commit_rate(
 
     No commit in the window is 0 once the window has passed, unknown until then; so is a step back.
 
-    >>> commit_rate(3_000, 25_000, 3_000, 25_000, now_ms=35_000) 0.0 >>> commit_rate(3_000, 25_000, 3_000,
-    25_000, now_ms=30_000), commit_rate(3_000, 25_000, 10, 26_000, 27_000) (None, None)
+    >>> commit_rate(3_000, 25_000, 3_000, 25_000, now_ms=35_000)
+    0.0
+    >>> commit_rate(3_000, 25_000, 3_000, 25_000, now_ms=30_000) is None
+    True
+    >>> commit_rate(3_000, 25_000, 10, 26_000, now_ms=27_000) is None
+    True
     """
     if commit_ms_then <= 0 or commit_ms <= 0:
         return None

@@ -113,7 +113,7 @@ class Aggregate:
     >>> lag = Aggregate("group")
     >>> for tick in [(10, 500, 2.0), (30, None, 4.0)]: lag.add(tick)
     >>> lag.amounts()
-    [30, 500, 3.0]
+    [30, 500.0, 3.0]
     """
 
     __slots__ = ("_fields", "_seen")
