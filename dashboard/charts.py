@@ -6,7 +6,7 @@ Only static/js/charts.js speaks to Plotly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,17 +16,14 @@ WINDOW_MS = 15 * 60 * 1000
 
 
 class Columns(NamedTuple):
-    """Samples of one thing: `values[field][i]` was measured at `times_ms[i]`; None where nothing was
-    known."""
+    """Samples of one figure: `values[i]` was measured at `times_ms[i]`; None where it was not known."""
 
     times_ms: list[int]
-    values: dict[str, list[float | None]]
+    values: list[float | None]
 
 
-NO_COLUMNS = Columns([], {})
-
-Read = Callable[[str, str, Sequence[str], int], Columns]
-"""(what, name, fields, since_ms) -> samples newer than since_ms at one a second."""
+Read = Callable[[str, str, str, int], Columns]
+"""(what, name, field, since_ms) -> samples newer than since_ms, one a second."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,6 @@ class Line:
     name: str
     field: str
     scale: float = 1.0  # what is shown = what is stored × scale
-    slot: int | None = None  # which of the line colours; None: its place among the chart's lines
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,7 @@ class Chart:
             "unit": self.unit,
             "area": self.area,
             "floor": self.floor,
-            "lines": [
-                {"label": line.label, "slot": i if line.slot is None else line.slot}
-                for i, line in enumerate(self.lines)
-            ],
+            "lines": [line.label for line in self.lines],
             "window_ms": WINDOW_MS,
         }
 
@@ -71,10 +64,9 @@ class Chart:
         """`{"t": [[ms, …], …], "y": [[value, …], …]}`: values by line, times for all lines or for each."""
         times, values = [], []
         for line in self.lines:
-            columns = read(line.what, line.name, (line.field,), since_ms)
-            column = columns.values.get(line.field, [])
+            columns = read(line.what, line.name, line.field, since_ms)
             times.append(columns.times_ms)
-            values.append([None if v is None else _compact(v * line.scale) for v in column])
+            values.append([None if v is None else _compact(v * line.scale) for v in columns.values])
         return {"t": times[:1] if all(t == times[0] for t in times) else times, "y": values}
 
 

@@ -33,7 +33,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "matrices": groups.matrices(group),
         "rows": groups.partition_rows(group, moment.as_of_ms),
         "lag_legend": [Legend("lag", row.lag, 0)],
-        "time_lag_legend": [Legend("time lag", row.time_lag, 1)],
+        "time_lag_legend": [Legend("time lag", row.time_lag, 0)],
     }
 
 
@@ -53,7 +53,7 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
             "time-lag",
             "Time lag",
             "s",
-            (Line("time lag", "group", name, "time_lag_ms", 0.001, 1),),
+            (Line("time lag", "group", name, "time_lag_ms", 0.001),),
             f"Age in seconds of the oldest record that {name} has not read yet, over the last 15 minutes.",
             area=True,
             floor=1,

@@ -34,9 +34,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         list(snapshot.groups.values()), address, COLUMNS, text=lambda g: g.group, default_sort="name"
     )
     trends = moment.trends([g.group for g in found.rows])
+    lines = moment.sparklines("group", trends, "lag")
     return {
         "list": found,
-        "rows": [groups.row(g, trends[g.group]) for g in found.rows],
+        "rows": [(groups.row(g, trends[g.group]), lines[g.group]) for g in found.rows],
         "summary": plural(found.total, "group"),
         "clear_href": link(address, q=None, page=None),
     }

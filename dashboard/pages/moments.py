@@ -7,7 +7,7 @@ who look.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import msgspec
@@ -15,6 +15,7 @@ from django.conf import settings
 
 from dashboard.charts import WINDOW_MS, Columns
 from dashboard.presenters import trend
+from dashboard.presenters.sparkline import Sparkline, sparkline
 from dashboard.presenters.trend import Trend
 from streamlab import keys
 from streamlab.connection import Connection
@@ -23,8 +24,8 @@ from streamlab.metrics.history import History
 from streamlab.metrics.snapshot import Snapshot, decode
 
 TREND_WINDOW_MS = 60_000
+FINE, COARSE = "1s", "10s"
 STALE_AFTER_MS = 5_000
-RESOLUTION = "1s"
 
 
 class NoMeasurements(Exception):
@@ -43,7 +44,7 @@ class Moment:
         self.as_of_ms = snapshot.as_of_ms
         self.read_at_ms = read_at_ms or time.time_ns() // 1_000_000
         self._history = history
-        self._columns: dict[tuple[str, str, tuple[str, ...], int], Columns] = {}
+        self._columns: dict[tuple[str, str, str, str, int], Columns] = {}
 
     @property
     def stale(self) -> bool:
@@ -54,28 +55,33 @@ class Moment:
     def window_start_ms(self) -> int:
         return self.as_of_ms - WINDOW_MS
 
-    def series(self, what: str, name: str, fields: Sequence[str], since_ms: int) -> Columns:
+    def series(self, what: str, name: str, field: str, since_ms: int) -> Columns:
         """Samples of one thing, one a second, newer than `since_ms`; empty when nothing is kept of it."""
-        return self._many(what, [name], tuple(fields), since_ms)[name]
+        return self._many(FINE, what, [name], field, since_ms)[name]
+
+    def sparklines(self, what: str, names: Iterable[str], field: str) -> Mapping[str, Sparkline]:
+        """A small line over the window for each of these things, from samples ten seconds apart."""
+        found = self._many(COARSE, what, list(names), field, self.window_start_ms)
+        return {
+            name: sparkline(*columns, self.window_start_ms, self.as_of_ms) for name, columns in found.items()
+        }
 
     def trends(self, groups: Iterable[str]) -> Mapping[str, Trend]:
         """Where the lag of each of these groups is heading, read in one round trip."""
-        found = self._many("group", list(groups), ("lag",), self.as_of_ms - TREND_WINDOW_MS)
-        return {
-            name: trend.of_lag(columns.times_ms, columns.values["lag"]) for name, columns in found.items()
-        }
+        found = self._many(FINE, "group", list(groups), "lag", self.as_of_ms - TREND_WINDOW_MS)
+        return {name: trend.of_lag(*columns) for name, columns in found.items()}
 
     def _many(
-        self, what: str, names: list[str], fields: tuple[str, ...], since_ms: int
+        self, resolution: str, what: str, names: list[str], field: str, since_ms: int
     ) -> dict[str, Columns]:
-        missing = [name for name in names if (what, name, fields, since_ms) not in self._columns]
+        keys = {name: (resolution, what, name, field, since_ms) for name in names}
+        missing = [name for name in names if keys[name] not in self._columns]
         if missing:
-            read = self._history.many(what, missing, fields, RESOLUTION, since_ms, self.as_of_ms)
+            read = self._history.many(what, missing, [field], resolution, since_ms, self.as_of_ms)
             for name, series in read.items():
-                values = {field: series[field] for field in fields}
                 times = [int(t) for t in series["t"] if t is not None]
-                self._columns[what, name, fields, since_ms] = Columns(times, values)
-        return {name: self._columns[what, name, fields, since_ms] for name in names}
+                self._columns[keys[name]] = Columns(times, series[field])
+        return {name: self._columns[keys[name]] for name in names}
 
 
 @cache

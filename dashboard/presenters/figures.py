@@ -150,7 +150,10 @@ def duration(ms: float | None, reason: str = "Not measured yet") -> Figure:
     """
     if ms is None:
         return unknown(reason)
-    return Figure(spell_duration(ms), "", f"{ms:,.0f} milliseconds", ms)
+    number, *unit = spell_duration(ms).split()
+    if len(unit) > 1:  # "1 min 12 s" is drawn in one size
+        return Figure(spell_duration(ms), "", f"{ms:,.0f} milliseconds", ms)
+    return Figure(number, unit[0], f"{ms:,.0f} milliseconds", ms)
 
 
 def percent(share: float | None, reason: str = "Not measured yet") -> Figure:
@@ -188,4 +191,5 @@ def moment(ms: int | None, now_ms: int | None = None, reason: str = "Never") -> 
     exact = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if now_ms is None:
         return Figure(clock(ms), "", exact, ms)
-    return Figure(f"{spell_duration(max(0, now_ms - ms) // 1000 * 1000)} ago", "", exact, ms)
+    age_ms = max(0, now_ms - ms) // 1000 * 1000
+    return Figure(f"{spell_duration(age_ms)} ago" if age_ms else "now", "", exact, ms)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import sqrt
 
 from .figures import Figure, rate, spell_duration, unknown
 
 DEAD_BAND_PER_S = 1.0
 """Slopes within ± this many records/s count as steady."""
-MIN_SAMPLES = 5
+MIN_SAMPLES = 8
+SURE = 4.0
+"""A slope below so many of its standard errors is noise: neighbouring samples are alike, so it is a high bar."""
 
 
 class Direction(StrEnum):
@@ -56,11 +59,11 @@ class Trend:
 UNKNOWN = Trend(Direction.UNKNOWN, None, None)
 
 
-def slope(times_ms: Sequence[int], values: Sequence[float | None]) -> float | None:
-    """Least-squares slope per second of the known values; None with fewer than MIN_SAMPLES of them.
+def slope(times_ms: Sequence[int], values: Sequence[float | None]) -> tuple[float, float] | None:
+    """Least-squares slope per second and its standard error; None with fewer than MIN_SAMPLES known values.
 
-    >>> slope([0, 1000, 2000, 3000, 4000], [0, 10, 20, 30, 40])
-    10.0
+    >>> slope(range(0, 8000, 1000), [0, 10, 20, 30, 40, 50, 60, 70])
+    (10.0, 0.0)
     """
     points = [(t / 1000, v) for t, v in zip(times_ms, values, strict=True) if v is not None]
     if len(points) < MIN_SAMPLES:
@@ -70,16 +73,19 @@ def slope(times_ms: Sequence[int], values: Sequence[float | None]) -> float | No
     spread = sum((t - mean_t) ** 2 for t, _ in points)
     if not spread:
         return None
-    return sum((t - mean_t) * (v - mean_v) for t, v in points) / spread
+    per_s = sum((t - mean_t) * (v - mean_v) for t, v in points) / spread
+    unexplained = sum((v - mean_v - per_s * (t - mean_t)) ** 2 for t, v in points)
+    return per_s, sqrt(unexplained / (len(points) - 2) / spread)
 
 
 def of_lag(times_ms: Sequence[int], lags: Sequence[float | None]) -> Trend:
     """The trend of a group's lag from about a minute of samples, oldest first."""
-    per_s = slope(times_ms, lags)
-    if per_s is None:
+    measured = slope(times_ms, lags)
+    if measured is None:
         return UNKNOWN
+    per_s, error = measured
     now = next((lag for lag in reversed(lags) if lag is not None), 0)
-    if abs(per_s) <= DEAD_BAND_PER_S or not now:
+    if abs(per_s) <= max(DEAD_BAND_PER_S, SURE * error) or not now:
         return Trend(Direction.STEADY, per_s, None)
     if per_s > 0:
         return Trend(Direction.RISING, per_s, None)

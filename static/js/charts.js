@@ -3,6 +3,7 @@
 
 const DASHES = ["solid", "6px,2px", "2px,2px", "8px,2px,2px,2px", "10px,3px", "4px,3px", "solid", "solid"];
 const GAP_MS = 3500; // samples further apart than this have a hole between them
+const SHORTEST_MS = 120_000;
 const CONFIG = {
   displaylogo: false,
   showSendToCloud: false,
@@ -33,7 +34,7 @@ class Chart {
 
   /** Add newer points, and forget what left the window. */
   append({ lines, t, y }) {
-    if (lines.map((line) => line.label).join("\n") !== this.spec.lines.map((line) => line.label).join("\n")) return false;
+    if (lines.join("\n") !== this.spec.lines.join("\n")) return false;
     this.columns.forEach((column, i) => {
       const times = t[i] ?? t[0] ?? [];
       const last = column.t.at(-1) ?? 0;
@@ -66,8 +67,8 @@ class Chart {
 
   traces() {
     return this.columns.map((column, i) => {
-      const { label, slot } = this.spec.lines[i];
-      const colour = token(`--chart-${slot % 8}`);
+      const label = this.spec.lines[i];
+      const colour = token(`--chart-${i % 8}`);
       const { x, y } = withGaps(column);
       return {
         type: "scatter",
@@ -75,7 +76,7 @@ class Chart {
         name: label.replaceAll("<", "‹").replaceAll("&", "＆"), // Plotly reads names as markup
         x,
         y,
-        line: { color: colour, width: 1.75, dash: DASHES[slot % 8] },
+        line: { color: colour, width: 1.75, dash: DASHES[i % 8] },
         fill: this.spec.area ? "tozeroy" : "none",
         fillcolor: this.spec.area ? faint(colour) : undefined,
         connectgaps: false,
@@ -85,6 +86,8 @@ class Chart {
   }
 
   layout() {
+    const first = Math.min(this.asOf - SHORTEST_MS, ...this.columns.map((column) => column.t[0] ?? Infinity));
+    const from = Math.max(this.asOf - this.spec.window_ms, first); // a young chart grows to the whole window
     const highest = Math.max(this.spec.floor, ...this.columns.flatMap((column) => column.y.filter((v) => v !== null)));
     const axis = {
       gridcolor: token("--line"),
@@ -105,9 +108,12 @@ class Chart {
       xaxis: {
         ...axis,
         type: "date",
-        range: [this.asOf - this.spec.window_ms, this.asOf],
+        range: [from, this.asOf],
         showgrid: false,
-        tickformat: "%H:%M",
+        tickformatstops: [
+          { dtickrange: [null, 59_999], value: "%H:%M:%S" },
+          { dtickrange: [60_000, null], value: "%H:%M" },
+        ],
         hoverformat: "%H:%M:%S UTC",
         nticks: 6,
         fixedrange: false,
@@ -155,7 +161,7 @@ function tableOf(chart) {
   });
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
-  for (const text of ["Minute (UTC)", ...chart.spec.lines.map((line) => `${line.label}, ${chart.spec.unit}`)]) {
+  for (const text of ["Minute (UTC)", ...chart.spec.lines.map((label) => `${label}, ${chart.spec.unit}`)]) {
     const th = document.createElement("th");
     th.scope = "col";
     th.textContent = text;
