@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from .codec import Part
 from .errors import KafkaTimeoutError, StreamlabError
-from .model import RecordMetadata, TopicPartition
+from .model import Headers, RecordMetadata, TopicPartition
 
 log = logging.getLogger(__name__)
 
@@ -44,20 +43,21 @@ class Batch:
         "error",
         "first_sequence",
         "has_headers",
-        "keys",
+        "header_sizes",
+        "key_sizes",
         "partition",
         "payload",
         "rows",
         "size_bytes",
         "state",
         "timestamps",
-        "values",
+        "value_sizes",
     )
 
     def __init__(self, partition: TopicPartition, born: float):
         self.partition = partition
         self.born = born  # monotonic seconds: linger and delivery timeout count from here
-        self.rows: list[tuple[int, bytes | None, bytes | None, bytes]] = []  # timestamp, key, value, packed headers
+        self.rows: list[tuple[int, bytes | None, bytes | None, Headers | None]] = []  # timestamp, key, value, headers
         self.has_headers = False
         self.size_bytes = 0
         self.state = BatchState.OPEN
@@ -68,9 +68,10 @@ class Batch:
         self.base_offset = -1
         self.append_ms = -1
         self.error: StreamlabError | None = None
-        self.timestamps: Any = ()
-        self.keys: Part | None = None  # from the first attempt on; without the data once it is settled
-        self.values: Part | None = None
+        self.timestamps: Sequence[int] = ()
+        self.key_sizes: Sequence[int] = ()  # -1 for None; these three from the first attempt on
+        self.value_sizes: Sequence[int] = ()
+        self.header_sizes: Sequence[int] | None = None  # None: no record has headers
         self._done: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] | None = None
 
@@ -98,8 +99,6 @@ class Batch:
             self._done = self._callbacks = None
         self.rows = []
         self.payload = None
-        self.keys = self.keys and self.keys._replace(data=b"")
-        self.values = self.values and self.values._replace(data=b"")
         if done is not None:
             done.set()
         for callback in callbacks or ():
@@ -173,9 +172,9 @@ class FutureRecordMetadata(msgspec.Struct, gc=False, eq=False):
             batch.base_offset + i if batch.base_offset >= 0 else -1,
             batch.timestamps[i],
             None,
-            batch.keys.size_of(i) if batch.keys else -1,
-            batch.values.size_of(i) if batch.values else -1,
-            -1,
+            batch.key_sizes[i],
+            batch.value_sizes[i],
+            batch.header_sizes[i] if batch.header_sizes else -1,
         )
 
     def get(self, timeout: float | None = None) -> RecordMetadata:

@@ -7,6 +7,7 @@ Appending is the producer's (`producer.py`, through `scripts/append.lua`), readi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from redis.exceptions import ResponseError
@@ -14,7 +15,7 @@ from redis.exceptions import ResponseError
 from . import codec, keys
 from .connection import Call, Connection
 from .errors import CorruptRecordError, StreamlabError, UnknownTopicOrPartitionError, translate, translated
-from .model import CREATE_TIME, ConsumerRecord, EntryId, OffsetAndTimestamp, PartitionOffsets, TopicPartition
+from .model import CREATE_TIME, ConsumerRecord, EntryId, Headers, OffsetAndTimestamp, PartitionOffsets, TopicPartition
 from .topics import Topics
 
 TRIM_BATCHES_A_CALL = 512
@@ -61,32 +62,49 @@ def parse_entry(raw: Sequence) -> Entry:
 def records_of(partition: TopicPartition, entry: Entry, check_crcs: bool = True) -> list[ConsumerRecord]:
     """Every record of an entry, in offset order. Raises CorruptRecordError, UnsupportedCodecError."""
     try:
-        columns = codec.decode(entry.batch, check_crcs)
+        base_timestamp, columns = codec.decode(entry.batch, check_crcs)
     except CorruptRecordError as error:
         raise CorruptRecordError(
             f"{partition} offset {entry.base_offset}: {error}", *partition, entry.id.last_offset + 1
         ) from error
-    n = len(columns.timestamps)
     topic, number = partition
-    base = entry.base_offset
+    base, deltas = entry.base_offset, columns.offset_deltas
+    n = len(columns.ages)
+    headers = columns.headers
     return list(
         map(
             ConsumerRecord,
-            [topic] * n,
-            [number] * n,
-            [None] * n,
-            range(base, base + n) if isinstance(columns.offset_deltas, range) else [base + d for d in columns.offset_deltas],
-            columns.timestamps,
-            [CREATE_TIME] * n,
+            repeat(topic),
+            repeat(number),
+            repeat(None),
+            range(base, base + n) if deltas is None else [base + delta for delta in deltas],
+            [base_timestamp + age for age in columns.ages],
+            repeat(CREATE_TIME),
             columns.keys,
             columns.values,
-            columns.headers,
-            [None] * n,
-            columns.key_sizes,
-            columns.value_sizes,
-            columns.header_sizes,
+            [[] for _ in range(n)] if headers is None else [h or [] for h in headers],
+            repeat(None),
+            sizes(columns.keys),
+            sizes(columns.values),
+            repeat(-1) if headers is None else [header_size(h) if h else -1 for h in headers],
         )
     )
+
+
+def sizes(parts: Sequence[bytes | None]) -> list[int]:
+    """Of keys or values in bytes; -1 for None.
+
+    >>> sizes([b"abc", None, b""])
+    [3, -1, 0]
+    """
+    if None in parts:
+        return [-1 if part is None else len(part) for part in parts]
+    return list(map(len, parts))  # type: ignore[arg-type]
+
+
+def header_size(headers: Headers) -> int:
+    """Bytes of names and values."""
+    return sum(len(name) + len(value or b"") for name, value in headers)
 
 
 class PartitionLog:

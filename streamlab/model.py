@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 CREATE_TIME = 0
 """timestamp_type of a record whose timestamp the producer gave."""

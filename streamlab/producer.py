@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from . import codec
 from .batches import Batch, BatchState, FutureRecordMetadata
 from .clock import SYSTEM_CLOCK, Clock, Deadline
 from .config import PRODUCER, resolved
@@ -32,6 +31,7 @@ from .errors import (
     StreamlabError,
     UnknownTopicOrPartitionError,
 )
+from .log import header_size
 from .model import Headers, TopicPartition
 from .partitioner import StickyPartition, partition_for
 from .sender import Sender, SenderStats
@@ -121,10 +121,11 @@ class Producer:
             if type(key) is not bytes:
                 key = _as_bytes("key", key)
             size += len(key)
-        packed = b""
         if headers:
-            packed = _packed_headers(headers)
-            size += len(packed)
+            headers = _checked_headers(headers)
+            size += header_size(headers)
+        else:
+            headers = None
         if size > self._largest:
             raise MessageSizeTooLargeError(f"The record has {size} bytes, max_request_size is {self._largest}.")
         if timestamp_ms is None:
@@ -148,10 +149,10 @@ class Producer:
                 batch = self._next_batch(buffer, batch, partition)
             rows = batch.rows
             index = len(rows)
-            rows.append((timestamp_ms, key, value, packed))
+            rows.append((timestamp_ms, key, value, headers))
             batch.size_bytes += size
             self._buffered_bytes += size
-            if packed:
+            if headers is not None:
                 batch.has_headers = True
             if batch.size_bytes >= self._batch_size:
                 self._close_batch(buffer, batch)
@@ -398,8 +399,9 @@ def _as_bytes(what: str, data: Any) -> bytes:
     raise TypeError(f"{what} must be bytes or None, not {type(data).__name__}; give a {what}_serializer.")
 
 
-def _packed_headers(headers: Sequence) -> bytes:
+def _checked_headers(headers: Sequence) -> Headers:
+    """A copy: the caller may go on changing its own."""
     for item in headers:
         if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], (bytes, type(None))):
             raise IllegalArgumentError(f"A header is a (str, bytes) pair, not {item!r}.")
-    return codec.pack_headers(list(headers))
+    return list(headers)

@@ -35,6 +35,7 @@ from .errors import (
     UnknownTopicOrPartitionError,
     translate,
 )
+from .log import header_size, sizes
 from .model import TopicPartition
 from .topics import Topics
 from .wire import request, wire
@@ -219,11 +220,13 @@ class Sender(threading.Thread):
         if batch.payload is not None:
             return
         timestamps, batch_keys, values, headers = zip(*batch.rows, strict=True)
-        batch.timestamps, batch.keys, batch.values = timestamps, codec.part(batch_keys), codec.part(values)
+        batch.timestamps, batch.key_sizes, batch.value_sizes = timestamps, sizes(batch_keys), sizes(values)
+        if batch.has_headers:
+            batch.header_sizes = [header_size(h) if h else -1 for h in headers]
         batch.payload = codec.encode(
             timestamps,
-            batch.keys,
-            batch.values,
+            batch_keys,
+            values,
             headers if batch.has_headers else None,
             self._config["compression_type"],
         )
