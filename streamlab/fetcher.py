@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 Deserializer = Callable[[TopicPartition, list[ConsumerRecord]], list[ConsumerRecord]]
 
 _FIRST_ENTRY_GUESS_BYTES = 16_384
-_MOST_ENTRIES_A_READ = 1_000
+READ_BYTES = 1 << 20
+"""One read asks for about this much in all. More would keep poll() waiting for a large answer while this thread and
+the application's take turns at the interpreter."""
 _MAX_SEQ = 2**64 - 1
 
 
@@ -351,8 +353,8 @@ class Fetcher(threading.Thread):
         """XREAD on a socket of our own, so that nobody waits behind it and it can be unblocked."""
         if not asked:
             return []
-        room = min(self._config["max_partition_fetch_bytes"], self._config["fetch_max_bytes"] // len(asked))
-        count = max(1, min(_MOST_ENTRIES_A_READ, int(room / self._entry_bytes)))
+        room = min(READ_BYTES, self._config["fetch_max_bytes"]) / len(asked)
+        count = max(1, int(min(room, self._config["max_partition_fetch_bytes"]) / self._entry_bytes))
         names = [keys.log(*lane.partition) for lane, _, _ in asked]
         block = ("BLOCK", block_ms) if block_ms > 0 else ()
         socket = self._open_socket()
