@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from django.contrib.staticfiles.finders import get_finders
@@ -17,6 +18,7 @@ from django.db import connection
 
 from dashboard.access import signin_link
 from dashboard.supervisor.problem import Problem
+from streamlab.processes import dies_with_parent
 
 
 def make_directories(directory: Path) -> None:
@@ -64,24 +66,36 @@ def fresh_signin_path() -> str:
         connection.close()
 
 
-def collect_static(root: Path, base: Path, env: Mapping[str, str]) -> bool:
-    """Copy, hash and compress the static files if any changed. True: there was something to do."""
+def collect_static(root: Path, base: Path, env: Mapping[str, str], stopping: Callable[[], bool]) -> None:
+    """Copy, hash and compress the static files if any changed. Gives up, half done, when `stopping()`."""
     stamp, digest = root / ".stamp", _static_digest()
     if stamp.exists() and stamp.read_text() == digest:
-        return False
-    done = subprocess.run(
+        return
+    stamp.unlink(missing_ok=True)
+    collecting = subprocess.Popen(
         [sys.executable, "manage.py", "collectstatic", "--noinput", "--clear", "--verbosity", "0"],
         cwd=base,
-        env={**env, "STREAMLAB_STATIC": "collected"},
-        capture_output=True,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        start_new_session=True,
+        preexec_fn=dies_with_parent(signal.SIGKILL),
     )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it did not say why"])[-1]
+    with collecting:
+        while True:
+            try:
+                _, said = collecting.communicate(timeout=0.1)
+                break
+            except subprocess.TimeoutExpired:
+                if stopping():
+                    collecting.kill()
+                    return
+    if collecting.returncode != 0:
+        last = (said.strip().splitlines() or ["it did not say why"])[-1]
         raise Problem(f"The static files can't be collected: {last}")
     stamp.write_text(digest)
-    return True
 
 
 def _static_digest() -> str:

@@ -68,7 +68,7 @@ class Supervisor:
             boot.migrate()
             env = environment(self._plan, data_url, self._control_url(data_url), os.environ)
             if not self._stopping:
-                boot.collect_static(self._static_root, self._base, env)
+                boot.collect_static(self._static_root, self._base, env, stopping=lambda: self._stopping)
             self._make_children(groups, env)
             self._watch(groups)
         finally:
