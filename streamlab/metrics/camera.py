@@ -91,10 +91,9 @@ class Camera:
 
     def _known(self) -> Iterator[PartitionPicture | None]:
         """What the last picture has of each partition of the layout, in its order."""
-        for name, (created_ms, n) in self._layout.topics.items():
+        for name, (_, n) in self._layout.topics.items():
             before = self._last.topics.get(name) if self._last else None
-            old = before.partitions if before is not None and before.created_ms == created_ms else []
-            yield from islice(chain(old, repeat(None)), n)
+            yield from islice(chain(before.partitions if before else (), repeat(None)), n)
 
     def _groups(self, line: Wire, names: list[str]) -> dict[str, GroupPicture]:
         before = self._last.groups if self._last else {}

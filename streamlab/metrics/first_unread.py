@@ -74,8 +74,8 @@ class FirstUnread:
                 if now or missing:
                     known[key] = (partition.log_end, now)
         self._known = known
-        _ask_next([lookup for lookup in wanted if lookup.place is not None], line)
-        _ask_locate([lookup for lookup in wanted if lookup.place is None], line)
+        mistaken = _ask_next([lookup for lookup in wanted if lookup.place is not None], line)
+        _ask_locate([lookup for lookup in wanted if lookup.place is None] + mistaken, line)
 
 
 def _missing(
@@ -121,7 +121,10 @@ def _portions(wanted: list[Lookup], size: int) -> Iterator[list[Lookup]]:
         yield wanted[i : i + size]
 
 
-def _ask_next(wanted: list[Lookup], line: Wire) -> None:
+def _ask_next(wanted: list[Lookup], line: Wire) -> list[Lookup]:
+    """Returns those that found another entry than was meant: the commit's own entry is not in the log any more,
+    because the server lost its newest records and others were appended since."""
+    mistaken = []
     while wanted:
         left: list[Lookup] = []
         for many in _portions(wanted, LOOKUPS_A_CALL * CALLS_A_ROUND_TRIP):
@@ -130,10 +133,12 @@ def _ask_next(wanted: list[Lookup], line: Wire) -> None:
                 calls, _run(line, _NEXT, [_next_arguments(call) for call in calls]), strict=True
             ):
                 if ids is not None:
-                    for lookup, entry in zip(call, ids, strict=False):
-                        _learn(lookup, entry)
+                    mistaken += [
+                        lookup for lookup, entry in zip(call, ids, strict=False) if not _learn(lookup, entry)
+                    ]
                     left += call[len(ids) :]
         wanted = left
+    return mistaken
 
 
 def _next_arguments(call: list[Lookup]) -> list[str | bytes | int]:
@@ -151,9 +156,14 @@ def _ask_locate(wanted: list[Lookup], line: Wire) -> None:
                 _learn(lookup, reply[2])
 
 
-def _learn(lookup: Lookup, entry: bytes) -> None:
+def _learn(lookup: Lookup, entry: bytes) -> bool:
+    """False when that entry ends before the offset. No entry at all is a record that went meanwhile."""
     if entry:
-        lookup.known[lookup.offset] = int(entry.partition(b"-")[0])
+        append_ms, _, last_offset = entry.partition(b"-")
+        if int(last_offset) < lookup.offset:
+            return False
+        lookup.known[lookup.offset] = int(append_ms)
+    return True
 
 
 def _run(line: Wire, name: str, calls: list[list[str | bytes | int]]) -> list[list[bytes] | None]:

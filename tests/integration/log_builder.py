@@ -41,6 +41,11 @@ class LogBuilder:
     ) -> None:
         commit(self.connection, group, {partition: NewCommit(offset, entry, epoch, "somebody", "by a test")})
 
+    def lose_everything(self, partition: TopicPartition = ORDERS) -> None:
+        """As after a failover to a replica that had none of it, but the commits."""
+        self.connection.client.delete(keys.log(*partition), keys.meta(*partition), keys.producers(*partition))
+        self.connection.run("init", [keys.meta(*partition)])
+
     def _next_ms(self, records: int) -> EntryId:
         before = self.connection.server_time_ms()
         while self.connection.server_time_ms() <= before:

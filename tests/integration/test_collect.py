@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from streamlab import keys
 from streamlab.broker import Broker
 from streamlab.groups.offsets import claim
 from streamlab.log import PartitionLog
@@ -72,6 +73,7 @@ class TestTimeLag:
             ("the batch is consumed whole: the next one's time", 10, 0, 1),
             ("in the middle of a batch: that batch's own time", 15, 1, 1),
             ("one record into the last batch", 21, 2, 2),
+            ("one record before the end of a batch", 19, 1, 1),
             ("from the beginning, nothing read yet", 0, None, 0),
             ("an operator's commit at the edge of a batch", 20, None, 2),
             ("an operator's commit in the middle of a batch", 13, None, 1),
@@ -128,6 +130,17 @@ class TestTimeLag:
         assert row(snapshot).lag == 25
         assert row(snapshot).time_lag_ms == snapshot.as_of_ms - batches[2].append_ms
 
+    def test_is_right_after_the_server_lost_its_newest_records(
+        self, collector: Collector, log: LogBuilder
+    ) -> None:
+        log.topic()
+        log.commit("g", 20, log.batches(3)[1])
+        collector.collect(1)
+        log.lose_everything()
+        batches = log.batches(5, records=5)
+        snapshot = collector.collect(2)
+        assert (row(snapshot).lag, row(snapshot).time_lag_ms) == (5, snapshot.as_of_ms - batches[4].append_ms)
+
     def test_needs_a_script_that_the_server_may_have_forgotten(
         self, collector: Collector, log: LogBuilder
     ) -> None:
@@ -160,6 +173,15 @@ class TestTimeLag:
             for number in range(40):
                 age_ms = snapshot.as_of_ms - unread[number].append_ms
                 assert row(snapshot, group, number).time_lag_ms == age_ms
+
+
+def test_a_lookup_stops_early_when_the_entries_are_large(log: LogBuilder) -> None:
+    log.topic()
+    first = log.append(10)
+    logs = [keys.log(*ORDERS)] * 5
+    assert log.connection.run("next_entries", logs, [250, *["-"] * 5]) == [str(first).encode()] * 3
+    assert log.connection.run("next_entries", logs, [10_000, *["-"] * 5]) == [str(first).encode()] * 5
+    assert log.connection.run("next_entries", logs[:1], [10_000, f"({first}"]) == [b""]
 
 
 def test_a_partition_that_was_taken_and_never_committed_has_no_lag(

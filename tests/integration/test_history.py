@@ -146,11 +146,20 @@ def test_rings_expire_after_twice_their_span(times: Times) -> None:
         assert 2 * resolution.span_s - 5 <= left_s <= 2 * resolution.span_s
 
 
-def test_a_ring_is_never_larger_than_its_cells(times: Times) -> None:
+def test_a_ring_has_its_whole_size_from_the_first_cell_on_and_never_grows(times: Times) -> None:
+    key = keys.history("1s", "group", "g")
+    cells = 900 * rings.cell_bytes("group")
     for second in range(0, 2_000, 7):
         times.tick(second, lag=1)
-    size = times.connection.client.strlen(keys.history("1s", "group", "g"))
-    assert size <= 900 * rings.cell_bytes("group")
+        assert times.connection.client.strlen(key) == cells + 1
+    assert times.connection.client.memory_usage(key) < 1.25 * cells
+
+
+def test_a_sampler_that_starts_again_goes_on_in_the_same_ring(times: Times) -> None:
+    times.tick(899, lag=1)
+    times.recorder = Recorder(times.connection.client)
+    times.tick(900, lag=2)
+    assert times.lags("1s", 890, 910) == ([899, 900], [1, 2])
 
 
 @pytest.mark.parametrize(
