@@ -81,7 +81,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_binary(self) -> tuple[Headers, bytes | None]:
         """Headers and value of a record in binary mode."""
-        headers = [(_PREFIX + name, value.encode()) for name, value in self._attributes()]
+        headers: Headers = [(_PREFIX + name, value.encode()) for name, value in self._attributes()]
         if self.datacontenttype is not None:
             headers.append((_CONTENT_TYPE, self.datacontenttype.encode()))
         return headers, self.data
@@ -152,10 +152,10 @@ def _from_structured(content_type: str, value: bytes | None) -> CloudEvent:
     try:
         document = msgspec.json.decode(value or b"", type=dict[str, msgspec.Raw])
         data = _data(document)
-        attributes = {name: _attribute(name, raw) for name, raw in document.items()}
+        found = {name: _attribute(name, raw) for name, raw in document.items()}
     except (msgspec.DecodeError, binascii.Error) as error:
         raise InvalidEventError(f"The value is not a CloudEvent in JSON: {error}") from error
-    attributes = {name: text for name, text in attributes.items() if text is not None}
+    attributes = {name: text for name, text in found.items() if text is not None}
     return _build(attributes, attributes.pop("datacontenttype", None), data)
 
 
@@ -186,9 +186,18 @@ def _build(attributes: dict[str, str], content_type: str | None, data: bytes | N
     version = attributes.pop("specversion", None)
     if version != SPEC_VERSION:
         raise InvalidEventError(f"specversion is {version!r}; only {SPEC_VERSION!r} can be read.")
-    core = {name: attributes.pop(name, None) for name in ("time", "subject", "dataschema")}
-    required = {name: attributes.pop(name, "") for name in ("id", "source", "type")}
-    return CloudEvent(**required, **core, datacontenttype=content_type, extensions=attributes, data=data)
+    take = attributes.pop
+    return CloudEvent(
+        id=take("id", ""),
+        source=take("source", ""),
+        type=take("type", ""),
+        time=take("time", None),
+        subject=take("subject", None),
+        dataschema=take("dataschema", None),
+        datacontenttype=content_type,
+        extensions=attributes,
+        data=data,
+    )
 
 
 def _texts(headers: Headers) -> dict[str, str]:
@@ -197,7 +206,7 @@ def _texts(headers: Headers) -> dict[str, str]:
         return {
             name.lower(): value.decode()
             for name, value in headers
-            if name.lower() == _CONTENT_TYPE or name.lower().startswith(_PREFIX)
+            if value is not None and (name.lower() == _CONTENT_TYPE or name.lower().startswith(_PREFIX))
         }
     except UnicodeDecodeError as error:
         raise InvalidEventError(f"A CloudEvents header is not UTF-8: {error}") from error

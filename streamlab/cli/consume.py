@@ -72,7 +72,7 @@ class Reading:
         self.printed = 0
         self._consumer, self._show, self._commits = consumer, show, commits
         self._stopped = False
-        self._shown: dict[TopicPartition, OffsetAndMetadata] = {}  # written and not committed yet
+        self._shown: dict[TopicPartition, OffsetAndMetadata | int] = {}  # written and not committed yet
 
     def stop(self, signum: int, frame: Any) -> None:
         """A signal's handler: end after the record being printed; a second signal ends at once."""

@@ -36,13 +36,9 @@ def server(
 
 def sampler(url: Url = None) -> None:
     """Take a snapshot of everything each second, for the dashboard and for rates, until Ctrl-C."""
-    import os
-
     from ..metrics import sampler
 
-    if url:
-        os.environ["STREAMLAB_URL"] = url
-    sampler.main()
+    sampler.main(url)
 
 
 def version() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GroupIdNotFoundError, UnknownTopicOrPartitionError
 
@@ -33,7 +34,7 @@ def sampled(broker: Broker) -> Snapshot | None:
     from ..metrics import snapshot
 
     with translated():
-        stored = broker.connection.client.get(keys.SNAPSHOT)
+        stored: Any = broker.connection.client.get(keys.SNAPSHOT)
     try:
         found = snapshot.decode(stored) if stored else None
     except msgspec.DecodeError:
@@ -57,8 +58,8 @@ def group_of(snapshot: Snapshot, group: str) -> GroupSnapshot:
     return snapshot.groups[group]
 
 
-def _known(names: dict) -> str:
-    if not names:
-        return "There is none at all yet."
-    some = ", ".join(sorted(names)[:8])
-    return f"There are: {some}{', ...' if len(names) > 8 else ''}."
+def _known(names: Iterable[str]) -> str:
+    first, more = sorted(names)[:8], len(list(names)) > 8
+    return (
+        f"There are: {', '.join(first)}{', ...' if more else ''}." if first else "There is none at all yet."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -121,7 +121,7 @@ def delete(
     note(f"Topic {topic} with {found.records} records has been deleted.")
 
 
-def _configs(broker, topic: str) -> dict[str, int]:
+def _configs(broker: Any, topic: str) -> dict[str, int]:
     """What differs from the defaults."""
     from ..topics import Topics
 

@@ -42,7 +42,7 @@ def _row(line: int, lines: Lines, raw: bytes, text: bytes, fields: Fields) -> Ro
     if not isinstance(row, dict):
         raise RowFault(f"not a JSON object but {_kind(row)}")
     key = None if fields.key is None else _key(row.get(fields.key), text, fields.key)
-    time_s, time_text = (None, b"") if fields.parse_time is None else _time(row, fields)
+    time_s, time_text = (None, b"") if fields.time is None else _time(row.get(fields.time), fields)
     return Row(line, lines.place, raw, key, text, time_s, time_text)
 
 
@@ -74,8 +74,8 @@ def _number_text(value: int | str) -> bytes:
     return str(value).encode()
 
 
-def _time(row: dict[str, Any], fields: Fields) -> tuple[float, bytes]:
-    value = row.get(fields.time)
+def _time(value: Any, fields: Fields) -> tuple[float, bytes]:
+    assert fields.parse_time is not None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise RowFault(f"the time field {fields.time!r} is missing or holds {_kind(value)}")
     return fields.parse_time(str(value))

@@ -75,4 +75,4 @@ class Fields(NamedTuple):
     key: str | None = None
     time: str | None = None
     numbers: tuple[str, ...] = ()  # CSV columns to be written as JSON numbers
-    parse_time: Callable[[str], tuple[float, bytes]] | None = None
+    parse_time: Callable[[str], tuple[float, bytes]] | None = None  # given whenever `time` is

@@ -13,7 +13,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -51,7 +51,13 @@ class Source:
     """An open file that can be played."""
 
     def __init__(
-        self, path: Path, form: str, raw: BinaryIO, file: BinaryIO, encoding: str, separator: str | None
+        self,
+        path: Path,
+        form: str,
+        raw: BinaryIO,
+        file: io.BufferedReader,
+        encoding: str,
+        separator: str | None,
     ):
         self.path = path
         self.form = form  # CSV or JSON_LINES
@@ -139,7 +145,8 @@ def open_source(
 def _decompressed(raw: BinaryIO) -> io.BufferedReader:
     magic = raw.read(2)
     raw.seek(0)
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw) if magic == b"\x1f\x8b" else raw, _BUFFER_BYTES)
+    plain: Any = gzip.GzipFile(fileobj=raw) if magic == b"\x1f\x8b" else raw
+    return io.BufferedReader(plain, _BUFFER_BYTES)
 
 
 def _skip_bom(file: io.BufferedReader) -> Place:

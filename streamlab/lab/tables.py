@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import orjson
 
@@ -158,19 +159,19 @@ def _reason(error: Exception, several_lines: bool, size: int) -> str:
     return f"wrong quoting: {error}"
 
 
-def _row_maker(columns: list[str], fields: Fields):
+def _row_maker(columns: list[str], fields: Fields) -> Callable[[int, Place, bytes, list[Any]], Row]:
     """A function that turns the values of one row into a Row, or raises RowFault."""
     width = len(columns)
-    key_at = _index(columns, fields.key)
-    time_at = _index(columns, fields.time)
+    key_at = None if fields.key is None else _index(columns, fields.key)
+    time_at = None if fields.time is None else _index(columns, fields.time)
     numbers = [_index(columns, name) for name in fields.numbers]
     parse_time = fields.parse_time
 
-    def make(line: int, after: Place, raw: bytes, values: list[str]) -> Row:
+    def make(line: int, after: Place, raw: bytes, values: list[Any]) -> Row:
         if len(values) != width:
             raise RowFault(f"{len(values)} fields where the header has {width}")
         key = None if key_at is None else values[key_at].encode() or None
-        time_s, time_text = (None, b"") if time_at is None else parse_time(values[time_at])
+        time_s, time_text = (None, b"") if time_at is None or not parse_time else parse_time(values[time_at])
         for i in numbers:
             values[i] = _number(values[i], columns[i])
         return Row(
@@ -180,9 +181,7 @@ def _row_maker(columns: list[str], fields: Fields):
     return make
 
 
-def _index(columns: list[str], name: str | None) -> int | None:
-    if name is None:
-        return None
+def _index(columns: list[str], name: str) -> int:
     if name not in columns:
         raise SourceError(f"There is no column {name!r}; the columns are {', '.join(columns)}.")
     return columns.index(name)

@@ -207,6 +207,15 @@ def test_debug_shows_where_an_expected_error_came_from(shell):
 # the rest
 
 
+def test_rates_are_known_while_a_sampler_runs(shell):
+    shell("topics", "create", "notes")
+    sampler = shell.start("sampler")
+    until(lambda: json.loads(shell("topics", "--json").stdout)["rate"] is not None, 20)
+    sampler.send_signal(signal.SIGTERM)
+    sampler.communicate(timeout=10)
+    assert sampler.returncode == 0
+
+
 def test_help_is_quick_and_names_every_command(shell):
     begin = time.monotonic()
     done = shell("--help")

@@ -86,7 +86,7 @@ class Simulation:
         random = self._random
         customer = random.choices(range(CUSTOMERS), cum_weights=self._customer_weights)[0]
         articles = random.choices(range(ARTICLES), cum_weights=self._article_weights, k=random.randint(1, 4))
-        lines = [
+        lines: list[dict[str, Any]] = [
             {"article": f"A-{100 + a}", "quantity": random.randint(1, 6), "pence": 95 + a * 37 % 2400}
             for a in dict.fromkeys(articles)
         ]

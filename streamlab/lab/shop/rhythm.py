@@ -14,7 +14,7 @@ def factor(hour: float) -> float:
     """How many times the day's mean is bought at this hour; between two full hours it changes evenly.
 
     >>> round(factor(3), 2), round(factor(12), 2), round(factor(20), 2), round(factor(20.5), 2)
-    (0.13, 1.67, 2.19, 2.08)
+    (0.13, 1.67, 2.19, 2.09)
     >>> round(sum(factor(h / 10) for h in range(240)) / 240, 6)
     1.0
     """
