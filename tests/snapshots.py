@@ -49,7 +49,9 @@ def a_topic(name: str = "orders", partitions: int = 3, **changes: Any) -> TopicS
     return msgspec.structs.replace(plain, **changes)
 
 
-def a_position(topic: str = "orders", partition: int = 0, lag: int | None = 0, **changes: Any) -> GroupPartition:
+def a_position(
+    topic: str = "orders", partition: int = 0, lag: int | None = 0, **changes: Any
+) -> GroupPartition:
     plain = GroupPartition(
         topic=topic,
         partition=partition,
@@ -65,7 +67,9 @@ def a_position(topic: str = "orders", partition: int = 0, lag: int | None = 0, *
     return msgspec.structs.replace(plain, **changes)
 
 
-def a_member(member_id: str = "consumer-1-a", assigned: tuple[str, ...] = ("orders/0",), **changes: Any) -> Member:
+def a_member(
+    member_id: str = "consumer-1-a", assigned: tuple[str, ...] = ("orders/0",), **changes: Any
+) -> Member:
     plain = Member(
         member_id=member_id,
         client_id="consumer-1",

@@ -1,0 +1,176 @@
+"""Snapshots in words: status, health, skew, trend, flow."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.presenters import flow, groups, health, skew, topics, trend
+from dashboard.presenters.sparkline import sparkline
+from dashboard.presenters.trend import Direction, Trend
+from dashboard.presenters.words import Tone
+from streamlab.metrics.snapshot import Skew
+from tests.snapshots import NOW_MS, a_group, a_member, a_partition, a_position, a_server, a_snapshot, a_topic
+
+RISING = Trend(Direction.RISING, 50.0, None)
+FALLING = Trend(Direction.FALLING, -50.0, 20_000.0)
+
+STATUSES = [
+    ("reads along", a_group(), trend.UNKNOWN, "ok"),
+    ("nobody there and nothing to read", a_group(members=[]), trend.UNKNOWN, "idle"),
+    ("nobody there and records wait", a_group(lag=7, members=[]), RISING, "stopped"),
+    ("old records, and the lag rises", a_group(lag=9, time_lag_ms=60_000), RISING, "late"),
+    ("old records, and the lag stands", a_group(lag=9, time_lag_ms=60_000), trend.UNKNOWN, "late"),
+    ("old records, but the lag falls", a_group(lag=9, time_lag_ms=60_000), FALLING, "catching up"),
+    ("young records, and the lag rises", a_group(lag=9, time_lag_ms=9_000), RISING, "falling behind"),
+    ("young records, and the lag rises a moment ago", a_group(lag=9, time_lag_ms=900), RISING, "ok"),
+    ("partitions change hands", a_group(state="Reconciling"), trend.UNKNOWN, "rebalancing"),
+    ("retention was faster", a_group(partitions=[a_position(lost=3)]), trend.UNKNOWN, "lost records"),
+    ("never committed", a_group(lag=None), trend.UNKNOWN, "ok"),
+]
+
+
+@pytest.mark.parametrize(
+    ("group", "heading", "word"), [row[1:] for row in STATUSES], ids=[row[0] for row in STATUSES]
+)
+def test_a_group_has_one_word_for_how_it_is(group, heading, word):
+    assert groups.status(group, heading).word == word
+
+
+def test_a_lag_that_nobody_measured_is_unknown_not_zero():
+    row = groups.row(a_group(lag=None))
+    assert not row.lag.known
+    assert not row.time_lag.known
+
+
+def test_the_first_thing_to_look_at_is_the_worst():
+    snapshot = a_snapshot(
+        a_topic(),
+        a_group("slow", lag=90, time_lag_ms=9_000),
+        a_group("stopped-small", lag=5, members=[]),
+        a_group("stopped-large", lag=500, members=[]),
+    )
+    verdict = health.verdict(snapshot, {"slow": RISING})
+    assert verdict.tone is Tone.BAD
+    assert verdict.headline == "stopped-large is stopped"
+    assert (verdict.first.page, verdict.first.name) == ("group", "stopped-large")
+    assert [finding.name for finding in verdict.others] == ["stopped-small", "slow"]
+
+
+def test_when_all_is_well_it_says_so():
+    verdict = health.verdict(a_snapshot(a_topic(), a_group("a"), a_group("b")), {})
+    assert (verdict.tone, verdict.headline, verdict.first) == (Tone.OK, "All 2 groups keep up", None)
+
+
+def test_an_empty_broker_says_what_to_type():
+    verdict = health.verdict(a_snapshot(), {})
+    assert verdict.tone is Tone.IDLE
+    assert verdict.command.startswith("python -m streamlab play")
+
+
+def test_topics_without_a_group_say_how_to_read_them():
+    verdict = health.verdict(a_snapshot(a_topic("orders")), {})
+    assert verdict.command == "python -m streamlab consume orders --group G --from-beginning"
+
+
+def test_partitions_that_nobody_reads_are_found_though_the_group_has_members():
+    orphan = a_position(partition=4, lag=5, owner=None, time_lag_ms=12_000)
+    verdict = health.verdict(a_snapshot(a_topic(), a_group(partitions=[a_position(), orphan])), {})
+    assert verdict.headline == "1 partition of analytics unread"
+    assert "orders/4" in verdict.detail
+
+
+def test_a_full_redis_is_bad_news_and_a_redis_without_aof_is_worth_a_note():
+    full = a_server(used_memory_bytes=95, max_memory_bytes=100)
+    assert health.verdict(a_snapshot(a_topic(), a_group(), server=full), {}).tone is Tone.BAD
+    forgetful = health.verdict(a_snapshot(a_topic(), a_group(), server=a_server(aof=False)), {})
+    assert (forgetful.tone, forgetful.headline) == (Tone.NOTE, "Redis keeps nothing over a restart")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "word"),
+    [
+        (Skew(1.05, 0.02, 0.01, []), "even"),
+        (Skew(1.30, 0.20, 0.10, []), "slight"),
+        (Skew(1.80, 0.50, 0.30, []), "uneven"),
+        (Skew(2.80, 0.90, 0.50, [2]), "hot"),
+    ],
+)
+def test_skew_has_a_word_and_the_numbers_behind_it(numbers, word):
+    status = skew.in_a_word(a_topic(skew=numbers))
+    assert status.word == word
+    assert "× the mean" in status.why
+
+
+def test_one_partition_has_no_skew_and_says_why():
+    figures = topics.skew_figures(a_topic(partitions=1))
+    assert not figures.max_over_mean.known
+    assert figures.max_over_mean.exact == "One partition cannot be uneven"
+
+
+def test_a_hot_partition_is_marked_in_the_table():
+    logs = [a_partition(0, log_end=100), a_partition(1, log_end=100), a_partition(2, log_end=800)]
+    rows = topics.partition_rows(a_topic(logs=logs, skew=Skew(2.4, 0.9, 0.4, [2])), NOW_MS)
+    assert [row.hot for row in rows] == [False, False, True]
+    assert [row.share.plain for row in rows] == ["10 %", "10 %", "80 %"]
+
+
+def test_shares_of_an_empty_topic_are_unknown():
+    [row] = topics.partition_rows(a_topic(logs=[a_partition(log_end=0, rate=0.0)]), NOW_MS)
+    assert not row.share.known
+    assert not row.traffic.known
+
+
+def test_a_steady_climb_is_rising_and_noise_around_a_level_is_not():
+    times = list(range(0, 60_000, 1_000))
+    assert trend.of_lag(times, [10.0 * i for i in range(60)]).direction is Direction.RISING
+    noise = [500.0 + (i * 37 % 91) for i in range(60)]
+    assert trend.of_lag(times, noise).direction is Direction.STEADY
+
+
+def test_a_falling_lag_says_when_it_is_closed():
+    times = list(range(0, 60_000, 1_000))
+    falling = trend.of_lag(times, [2_000.0 - 20 * i for i in range(60)])
+    assert falling.words == "falling 20/s, caught up in 41 s"
+
+
+def test_too_little_history_has_no_trend():
+    assert trend.of_lag([0, 1_000], [1.0, 2.0]).direction is Direction.UNKNOWN
+    assert trend.of_lag([0, 1_000] * 10, [None] * 20).direction is Direction.UNKNOWN
+
+
+def test_the_matrix_shows_who_has_gets_and_gives_up_each_partition():
+    going = a_member("m1", ("orders/0",), client_id="c1", owned=["orders/0", "orders/1"])
+    coming = a_member("m2", ("orders/1",), client_id="c2", owned=[])
+    positions = [a_position(partition=n, owner=None) for n in range(3)]
+    [matrix] = groups.matrices(a_group(members=[going, coming], partitions=positions))
+    assert [(line.client_id, line.cells) for line in matrix.lines] == [
+        ("c1", ["own", "leaving", ""]),
+        ("c2", ["", "coming", ""]),
+    ]
+    assert matrix.orphans == [2]
+
+
+def test_the_flow_draws_a_band_for_each_pair_and_the_widest_for_the_most():
+    snapshot = a_snapshot(
+        a_topic("clicks", groups=["a"]),
+        a_topic("orders", groups=["a"]),
+        a_group(
+            "a",
+            partitions=[a_position("clicks", consumed_rate=900.0), a_position("orders", consumed_rate=9.0)],
+        ),
+    )
+    picture = flow.picture(snapshot)
+    widths = {edge.key: float(edge.width) for edge in picture.edges}
+    assert widths["clicks/a"] == flow.MAX_STROKE
+    assert flow.MIN_STROKE < widths["orders/a"] < widths["clicks/a"]
+
+
+def test_the_flow_of_very_many_topics_says_what_it_leaves_out():
+    picture = flow.picture(a_snapshot(*[a_topic(f"t{n:02}") for n in range(20)]))
+    assert len(picture.topics) == flow.MOST_NODES
+    assert picture.left_out == f"The busiest are drawn; {20 - flow.MOST_NODES} more topics not."
+
+
+def test_a_sparkline_breaks_where_nothing_was_measured():
+    line = sparkline([0, 25, 50, 75], [1.0, None, 1.0, 1.0], 0, 100)
+    assert line.path.count("M") == 2
