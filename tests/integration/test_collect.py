@@ -303,7 +303,12 @@ def test_a_real_group_is_shown_as_its_consumer_sees_it(collector: Collector, bro
     assert (left.state, left.lag, [p.owner for p in left.partitions]) == ("Empty", 0, [None] * 3)
 
 
-def test_lag_is_never_negative_while_others_write_and_commit(collector: Collector, log: LogBuilder) -> None:
+def test_lag_is_never_negative_while_others_write_and_commit(
+    collector: Collector, log: LogBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "streamlab.metrics.camera.COMMANDS_A_REQUEST", 1
+    )  # lets others in between any two reads
     log.topic(partitions=4)
     partitions = [TopicPartition("orders", number) for number in range(4)]
     stop = threading.Event()
