@@ -78,11 +78,9 @@ class Camera:
         self._layout = Layout(reply, topics, requests(commands, COMMANDS_A_REQUEST))
 
     def _topics(self, line: Wire) -> dict[str, TopicPicture]:
-        known = self._known()
-        partitions: list[PartitionPicture] = []
-        for replies in line.ask_all(self._layout.requests):
-            answers = zip(replies[::2], replies[1::2], strict=True)
-            partitions += [self._reader.partition(commits, meta, next(known)) for commits, meta in answers]
+        replies = chain.from_iterable(line.ask_all(self._layout.requests))
+        answers = zip(replies, replies, self._known(), strict=True)  # two replies for each partition
+        partitions = [self._reader.partition(commits, meta, known) for commits, meta, known in answers]
         taken, at = {}, 0
         for name, (created_ms, n) in self._layout.topics.items():
             taken[name] = TopicPicture(created_ms, partitions[at : at + n])
