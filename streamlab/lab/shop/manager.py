@@ -13,8 +13,9 @@ from typing import Any
 
 import redis
 
+from ... import keys, retention
 from ...connection import Connection
-from ...errors import IllegalArgumentError, translated
+from ...errors import IllegalArgumentError, StreamlabError, translated
 from ..supervisor import Supervisor
 from . import rhythm
 from .layout import DEPARTMENTS, DESIRED_KEY, MOST_CONSUMERS, SOURCE, STATUS_KEY
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 LOOK_EVERY_S = 1.0
+SWEEP_EVERY_S = 60.0
 STOP_TIMEOUT_S = 4.0
 STATUS_LIFETIME_S = 10
 
@@ -48,13 +50,18 @@ class Manager:
         self._events_per_s, self._day_s = events_per_s, day_s
         self._supervisor = Supervisor(os.environ | {"STREAMLAB_URL": broker.url})
         self._wanted = {name: department.consumers for name, department in DEPARTMENTS.items()}
+        self._connection = broker.connection
         self._looked_at = float("-inf")
+        self._swept_at = time.monotonic()
 
     def tick(self) -> None:
         if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = time.monotonic()
             self._look()
             self._supervisor.want(self._commands())
+        if time.monotonic() - self._swept_at >= SWEEP_EVERY_S:
+            self._swept_at = time.monotonic()
+            self._sweep()
         self._supervisor.tick()
 
     def close(self) -> None:
@@ -72,6 +79,14 @@ class Manager:
             self._client.set(STATUS_KEY, json.dumps(self._status()), ex=STATUS_LIFETIME_S)
         except (redis.RedisError, OSError) as error:
             log.debug("The server does not answer: %s", error)
+
+    def _sweep(self) -> None:
+        """Retention is the sampler's work; where none runs the shop keeps itself bounded."""
+        try:
+            if not self._client.exists(keys.SAMPLER_LEASE):
+                retention.sweep(self._connection)
+        except (redis.RedisError, OSError, StreamlabError) as error:
+            log.debug("Nothing was swept: %s", error)
 
     def _commands(self) -> dict[str, list[str]]:
         base = [sys.executable, "-m", "streamlab.lab.shop", str(self._events_per_s), str(self._day_s)]
