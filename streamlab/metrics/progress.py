@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from . import membership, rates
+from . import membership
 from .picture import NO_GROUP, GroupPicture, PartitionPicture, Picture, Position, TopicPicture
+from .rates import commit_rate, total
 from .snapshot import GroupPartition, GroupSnapshot
 
 AppendTimes = Mapping[int, int]
@@ -18,14 +19,9 @@ class Reader(NamedTuple):
 
     picture: GroupPicture
     alive: set[str]
+    owners: dict[str, str]  # "orders/3" -> member id, which may be dead
+    topics: set[str]  # what the living are subscribed to
     rows: list[GroupPartition]
-
-    def owner(self, place: str) -> str | None:
-        owner = self.picture.owners.get(place)
-        return owner if owner in self.alive else None
-
-    def subscribed(self, topic: str) -> bool:
-        return any(topic in self.picture.members[member].topics for member in self.alive)
 
 
 class Progress:
@@ -44,36 +40,45 @@ class Progress:
         partition = of.partitions[number]
         place = f"{topic}/{number}"
         oldest = _positions_in(self._window[0], topic, of, number) if self._window else {}
+        readers, now_ms = self._readers, self._now_ms
         for name, position in partition.positions.items():
-            reader = self._readers.get(name)
+            reader = readers.get(name)
             if reader is None:
-                reader = self._readers[name] = self._reader(NO_GROUP)
-            owner = reader.owner(place)
+                reader = readers[name] = self._reader(NO_GROUP)
+            owner = reader.owners.get(place)
+            if owner not in reader.alive:
+                owner = None
             if position.offset < 0:
                 reader.rows.append(_not_committed(topic, number, partition, owner))
                 continue
             then = oldest.get(name)
-            if then is None or not _before(then, position):
+            if then is None or then.offset > position.offset or not then.commit_ms:
                 then = self._later_anchor(topic, of, number, name, position)
+            rate = None
+            if then is not None:
+                rate = commit_rate(then.offset, then.commit_ms, position.offset, position.commit_ms, now_ms)
             reader.rows.append(
-                _committed(topic, number, partition, position, then, append_times, owner, self._now_ms)
+                _committed(topic, number, partition, position, append_times, owner, rate, now_ms)
             )
         for name in self._targets.get(place, ()):
             if name not in partition.positions:
-                reader = self._readers[name]
-                reader.rows.append(_not_committed(topic, number, partition, reader.owner(place)))
+                owner = readers[name].owners.get(place)
+                owner = owner if owner in readers[name].alive else None
+                readers[name].rows.append(_not_committed(topic, number, partition, owner))
 
     def groups_of(self, topic: str, of: TopicPicture) -> list[str]:
         """Those that committed or subscribed there."""
         groups = {group for partition in of.partitions for group in partition.positions}
-        groups.update(name for name, reader in self._readers.items() if reader.subscribed(topic))
+        groups.update(name for name, reader in self._readers.items() if topic in reader.topics)
         return sorted(groups)
 
     def groups(self) -> dict[str, GroupSnapshot]:
         return {name: self._group(name, self._readers[name]) for name in sorted(self._readers)}
 
     def _reader(self, group: GroupPicture) -> Reader:
-        return Reader(group, membership.living(group, self._now_ms), [])
+        alive = membership.living(group, self._now_ms)
+        topics = {topic for member in alive for topic in group.members[member].topics}
+        return Reader(group, alive, group.owners, topics, [])
 
     def _gather_targets(self) -> dict[str, list[str]]:
         """Partition ("orders/3") -> groups in whose target it stands."""
@@ -90,7 +95,7 @@ class Progress:
         """What to measure from when the group had not begun, or stood further ahead, as the window began."""
         for picture in self._window[1:]:
             then = _positions_in(picture, topic, of, number).get(group)
-            if then is not None and _before(then, position):
+            if then is not None and then.commit_ms and then.offset <= position.offset:
                 return then
         return None
 
@@ -105,7 +110,7 @@ class Progress:
             partitions=rows,
             lag=_sum(row.lag for row in rows),
             time_lag_ms=max((row.time_lag_ms for row in rows if row.time_lag_ms is not None), default=None),
-            consumed_rate=rates.total(row.consumed_rate for row in rows),
+            consumed_rate=total(row.consumed_rate for row in rows),
         )
 
 
@@ -114,36 +119,29 @@ def _committed(
     number: int,
     partition: PartitionPicture,
     position: Position,
-    then: Position | None,
     append_times: AppendTimes,
     owner: str | None,
+    rate: float | None,
     now_ms: int,
 ) -> GroupPartition:
     committed, log_start, log_end = position.offset, partition.log_start, partition.log_end
+    lost = log_start - committed if log_start > committed else 0
     lag: int | None = log_end - committed
     time_lag_ms: int | None = 0
     ahead = 0
     if committed < log_end:
-        append_ms = append_times.get(committed if committed > log_start else log_start)
-        # an append time never runs back, so it may be ahead of a clock that was set back
-        time_lag_ms = None if append_ms is None else max(0, now_ms - append_ms)
+        append_ms = append_times.get(committed + lost)
+        if append_ms is None:
+            time_lag_ms = None
+        elif (
+            append_ms < now_ms
+        ):  # an append time never runs back, so it may be ahead of a clock that was set back
+            time_lag_ms = now_ms - append_ms
     elif committed > log_end:
         lag, time_lag_ms, ahead = None, None, committed - log_end
-    rate = None
-    if then is not None:
-        rate = rates.commit_rate(then.offset, then.commit_ms, committed, position.commit_ms, now_ms)
+    commit_ms = position.commit_ms or None
     return GroupPartition(
-        topic,
-        number,
-        committed,
-        log_end,
-        lag,
-        time_lag_ms,
-        position.commit_ms or None,
-        log_start - committed if log_start > committed else 0,
-        owner,
-        rate,
-        ahead,
+        topic, number, committed, log_end, lag, time_lag_ms, commit_ms, lost, owner, rate, ahead
     )
 
 
@@ -158,11 +156,6 @@ def _positions_in(picture: Picture, topic: str, of: TopicPicture, number: int) -
     if then is None or then.created_ms != of.created_ms or number >= len(then.partitions):
         return {}
     return then.partitions[number].positions
-
-
-def _before(then: Position, position: Position) -> bool:
-    """Whether the group came from there to here by consuming, as far as one can tell."""
-    return then.commit_ms > 0 and then.offset <= position.offset
 
 
 def _sum(amounts: Iterable[int | None]) -> int | None:

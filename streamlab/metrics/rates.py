@@ -71,7 +71,7 @@ def commit_rate(
         return None
     if commit_ms <= commit_ms_then:
         return 0.0 if now_ms - commit_ms >= window_ms else None
-    until_ms = max(commit_ms, now_ms - QUIET_MS)
+    until_ms = commit_ms if commit_ms > now_ms - QUIET_MS else now_ms - QUIET_MS
     if until_ms - commit_ms_then < SHORTEST_MS:
         return None
     return per_second(offset_then, offset, until_ms - commit_ms_then)
