@@ -241,6 +241,10 @@ class Fetcher(threading.Thread):
                     log.warning("Reading is interrupted, will repeat: %s", error)
                 pause_s = min(max(pause_s * 2, 0.05), self._config["retry_backoff_max_ms"] / 1000)
                 self._reconnect()
+            except Exception:  # a mistake of ours must not end the reading without a word
+                log.exception("Reading failed in a way that was not foreseen; it starts over.")
+                pause_s = self._config["retry_backoff_max_ms"] / 1000
+                self._reconnect()
         self._close_socket()
 
     def _plan(self) -> list[Lane]:

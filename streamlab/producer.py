@@ -42,6 +42,8 @@ RECORD_OVERHEAD_BYTES = 8
 REMEMBERED_KEYS = 65_536
 """Keys a topic whose partition is remembered, because hashing in Python costs more than all the rest of send()."""
 
+_LATEST_MS = 2**62
+
 _numbers = itertools.count(1)
 
 
@@ -130,6 +132,8 @@ class Producer:
             raise MessageSizeTooLargeError(f"The record has {size} bytes, max_request_size is {self._largest}.")
         if timestamp_ms is None:
             timestamp_ms = self._wall_ms()
+        elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < _LATEST_MS:
+            raise IllegalArgumentError(f"A timestamp is a whole number of ms since 1970, not {timestamp_ms!r}.")
         if partition is not None:
             if not 0 <= partition < buffer.partitions:
                 buffer = self._grown(topic, buffer, partition)
@@ -404,4 +408,8 @@ def _checked_headers(headers: Sequence) -> Headers:
     for item in headers:
         if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], (bytes, type(None))):
             raise IllegalArgumentError(f"A header is a (str, bytes) pair, not {item!r}.")
+        try:
+            item[0].encode()
+        except UnicodeEncodeError as error:
+            raise IllegalArgumentError(f"The header name {item[0]!r} is not valid text.") from error
     return list(headers)

@@ -137,7 +137,7 @@ class Sender(threading.Thread):
                 self._give_up.wait(self._pause_s)
             self._take_batches()
             if self._busy:
-                self._round()
+                self._guarded_round()
             elif self._producer.closing:
                 break
             if self.connected and self._clock.monotonic() >= next_refresh:
@@ -152,6 +152,16 @@ class Sender(threading.Thread):
                 lane = self._lanes[batch.partition] = _lane(batch.partition)
             lane.batches.append(batch)
             self._busy.add(batch.partition)
+
+    def _guarded_round(self) -> None:
+        """A mistake of ours must not leave futures that nobody will ever settle."""
+        try:
+            self._round()
+        except Exception as error:
+            log.exception("Sending failed in a way that was not foreseen.")
+            for partition in list(self._busy):
+                for batch in list(self._lanes[partition].batches):
+                    self._settle(batch, error=StreamlabError(f"Sending failed: {type(error).__name__}: {error}"))
 
     # -- one round ------------------------------------------------------------------------------------------------
 
@@ -170,7 +180,8 @@ class Sender(threading.Thread):
             return
         self._count_request((self._clock.monotonic() - started) * 1000)
         self.connected = True
-        self._take_replies(batches, replies)
+        if self._config["acks"] != 0:
+            self._take_replies(batches, replies)
 
     def _exchange(self, batches: list[Batch]) -> list[Any]:
         """Send the batches, and encode the next ones while the server works on these. Returns their replies."""
@@ -183,9 +194,18 @@ class Sender(threading.Thread):
                     self._settle(batch)
             self._prepare_ahead(batches)
             replies = line.read_each(len(batches))
+        if unawaited:
+            self._log_refused(batches, replies)
         if self._config["acks"] in (-1, "all"):
             self._wait_for_copies()
-        return [] if unawaited else replies
+        return replies
+
+    def _log_refused(self, batches: list[Batch], replies: list[Any]) -> None:
+        for batch, reply in zip(batches, replies, strict=True):
+            if isinstance(reply, NoScriptError):
+                self._client.script_load(script("append").source)
+            if isinstance(reply, Exception):
+                log.warning("acks=0: %d records for %s are gone: %s", batch.count, batch.partition, reply)
 
     def _prepare_ahead(self, sent: list[Batch]) -> None:
         self._take_batches()

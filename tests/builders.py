@@ -85,7 +85,5 @@ def kill_and_restart(server: EmbeddedServer) -> None:
 
 
 def a_server(directory: Path, **settings: str) -> EmbeddedServer:
-    """A server of the test's own, to be killed; names with underscores."""
-    server = EmbeddedServer(directory, settings={key.replace("_", "-"): value for key, value in settings.items()})
-    server.start()
-    return server
+    """A server of the test's own, to be killed, started by `with`; settings with underscores."""
+    return EmbeddedServer(directory, settings={key.replace("_", "-"): value for key, value in settings.items()})
