@@ -148,6 +148,13 @@ class Recorder:
             for start_s, over in gathering.add(at_s, rows):
                 commands += self._commands(gathering.resolution, start_s, over)
         self._send(commands)
+        if len(self._renewed) > 2 * len(RESOLUTIONS) * len(rows):
+            self._forget_the_gone(at_s)
+
+    def _forget_the_gone(self, at_s: int) -> None:
+        """Drop what is remembered of rings that nobody has written to for their whole span."""
+        longest_s = max(ring.span_s for ring in RESOLUTIONS.values())
+        self._renewed = {key: then_s for key, then_s in self._renewed.items() if at_s - then_s < longest_s}
 
     def flush(self) -> None:
         """Write the coarser cells as far as they are. Raises redis-py's errors."""
