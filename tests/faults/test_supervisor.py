@@ -236,6 +236,23 @@ def test_a_signal_ends_every_process_within_ten_seconds_and_the_next_run_has_the
     assert again.processes() == []
 
 
+def test_a_signal_during_the_start_ends_everything_too(start) -> None:
+    run = start()
+    until(lambda: run.pid_of("redis", "unixsocket"), 20, "the server, the first part")
+    assert run.stop(10) == 0
+    assert run.processes() == []
+    assert "Traceback" not in run.said
+
+
+def test_an_outside_server_is_used_and_left_running(start, redis_url: str) -> None:
+    run = start(STREAMLAB_URL=redis_url).wait_until_up()
+    assert healthy(run)
+    assert not (run.var / "redis").exists(), "no server inside"
+    assert run.stop() == 0
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.exists(keys.SNAPSHOT)
+
+
 def test_a_killed_supervisor_leaves_no_orphans_not_even_grandchildren(start) -> None:
     run = start("--demo").wait_until_up()
     shop = run.pid_of("streamlab", "shop")
