@@ -157,7 +157,7 @@ class Consumer:
 
     def resume(self, *partitions: TopicPartition) -> None:
         self._set_paused(partitions, False)
-        self._fetcher.wake()
+        self._read_on()
 
     def paused(self) -> set[TopicPartition]:
         return {p for p, lane in self._fetcher.lanes.items() if lane.paused}
@@ -223,13 +223,15 @@ class Consumer:
         """Commit what was read (when `enable_auto_commit` and `autocommit`), leave the group, stop the threads."""
         if self._closed:
             return
+        if self._membership is not None:
+            self._membership.end()
         try:
             self._give_up_all(commit=autocommit and self.config["enable_auto_commit"])
         except StreamlabError as error:
             log.warning("%s could not take leave: %s", self.config["client_id"], error)
         self._closed = True
         if self._membership is not None:
-            self._membership.stop()
+            self._membership.join_thread()
         self._fetcher.stop()
         if self._fetcher.is_alive():
             self._fetcher.join((timeout_ms or 5_000) / 1000)
@@ -257,7 +259,7 @@ class Consumer:
             self._fetcher.seek(partition, offset)
         else:
             self._fetcher.assign(partition, offset, None)
-        self._fetcher.wake()
+        self._read_on()
 
     def seek_to_beginning(self, *partitions: TopicPartition) -> None:
         """Of all assigned partitions when none are given."""
@@ -447,24 +449,27 @@ class Consumer:
 
     def _begin_at(self, commits: dict[TopicPartition, Any]) -> None:
         """Start at the commit, or where `auto_offset_reset` says."""
-        unknown = []
+        edges = self._log.offsets(commits)
+        policy = self.config["auto_offset_reset"]
         for partition, commit in commits.items():
+            edge = edges[partition]
             if commit is not None and commit.offset != offsets.NOT_COMMITTED:
                 self._committed[partition] = commit.offset
-                self._fetcher.assign(partition, commit.offset, commit.entry)
-            else:
-                unknown.append(partition)
-        if unknown:
-            policy = self.config["auto_offset_reset"]
-            if policy == "none":
+                inside = edge.log_start <= commit.offset <= edge.log_end
+                self._fetcher.assign(partition, commit.offset, commit.entry if inside else None)
+            elif policy == "none":
                 raise NoOffsetForPartitionError(
-                    f"{', '.join(map(str, unknown))}: nothing committed, and auto_offset_reset is 'none'. seek() first."
+                    f"{partition}: nothing is committed, and auto_offset_reset is 'none'. seek() first."
                 )
-            for partition, edge in self._log.offsets(unknown).items():
+            else:
                 self._fetcher.assign(partition, edge.log_start if policy == "earliest" else edge.log_end, None)
-        if not self._fetcher.is_alive() and self._fetcher.lanes:
+        if commits:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._fetcher.is_alive():
             self._fetcher.start()
-        elif commits:
+        else:
             self._fetcher.wake()
 
     def _give_up_all(self, commit: bool) -> None:

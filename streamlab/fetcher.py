@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
 from redis.exceptions import RedisError
 
 from . import keys
@@ -114,6 +115,7 @@ class Fetcher(threading.Thread):
         self._turn = 0
         self._stopped = False
         self._plans = 0  # how often the thread has looked at the lanes
+        self._client: redis.Redis | None = None
         self._socket: Any = None  # the connection that blocks, while there is one
         self._socket_id: int | None = None
         self._entry_bytes = float(_FIRST_ENTRY_GUESS_BYTES)  # running mean
@@ -208,7 +210,7 @@ class Fetcher(threading.Thread):
             seen = self._plans
             self.changed.notify_all()
         deadline = Deadline(100, self._clock)
-        while self._plans == seen and self._socket_id is not None and not deadline.expired and not self._stopped:
+        while self._plans == seen and self._socket_id is not None and not deadline.expired:
             try:
                 self._connection.client.execute_command("CLIENT", "UNBLOCK", self._socket_id)
             except (RedisError, OSError):
@@ -245,6 +247,7 @@ class Fetcher(threading.Thread):
                 log.exception("Reading failed in a way that was not foreseen; it starts over.")
                 pause_s = self._config["retry_backoff_max_ms"] / 1000
                 self._reconnect()
+        self._plans += 1  # whoever waits in wake() need not any more
         self._close_socket()
 
     def _plan(self) -> list[Lane]:
@@ -426,8 +429,9 @@ class Fetcher(threading.Thread):
 
     def _open_socket(self) -> Any:
         if self._socket is None:
-            client = self._connection.private_client(self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S)
-            self._socket = client.connection_pool.get_connection()
+            # the client is kept, because it closes its sockets when it goes
+            self._client = self._connection.private_client(self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S)
+            self._socket = self._client.connection_pool.get_connection()
             self._socket.send_command("CLIENT", "ID")
             self._socket_id = self._socket.read_response()
         return self._socket

@@ -165,9 +165,11 @@ class Membership:
             if member is not None:
                 self._run_script("leave", [self.member_id, why])
 
-    def stop(self) -> None:
-        """End the background thread."""
+    def end(self) -> None:
+        """Let the background thread end at its next turn: leave() wakes it."""
         self._stopped.set()
+
+    def join_thread(self) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(2)
 
