@@ -18,12 +18,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from dashboard.pages import moments
-from dashboard.pages.moments import NoMeasurements
+from dashboard.pages.moments import Moment, NoMeasurements
 from dashboard.pages.page import find
 from streamlab import keys
 
 from .mailbox import Mailbox
-from .watch import Rendered, Watch
+from .watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ class Hub:
         self._reader: asyncio.Task[None] | None = None
         self._drawer: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()  # there is something to draw
-        self._last_seen: tuple[int, int] | None = None  # seq and as_of_ms of the snapshot drawn last
 
     @property
     def watched(self) -> list[str]:
@@ -122,30 +121,17 @@ class Hub:
             except Exception:
                 log.exception("Reading the snapshot failed")
                 continue
-            seen = (moment.snapshot.seq, moment.as_of_ms)
             for watch in list(self._watches.values()):
-                if watch.owed or seen != self._last_seen:
+                if watch.wants(moment):
                     await self._draw(watch, moment)
-            self._last_seen = seen
 
-    async def _draw(self, watch: Watch, moment: moments.Moment) -> None:
-        needs_full = any(box.owed or box.occupied for box in watch.mailboxes)
+    async def _draw(self, watch: Watch, moment: Moment) -> None:
         try:
-            rendered = await asyncio.to_thread(watch.render, moment, needs_full)
+            deliver = await asyncio.to_thread(watch.draw, moment)
         except Exception:
             log.exception("Drawing %s failed", watch.key)
-            return
-        _deliver(watch, rendered)
-
-
-def _deliver(watch: Watch, rendered: Rendered) -> None:
-    for mailbox in watch.mailboxes:
-        text = rendered.text_for(mailbox)
-        if text is None:
-            mailbox.owed = True  # came or fell behind while we drew: a full frame next time
-            continue
-        mailbox.put(text)
-        mailbox.owed = False
+        else:
+            deliver()
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()

@@ -7,6 +7,7 @@ notices a gap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -28,44 +29,55 @@ class Watch:
         self._address = address
         self._seq = 0
         self._html: dict[str, str] = {}
-        self._as_of_ms = 0
-        self._points_to_ms: dict[str, int] = {}
+        self._drawn: Moment | None = None
+        self._full: str | None = None  # of the moment drawn last
 
-    @property
-    def owed(self) -> bool:
-        """Whether a browser came, or lost its thread, since the last drawing."""
-        return any(box.owed for box in self.mailboxes)
+    def wants(self, moment: Moment) -> bool:
+        """Whether this moment is new here, or a browser came or lost its thread since it was drawn."""
+        return self._is_new(moment) or any(box.owed for box in self.mailboxes)
 
-    def render(self, moment: Moment, needs_full: bool) -> Rendered:
-        """Draw the page. Runs in a worker thread, one call at a time for each page."""
+    def draw(self, moment: Moment) -> Callable[[], None]:
+        """Draw the page and give back what puts it into the mailboxes.
+
+        Draws in a worker thread, one call at a time for each page; the delivery belongs on the event loop.
+        """
+        is_new = self._is_new(moment)
+        needs_full = any(box.owed or (is_new and box.occupied) for box in self.mailboxes)
         try:
-            html = draw(self._page, moment, self._address)
-            new = series(self._page, moment, self._address, self._as_of_ms or moment.as_of_ms - 1)
-            full = series(self._page, moment, self._address, moment.window_start_ms) if needs_full else None
+            delta = self._delta(moment) if is_new else None
+            if needs_full and self._full is None:
+                self._full = self._whole(moment)
         except Gone as gone:
-            farewell = self._next(moment, gone=str(gone), full=True)
-            return Rendered(farewell, farewell)
+            delta = self._full = self._text(moment, gone=str(gone), full=True)
+        full = self._full
+        return lambda: self._deliver(delta, full)
+
+    def _is_new(self, moment: Moment) -> bool:
+        return self._drawn is None or moment.as_of_ms != self._drawn.as_of_ms
+
+    def _delta(self, moment: Moment) -> str:
+        since_ms = self._drawn.as_of_ms if self._drawn else moment.as_of_ms
+        self._drawn, self._full = moment, None
+        html = draw(self._page, moment, self._address)
+        points = series(self._page, moment, self._address, since_ms)
         changed = {part: text for part, text in html.items() if self._html.get(part) != text}
-        previous, frame = self._seq, self._next(moment, html=changed, series=new)
-        frame["prev"] = previous
-        whole = None if full is None else {**frame, "full": True, "html": html, "series": full}
-        self._html, self._as_of_ms = html, moment.as_of_ms
-        return Rendered(frame, whole)
+        self._html, self._seq = html, self._seq + 1
+        return self._text(moment, prev=self._seq - 1, html=changed, series=points)
 
-    def _next(self, moment: Moment, **content: Any) -> dict[str, Any]:
-        self._seq += 1
-        return {"key": self.key, "seq": self._seq, "as_of": moment.as_of_ms, **content}
+    def _whole(self, moment: Moment) -> str:
+        points = series(self._page, moment, self._address, moment.window_start_ms)
+        return self._text(moment, full=True, html=self._html, series=points)
 
+    def _text(self, moment: Moment, **content: Any) -> str:
+        return orjson.dumps({"key": self.key, "seq": self._seq, "as_of": moment.as_of_ms, **content}).decode()
 
-class Rendered:
-    """A delta and, where somebody needs it, a full frame; each turned into text at most once."""
-
-    def __init__(self, delta: dict[str, Any], full: dict[str, Any] | None):
-        self.delta = orjson.dumps(delta).decode()
-        self.full = None if full is None else orjson.dumps(full).decode()
-
-    def text_for(self, mailbox: Mailbox) -> str | None:
-        """What this browser can build on; None when only a full frame would do and none was drawn."""
-        if not mailbox.owed and not mailbox.occupied:
-            return self.delta
-        return self.full
+    def _deliver(self, delta: str | None, full: str | None) -> None:
+        for mailbox in self.mailboxes:
+            if not mailbox.owed and (delta is None or not mailbox.occupied):
+                if delta is not None:
+                    mailbox.put(delta)
+            elif full is not None:
+                mailbox.put(full)
+                mailbox.owed = False
+            else:
+                mailbox.owed = True  # came or fell behind while we drew: a full frame next time
