@@ -11,11 +11,12 @@ from streamlab.lab.shop.orders import Simulation
 from streamlab.partitioner import partition_for
 
 DAY_S = 1440.0
+DAY = rhythm.Day(DAY_S)
 
 
 def a_day(events_per_s=80.0, seed=1):
     """Everything that happens in one whole day, after one that fills the pipeline."""
-    simulation = Simulation(events_per_s, DAY_S, Random(seed))
+    simulation = Simulation(events_per_s, DAY, Random(seed))
     for _ in simulation.until(0.0):
         pass
     for _ in simulation.until(DAY_S):
@@ -70,7 +71,7 @@ def test_the_load_on_the_partitions_is_mildly_uneven(day):
 
 
 def test_a_late_look_misses_nothing():
-    often, once = (Simulation(50.0, DAY_S, Random(7)) for _ in range(2))
+    often, once = (Simulation(50.0, DAY, Random(7)) for _ in range(2))
     list(often.until(0.0)), list(once.until(0.0))
     seen = [happening for tick in range(1, 601) for happening in often.until(tick / 10)]
     assert Counter(map(repr, seen)).total() == pytest.approx(len(list(once.until(60.0))), rel=0.2)

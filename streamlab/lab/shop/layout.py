@@ -42,14 +42,14 @@ DEPARTMENTS = {
 }
 
 MOST_CONSUMERS = 8
-DEFAULT_EVENTS_PER_S = 80.0
-DEFAULT_DAY_S = 24 * 60.0
+OPENS_AT_HOUR = 10.0
+"""Whoever opens the shop sees it become busy, not asleep."""
 
 EVENTS_PER_ORDER = 7.0
 ORDER_SHARE = 4 / EVENTS_PER_ORDER
 """How many of all events stand in the topic orders."""
 
-NOTIFICATIONS_HEADROOM = 1.3
+NOTIFICATIONS_HEADROOM = 1.2
 """Notifications can write so many times the mean number of events: too few by day, enough by night."""
 
 DESIRED_KEY = "sl:shop:desired"  # hash: department -> number of consumers wanted

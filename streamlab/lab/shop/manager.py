@@ -18,7 +18,7 @@ from ...connection import Connection
 from ...errors import IllegalArgumentError, StreamlabError, translated
 from ..supervisor import Supervisor
 from . import rhythm
-from .layout import DEPARTMENTS, DESIRED_KEY, MOST_CONSUMERS, SOURCE, STATUS_KEY
+from .layout import DEPARTMENTS, DESIRED_KEY, MOST_CONSUMERS, OPENS_AT_HOUR, SOURCE, STATUS_KEY
 from .storefront import ensure_topics
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ STATUS_LIFETIME_S = 10
 def run(broker: Any, events_per_s: float, day_s: float, stop: threading.Event) -> None:
     """Keep the shop open until `stop`, then close it within 5 s. Raises StreamlabError."""
     ensure_topics(broker.connection)
-    manager = Manager(broker, events_per_s, day_s)
+    day = rhythm.day_with_hour(OPENS_AT_HOUR, time.time(), day_s)
+    manager = Manager(broker, events_per_s, day)
     try:
         while not stop.is_set():
             manager.tick()
@@ -45,9 +46,9 @@ def run(broker: Any, events_per_s: float, day_s: float, stop: threading.Event) -
 class Manager:
     """Call `tick` from the main thread."""
 
-    def __init__(self, broker: Any, events_per_s: float, day_s: float):
+    def __init__(self, broker: Any, events_per_s: float, day: rhythm.Day):
         self._client = broker.connection.private_client(1.0)
-        self._events_per_s, self._day_s = events_per_s, day_s
+        self._events_per_s, self._day = events_per_s, day
         self._supervisor = Supervisor(os.environ | {"STREAMLAB_URL": broker.url})
         self._wanted = {name: department.consumers for name, department in DEPARTMENTS.items()}
         self._connection = broker.connection
@@ -89,7 +90,8 @@ class Manager:
             log.debug("Nothing was swept: %s", error)
 
     def _commands(self) -> dict[str, list[str]]:
-        base = [sys.executable, "-m", "streamlab.lab.shop", str(self._events_per_s), str(self._day_s)]
+        figures = map(str, (self._events_per_s, *self._day))
+        base = [sys.executable, "-m", "streamlab.lab.shop", *figures]
         commands = {"storefront": [*base, "storefront", "1"]}
         for name, count in self._wanted.items():
             for number in range(1, count + 1):
@@ -97,13 +99,13 @@ class Manager:
         return commands
 
     def _status(self) -> dict[str, Any]:
-        hour = rhythm.hour_at(time.time(), self._day_s)
+        hour = self._day.hour(time.time())
         return {
             "simulated": True,
             "source": SOURCE,
             "pid": os.getpid(),
             "events_per_s": self._events_per_s,
-            "day_s": self._day_s,
+            "day_s": self._day.length_s,
             "hour": f"{int(hour):02d}:{int(hour % 1 * 60):02d}",
             "wanted": self._wanted,
             "processes": [state._asdict() for state in self._supervisor.states()],

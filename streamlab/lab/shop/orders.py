@@ -50,9 +50,9 @@ class _Order(NamedTuple):
 class Simulation:
     """Orders and what becomes of them. Times are seconds on any clock that is handed in."""
 
-    def __init__(self, events_per_s: float, day_s: float, random: Random, first_order: int = 1):
+    def __init__(self, events_per_s: float, day: rhythm.Day, random: Random, first_order: int = 1):
         self._orders_per_s = events_per_s / EVENTS_PER_ORDER
-        self._day_s = day_s
+        self._day = day
         self._random = random
         self._numbers = itertools.count(first_order)
         self._customer_weights = _zipf(CUSTOMERS)
@@ -72,7 +72,7 @@ class Simulation:
                 self._go_on(life, at)
             else:
                 at = self._next_order
-                rate = self._orders_per_s * rhythm.factor(rhythm.hour_at(at, self._day_s))
+                rate = self._orders_per_s * rhythm.factor(self._day.hour(at))
                 self._next_order = at + self._random.expovariate(rate)
                 if len(self._life) < MOST_UNDER_WAY:
                     self._go_on(self._life_of(self._new_order()), at)

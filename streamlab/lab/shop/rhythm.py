@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 _BY_HOUR = (
     *(0.30, 0.20, 0.15, 0.12, 0.12, 0.18, 0.35, 0.60),
     *(0.85, 1.00, 1.15, 1.40, 1.60, 1.40, 1.15, 1.05),
@@ -23,10 +25,25 @@ def factor(hour: float) -> float:
     return (_BY_HOUR[whole] * (1 - share) + _BY_HOUR[(whole + 1) % 24] * share) / _MEAN
 
 
-def hour_at(wall_s: float, day_s: float) -> float:
-    """The hour of the simulated day. All shops with days of one length agree on it.
+class Day(NamedTuple):
+    """The simulated day, which begins again and again."""
 
-    >>> hour_at(0, 1440), hour_at(720, 1440), hour_at(1440 + 60, 1440)
-    (0.0, 12.0, 1.0)
+    length_s: float
+    began_s: float = 0.0  # wall time of some midnight of it
+
+    def hour(self, wall_s: float) -> float:
+        """
+        >>> day = Day(1440, began_s=100)
+        >>> day.hour(100), day.hour(820), day.hour(100 + 1440 + 60)
+        (0.0, 12.0, 1.0)
+        """
+        return (wall_s - self.began_s) % self.length_s / self.length_s * 24
+
+
+def day_with_hour(hour: float, wall_s: float, length_s: float) -> Day:
+    """The day in which it is that hour now.
+
+    >>> day_with_hour(10, wall_s=5000, length_s=1440).hour(5000)
+    10.0
     """
-    return wall_s % day_s / day_s * 24
+    return Day(length_s, wall_s - hour / 24 * length_s)

@@ -17,6 +17,7 @@ from ...errors import StreamlabError, TopicAlreadyExistsError
 from ...topics import Topics
 from .layout import SOURCE, TOPICS
 from .orders import Happening, Simulation
+from .rhythm import Day
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,9 @@ def ensure_topics(connection: Any) -> None:
                 pass  # another process was faster
 
 
-def run(broker: Any, events_per_s: float, day_s: float, stop: threading.Event) -> None:
+def run(broker: Any, events_per_s: float, day: Day, stop: threading.Event) -> None:
     """Sell until `stop`. A server that is away only makes it wait."""
-    store = Storefront(broker, Simulation(events_per_s, day_s, Random(), first_order=int(time.time())))
+    store = Storefront(broker, Simulation(events_per_s, day, Random(), first_order=int(time.time())))
     while not stop.wait(TICK_S):
         try:
             store.tick(time.time())
