@@ -85,11 +85,11 @@ class Hub:
 
     async def _read_for_ever(self) -> None:
         pause = RETRY_FIRST_S
-        while True:
+        while not _told_to_stop():
             try:
                 async with self._client() as client, client.pubsub() as ticks:
                     await ticks.subscribe(keys.SNAPSHOT_TICK)
-                    while True:
+                    while not _told_to_stop():
                         await ticks.get_message(ignore_subscribe_messages=True, timeout=TICK_TIMEOUT_S)
                         pause = RETRY_FIRST_S
                         self._wanted.set()
@@ -132,6 +132,12 @@ class Hub:
             log.exception("Drawing %s failed", watch.key)
         else:
             deliver()
+
+
+def _told_to_stop() -> bool:
+    """redis-py's timeouts have been seen to swallow a cancellation that came at the same time, so we ask as well."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
