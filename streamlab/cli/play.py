@@ -167,6 +167,7 @@ def _stop_by_signal(player: Player) -> None:
 
     def stop(signum: int, frame: Any) -> None:
         player.stop()
+        note("Stopping in good order; a second time stops at once.")
         signal.signal(signum, signal.SIG_DFL)
 
     for signum in (signal.SIGINT, signal.SIGTERM):

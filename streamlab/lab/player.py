@@ -234,7 +234,10 @@ class Player:
         except RetriableError:
             self._progress.finished = False  # what is not acknowledged by now is sent again by the next run
         self._settle()
-        self._save()
+        if self._stop.is_set():
+            self._save_if_possible()
+        else:
+            self._save()
 
     def _end(self, producer: Any) -> None:
         self._report()

@@ -38,6 +38,29 @@ def everything(url: str) -> Counter:
     return seen
 
 
+def test_a_play_without_its_server_can_be_stopped_and_goes_on_when_the_server_is_back(tmp_path):
+    (tmp_path / "a.csv").write_text("id,c\n" + "".join(f"{n},{n % 97}\n" for n in range(20_000)))
+    server = EmbeddedServer(tmp_path / "redis")
+    shell = Shell(server.start(), tmp_path)
+    try:
+        play = shell.start("play", "a.csv", "--topic", "a", "--rate", "2000")
+        until(lambda: written(server.url) >= 1_000, 30)
+        os.kill(server.pid, signal.SIGKILL)
+        until(lambda: server.poll() is not None)
+        play.send_signal(signal.SIGINT)
+        _, said = play.communicate(timeout=20)
+        assert play.returncode == 1
+        assert "--resume goes on there" in said
+        server.stop()
+        server.start()
+        done = shell("play", "a.csv", "--topic", "a", "--resume")
+        assert "20000 rows: 20000 acknowledged" in done.stderr
+        assert set(everything(server.url).values()) == {1}
+    finally:
+        shell.stop_all()
+        server.stop()
+
+
 def test_a_server_killed_and_started_again_in_mid_play_costs_no_row_and_repeats_none(tmp_path):
     (tmp_path / "a.csv").write_text("id,c\n" + "".join(f"{n},{n % 97}\n" for n in range(ROWS)))
     server = EmbeddedServer(tmp_path / "redis")
