@@ -66,10 +66,14 @@ class Admin:
         Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError.
         With `raise_errors` False what went wrong stands in the answer.
         """
-        wanted = new_topics if isinstance(new_topics, Mapping) else dict.fromkeys(new_topics, {})
-        return {"topics": [self._create(n, options, validate_only, raise_errors) for n, options in wanted.items()]}
+        wanted = new_topics if isinstance(new_topics, Mapping) else {name: {} for name in new_topics}
+        return {
+            "topics": [self._create(n, options, validate_only, raise_errors) for n, options in wanted.items()]
+        }
 
-    def _create(self, name: str, options: Mapping[str, Any], validate_only: bool, raise_errors: bool) -> dict[str, Any]:
+    def _create(
+        self, name: str, options: Mapping[str, Any], validate_only: bool, raise_errors: bool
+    ) -> dict[str, Any]:
         partitions = options.get("num_partitions", -1)
         if partitions == -1:
             partitions = DEFAULT_PARTITIONS
@@ -84,7 +88,9 @@ class Admin:
             return {"name": name, "error": type(error).__name__, "error_message": str(error)}
         return {"name": name, "error": None, "error_message": None, "num_partitions": partitions}
 
-    def delete_topics(self, topics: Iterable[str], timeout_ms: int | None = None, raise_errors: bool = True) -> dict[str, Any]:
+    def delete_topics(
+        self, topics: Iterable[str], timeout_ms: int | None = None, raise_errors: bool = True
+    ) -> dict[str, Any]:
         """Remove topics with all their records and commits. Raises UnknownTopicOrPartitionError."""
         results = []
         for name in topics:
@@ -97,14 +103,15 @@ class Admin:
                 results.append({"name": name, "error": type(error).__name__})
         return {"responses": results}
 
-    def create_partitions(self, topic_partitions: Mapping[str, Any], timeout_ms: int | None = None, **_: Any) -> dict[str, Any]:
+    def create_partitions(
+        self, topic_partitions: Mapping[str, Any], timeout_ms: int | None = None, **_: Any
+    ) -> dict[str, Any]:
         """`{"orders": 12}` or `{"orders": {"count": 12}}`: grow to that total.
 
         Raises UnknownTopicOrPartitionError, InvalidPartitionsError.
         """
         for name, total in topic_partitions.items():
-            count = total.get("count", total.get("total_count")) if isinstance(total, Mapping) else total
-            self._topics.add_partitions(name, getattr(count, "total_count", count))
+            self._topics.add_partitions(name, total["count"] if isinstance(total, Mapping) else total)
         return {"results": [{"name": name, "error": None} for name in topic_partitions]}
 
     def configure_topic(self, topic: str, configs: Mapping[str, Any]) -> dict[str, int]:
@@ -113,7 +120,9 @@ class Admin:
 
     # -- records --------------------------------------------------------------------------------------------------
 
-    def partition_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, PartitionOffsets]:
+    def partition_offsets(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, PartitionOffsets]:
         """Where each partition begins and ends and what it holds."""
         return self._log.offsets(partitions)
 
@@ -122,7 +131,9 @@ class Admin:
         spec = self._topics.require(topic)
         return self._log.offsets(TopicPartition(topic, n) for n in range(spec.partitions))
 
-    def delete_records(self, records_to_delete: Mapping[TopicPartition, int], **_: Any) -> dict[TopicPartition, int]:
+    def delete_records(
+        self, records_to_delete: Mapping[TopicPartition, int], **_: Any
+    ) -> dict[TopicPartition, int]:
         """Delete what lies before the offset (-1: everything). Returns each partition's log start after it."""
         starts = {}
         for partition, offset in records_to_delete.items():
@@ -178,14 +189,21 @@ class Admin:
         specs = group_specs if isinstance(group_specs, Mapping) else dict.fromkeys(group_specs)
         answer = {}
         for group_id, partitions in specs.items():
-            wanted = [TopicPartition(*p) for p in partitions] if partitions is not None else self._all_partitions()
+            wanted = (
+                [TopicPartition(*p) for p in partitions] if partitions is not None else self._all_partitions()
+            )
             found = offsets.fetch(self._connection, group_id, wanted)
             answer[group_id] = {p: OffsetAndMetadata(c.offset, c.metadata) for p, c in found.items()}
         return answer
 
-    def alter_group_offsets(self, group_id: str, new: Mapping[TopicPartition, Any]) -> dict[TopicPartition, int]:
+    def alter_group_offsets(
+        self, group_id: str, new: Mapping[TopicPartition, Any]
+    ) -> dict[TopicPartition, int]:
         """Set a group's committed offsets. Raises NonEmptyGroupError while it has running members."""
-        wanted = {TopicPartition(*p): (o, "") if isinstance(o, int) else (o.offset, o.metadata) for p, o in new.items()}
+        wanted = {
+            TopicPartition(*p): (o, "") if isinstance(o, int) else (o.offset, o.metadata)
+            for p, o in new.items()
+        }
         self._log.offsets(wanted)  # all of them must exist
         epochs = {p: self._fence(group_id) for p in wanted}
         offsets.claim(self._connection, group_id, _OWNER, epochs)
@@ -217,11 +235,16 @@ class Admin:
 
     def _fence(self, group_id: str) -> int:
         try:
-            return self._connection.run("groups/fence", group_keys(group_id), ["an operator"])
+            epoch: int = self._connection.run("groups/fence", group_keys(group_id), ["an operator"])
+            return epoch
         except StreamlabError as error:
             if "NON_EMPTY_GROUP" in str(error):
-                raise NonEmptyGroupError(f"Group {group_id!r} has running members. Stop them first.") from error
+                raise NonEmptyGroupError(
+                    f"Group {group_id!r} has running members. Stop them first."
+                ) from error
             raise
 
     def _all_partitions(self) -> list[TopicPartition]:
-        return [TopicPartition(t, n) for t, spec in self._topics.all().items() for n in range(spec.partitions)]
+        return [
+            TopicPartition(t, n) for t, spec in self._topics.all().items() for n in range(spec.partitions)
+        ]

@@ -57,7 +57,9 @@ class Batch:
     def __init__(self, partition: TopicPartition, born: float):
         self.partition = partition
         self.born = born  # monotonic seconds: linger and delivery timeout count from here
-        self.rows: list[tuple[int, bytes | None, bytes | None, Headers | None]] = []  # timestamp, key, value, headers
+        self.rows: list[
+            tuple[int, bytes | None, bytes | None, Headers | None]
+        ] = []  # timestamp, key, value, headers
         self.has_headers = False
         self.size_bytes = 0
         self.state = BatchState.OPEN
@@ -184,7 +186,7 @@ class FutureRecordMetadata(msgspec.Struct, gc=False, eq=False):
         if self._batch.error is not None:
             raise self._batch.error
         metadata = self.value
-        assert metadata is not None  # noqa: S101 - settled and without an error is acknowledged
+        assert metadata is not None
         return metadata
 
     def add_callback(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> FutureRecordMetadata:

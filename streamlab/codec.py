@@ -46,7 +46,12 @@ def _gunzip(data: bytes, size: int) -> bytes:
 
 
 def _unlz4(data: bytes, size: int) -> bytes:
-    return lz4.frame.LZ4FrameDecompressor().decompress(data, size)
+    raw: bytes = lz4.frame.LZ4FrameDecompressor().decompress(data, size)
+    return raw
+
+
+def _unzstd(data: bytes, size: int) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
 
 
 COMPRESSIONS: dict[str, Compression] = {
@@ -56,7 +61,7 @@ COMPRESSIONS: dict[str, Compression] = {
     "zstd": Compression(
         4,
         lambda data: zstandard.ZstdCompressor().compress(data),
-        lambda data, size: zstandard.ZstdDecompressor().decompress(data, max_output_size=size),
+        _unzstd,
     ),
 }
 _BY_NUMBER = {c.number: c for c in COMPRESSIONS.values()}
@@ -100,7 +105,7 @@ def encode(
     [b'v', b'w']
     """
     base = min(timestamps)
-    body = _encoder.encode((([t - base for t in timestamps]), keys, values, headers, offset_deltas))
+    body = _encoder.encode(([t - base for t in timestamps], keys, values, headers, offset_deltas))
     size = len(body)
     how = compression(codec)
     if how.number:
@@ -111,7 +116,8 @@ def encode(
 
 def count(batch: bytes) -> int:
     """Records in the batch, from its head alone."""
-    return _HEAD.unpack_from(batch)[3]
+    records: int = _HEAD.unpack_from(batch)[3]
+    return records
 
 
 def decode(batch: bytes, check_crcs: bool = True) -> tuple[int, Columns]:
@@ -129,7 +135,9 @@ def decode(batch: bytes, check_crcs: bool = True) -> tuple[int, Columns]:
         raise CorruptRecordError("The batch does not match its checksum.")
     how = _BY_NUMBER.get(attributes & _CODEC_BITS)
     if how is None:
-        raise UnsupportedCodecError(f"The batch is compressed with method {attributes & _CODEC_BITS}, unknown here.")
+        raise UnsupportedCodecError(
+            f"The batch is compressed with method {attributes & _CODEC_BITS}, unknown here."
+        )
     if size > MAX_BODY_BYTES:
         raise CorruptRecordError(f"The batch claims a body of {size} bytes.")
     try:

@@ -59,19 +59,33 @@ CLIENT: dict[str, Setting] = {
 }
 
 PRODUCER: dict[str, Setting] = CLIENT | {
-    "acks": Setting(1, "0: not awaited; 1: in the server's memory; 'all': on replicas and disk", choices=(0, 1, -1, "all")),
-    "batch_size": Setting(16_384, "bytes of records of one partition sent as one batch", "bytes", 0, 64 << 20),
+    "acks": Setting(
+        1, "0: not awaited; 1: in the server's memory; 'all': on replicas and disk", choices=(0, 1, -1, "all")
+    ),
+    "batch_size": Setting(
+        16_384, "bytes of records of one partition sent as one batch", "bytes", 0, 64 << 20
+    ),
     "linger_ms": Setting(5, "how long a batch waits for more records", "ms", 0, _NEVER),
-    "buffer_memory": Setting(33_554_432, "bytes of records that may wait to be sent", "bytes", 1, float(2**40)),
-    "compression_type": Setting(None, "how batches are compressed", choices=(*codec.COMPRESSIONS, None), optional=True),
-    "delivery_timeout_ms": Setting(120_000, "longest time from send() to success or failure", "ms", 1, _NEVER),
+    "buffer_memory": Setting(
+        33_554_432, "bytes of records that may wait to be sent", "bytes", 1, float(2**40)
+    ),
+    "compression_type": Setting(
+        None, "how batches are compressed", choices=(*codec.COMPRESSIONS, None), optional=True
+    ),
+    "delivery_timeout_ms": Setting(
+        120_000, "longest time from send() to success or failure", "ms", 1, _NEVER
+    ),
     "enable_idempotence": Setting(True, "a repeated batch is appended once"),
     "key_serializer": Setting(None, "key → bytes"),
     "value_serializer": Setting(None, "value → bytes"),
     "max_block_ms": Setting(60_000, "longest time that send() waits for room", "ms", 0, _NEVER),
-    "max_in_flight_requests_per_connection": Setting(5, "batches of a partition on the way at once", "", 1, 5),
+    "max_in_flight_requests_per_connection": Setting(
+        5, "batches of a partition on the way at once", "", 1, 5
+    ),
     "max_request_size": Setting(1_048_576, "largest record", "bytes", 1, 256 << 20),
-    "partitioner": Setting(None, "(key, all, available) → partition; None: murmur2 and sticky", check=callable),
+    "partitioner": Setting(
+        None, "(key, all, available) → partition; None: murmur2 and sticky", check=callable
+    ),
 }
 
 CONSUMER: dict[str, Setting] = CLIENT | {
@@ -84,12 +98,18 @@ CONSUMER: dict[str, Setting] = CLIENT | {
     "consumer_timeout_ms": Setting(inf, "iteration ends after this long without a record", "ms", 0, inf),
     "enable_auto_commit": Setting(True, "commit positions in the background"),
     "exclude_internal_topics": Setting(True, "a pattern does not match topics that begin with __"),
-    "fetch_max_bytes": Setting(52_428_800, "most bytes of one fetch and of all that waits to be polled", "bytes", 0, _NEVER),
-    "fetch_max_wait_ms": Setting(500, "how long the server holds a fetch that has too little", "ms", 0, 60_000),
+    "fetch_max_bytes": Setting(
+        52_428_800, "most bytes of one fetch and of all that waits to be polled", "bytes", 0, _NEVER
+    ),
+    "fetch_max_wait_ms": Setting(
+        500, "how long the server holds a fetch that has too little", "ms", 0, 60_000
+    ),
     "fetch_min_bytes": Setting(1, "least bytes for the server to answer at once", "bytes", 0, _NEVER),
     "heartbeat_interval_ms": Setting(3_000, "how often a member says that it lives", "ms", 10, _NEVER),
     "key_deserializer": Setting(None, "bytes → key"),
-    "max_partition_fetch_bytes": Setting(1_048_576, "most bytes of one partition in one fetch", "bytes", 0, _NEVER),
+    "max_partition_fetch_bytes": Setting(
+        1_048_576, "most bytes of one partition in one fetch", "bytes", 0, _NEVER
+    ),
     "max_poll_interval_ms": Setting(300_000, "longest time between two polls of a member", "ms", 1, _NEVER),
     "max_poll_records": Setting(500, "most records that one poll() returns", "records", 1, _NEVER),
     "partition_assignment_strategy": Setting(None, "assignor that this member asks for", optional=True),
@@ -98,20 +118,60 @@ CONSUMER: dict[str, Setting] = CLIENT | {
 }
 
 TOPIC: dict[str, Setting] = {
-    "retention.ms": Setting(604_800_000, "records older than this are removed; -1: never", "ms", -1, float(2**62)),
+    "retention.ms": Setting(
+        604_800_000, "records older than this are removed; -1: never", "ms", -1, float(2**62)
+    ),
     "retention.bytes": Setting(-1, "a partition keeps about this much; -1: all", "bytes", -1, float(2**62)),
     "max.message.bytes": Setting(1_048_588, "largest record batch", "bytes", 1, 256 << 20),
 }
 
 IGNORED = frozenset(
-    """api_version bootstrap_servers bootstrap_timeout_ms client_dns_lookup client_rack connections_max_idle_ms
-    default_offset_commit_callback enable_incremental_fetch_sessions group_instance_id isolation_level kafka_client
-    max_in_flight_requests_per_connection metric_group_prefix metric_reporters metrics_enabled metrics_num_samples
-    metrics_sample_window_ms proxy_url receive_buffer_bytes receive_message_max_bytes reconnect_backoff_max_ms
-    reconnect_backoff_ms retries sasl_kerberos_domain_name sasl_kerberos_name sasl_kerberos_service_name sasl_mechanism
-    sasl_oauth_token_provider sasl_plain_password sasl_plain_username security_protocol selector send_buffer_bytes
-    socket_options socks5_proxy ssl_cafile ssl_certfile ssl_check_hostname ssl_ciphers ssl_context ssl_crlfile
-    ssl_keyfile ssl_password transaction_timeout_ms""".split()
+    [
+        "api_version",
+        "bootstrap_servers",
+        "bootstrap_timeout_ms",
+        "client_dns_lookup",
+        "client_rack",
+        "connections_max_idle_ms",
+        "default_offset_commit_callback",
+        "enable_incremental_fetch_sessions",
+        "group_instance_id",
+        "isolation_level",
+        "kafka_client",
+        "max_in_flight_requests_per_connection",
+        "metric_group_prefix",
+        "metric_reporters",
+        "metrics_enabled",
+        "metrics_num_samples",
+        "metrics_sample_window_ms",
+        "proxy_url",
+        "receive_buffer_bytes",
+        "receive_message_max_bytes",
+        "reconnect_backoff_max_ms",
+        "reconnect_backoff_ms",
+        "retries",
+        "sasl_kerberos_domain_name",
+        "sasl_kerberos_name",
+        "sasl_kerberos_service_name",
+        "sasl_mechanism",
+        "sasl_oauth_token_provider",
+        "sasl_plain_password",
+        "sasl_plain_username",
+        "security_protocol",
+        "selector",
+        "send_buffer_bytes",
+        "socket_options",
+        "socks5_proxy",
+        "ssl_cafile",
+        "ssl_certfile",
+        "ssl_check_hostname",
+        "ssl_ciphers",
+        "ssl_context",
+        "ssl_crlfile",
+        "ssl_keyfile",
+        "ssl_password",
+        "transaction_timeout_ms",
+    ]
 )
 """Settings of kafka-python without a meaning here: the URL says how to reach the server, Redis has no transactions."""
 

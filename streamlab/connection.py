@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Script(NamedTuple):
     sha: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def script(name: str) -> Script:
     """The script `scripts/<name>.lua`, behind the `_common.lua` of its folder where there is one.
 
@@ -84,7 +84,9 @@ class Connection:
         """A client with sockets of its own, for one thread that must not wait for the others'."""
         return self._client(timeout_s)
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[Any] = (), client: redis.Redis | None = None) -> Any:
+    def run(
+        self, name: str, keys: Sequence[str], args: Sequence[Any] = (), client: redis.Redis | None = None
+    ) -> Any:
         """Run one script. Raises a StreamlabError; what the script did is then unknown unless it says so."""
         with translated():
             reply = self.run_many([Call(name, keys, args)], client)[0]

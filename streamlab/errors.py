@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis.exceptions as rx
 
@@ -127,7 +128,7 @@ class OffsetOutOfRangeError(StreamlabError):
     `partitions` maps each such partition to the position asked for.
     """
 
-    def __init__(self, message: str, partitions: dict | None = None):
+    def __init__(self, message: str, partitions: dict[Any, int] | None = None):
         super().__init__(message)
         self.partitions = partitions or {}
 
@@ -197,7 +198,17 @@ def translated() -> Iterator[None]:
         raise KafkaConnectionError(f"The server cannot be reached: {error}") from error
 
 
-_BUSY = ("LOADING", "MISCONF", "OOM", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "NOREPLICAS")
+_BUSY = (
+    "LOADING",
+    "MISCONF",
+    "OOM",
+    "READONLY",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "BUSY",
+    "NOREPLICAS",
+)
 
 
 def translate(error: Exception) -> StreamlabError:
@@ -208,8 +219,12 @@ def translate(error: Exception) -> StreamlabError:
     if isinstance(error, rx.TimeoutError):
         return KafkaTimeoutError(f"No answer from the server in time: {text}")
     if isinstance(error, (rx.AuthenticationError, rx.AuthorizationError, rx.NoPermissionError)):
-        return StreamlabError(f"The server refuses this user: {text}. Check the user and password in the URL.")
-    if isinstance(error, (rx.BusyLoadingError, rx.OutOfMemoryError, rx.ReadOnlyError)) or text.startswith(_BUSY):
+        return StreamlabError(
+            f"The server refuses this user: {text}. Check the user and password in the URL."
+        )
+    if isinstance(error, (rx.BusyLoadingError, rx.OutOfMemoryError, rx.ReadOnlyError)) or text.startswith(
+        _BUSY
+    ):
         return ServerBusyError(f"The server takes no writes now: {text}")
     if isinstance(error, rx.ConnectionError):
         return KafkaConnectionError(f"The server cannot be reached: {text}")

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis
@@ -27,84 +25,27 @@ from redis.exceptions import RedisError
 from . import keys
 from .clock import Clock, Deadline
 from .connection import BLOCK_SLACK_S, Connection
-from .errors import CorruptRecordError, OffsetOutOfRangeError, RecordError, StreamlabError
-from .log import Entry, PartitionLog, Place, parse_entry, records_of
+from .deserializers import Deserialize
+from .errors import CorruptRecordError, OffsetOutOfRangeError, StreamlabError
+from .lane import Lane
+from .log import Entry, PartitionLog, Place, parse_entry
 from .model import ConsumerRecord, EntryId, TopicPartition
 
 log = logging.getLogger(__name__)
 
-Deserializer = Callable[[TopicPartition, list[ConsumerRecord]], list[ConsumerRecord]]
 
 _FIRST_ENTRY_GUESS_BYTES = 16_384
 READ_BYTES = 1 << 20
 """One read asks for about this much in all. More would keep poll() waiting for a large answer while this thread and
 the application's take turns at the interpreter."""
-_MAX_SEQ = 2**64 - 1
-
-
-def before(entry: EntryId) -> str:
-    """The id right before an entry's: reading after it begins with the entry itself.
-
-    >>> before(EntryId(5, 7)), before(EntryId(5, 0))
-    ('5-6', '4-18446744073709551615')
-    """
-    if entry.last_offset:
-        return f"{entry.append_ms}-{entry.last_offset - 1}"
-    return f"{entry.append_ms - 1}-{_MAX_SEQ}"
-
-
-@dataclass
-class Lane:
-    """One assigned partition."""
-
-    partition: TopicPartition
-    position: int  # offset of the next record that poll() returns
-    entry: EntryId | None = None  # that holds record position - 1, as far as known
-    cursor: str | None = None  # read after this id; None: look it up by `next_offset`
-    next_offset: int = 0  # offset expected at the cursor
-    midway: bool = True  # the first entry read may begin before `next_offset`
-    paused: bool = False
-    version: int = 0  # raised by seek(): an answer to an older question is thrown away
-    entries: deque[Entry] = field(default_factory=deque)  # read, not decoded
-    records: list[ConsumerRecord] = field(default_factory=list)  # decoded, from `taken` on not yet returned
-    taken: int = 0
-    decoded_entry: EntryId | None = None
-    buffered_bytes: int = 0
-    log_end: int | None = None  # as of the last lookup or read
-    error: StreamlabError | None = None  # to be raised by poll(); the lane halts
-    raised: bool = False
-    blocked: bool = False  # the error stands before the next buffered batch, not behind the last
-    lost: int = 0  # records that retention removed before they were read
-
-    def start(self, position: int, entry: EntryId | None) -> None:
-        """Forget what was read and begin at `position`."""
-        self.position = self.next_offset = position
-        self.entry = entry
-        self.midway = True
-        if entry is None:
-            self.cursor = None
-        elif entry.last_offset + 1 == position:
-            self.cursor = str(entry)
-        else:
-            self.cursor = before(entry)
-        self.version += 1
-        self.entries.clear()
-        self.records, self.taken, self.decoded_entry, self.buffered_bytes = [], 0, None, 0
-        self.error, self.raised, self.blocked = None, False, False
-
-    @property
-    def has_news(self) -> bool:
-        """Whether take() would return or raise something."""
-        if self.paused:
-            return False
-        unread = self.taken < len(self.records) or bool(self.entries) and not self.blocked
-        return unread or self.error is not None and not self.raised
 
 
 class Fetcher(threading.Thread):
     """Reads for one consumer. All lanes are guarded by `changed`, which also tells that something has come."""
 
-    def __init__(self, connection: Connection, partition_log: PartitionLog, config: dict[str, Any], clock: Clock):
+    def __init__(
+        self, connection: Connection, partition_log: PartitionLog, config: dict[str, Any], clock: Clock
+    ):
         super().__init__(name=f"{config['client_id']}-fetcher", daemon=True)
         self._connection = connection
         self._log = partition_log
@@ -138,9 +79,35 @@ class Fetcher(threading.Thread):
 
     def seek(self, partition: TopicPartition, position: int) -> None:
         with self.changed:
-            self.lanes[partition].start(position, None)
+            lane = self.lanes.setdefault(partition, Lane(partition, position))
+            lane.start(position, None)
+        self.read_on()
 
-    def take(self, most: int, deserialize: Deserializer | None) -> dict[TopicPartition, list[ConsumerRecord]]:
+    def set_paused(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
+        with self.changed:
+            for partition in partitions:
+                self.lanes[partition].paused = paused
+        self.read_on()
+
+    def read_on(self) -> None:
+        """The lanes changed: look at them now."""
+        if self.is_alive():
+            self._wake()
+        else:
+            self.start()
+
+    def notify(self) -> None:
+        """Let whoever waits in wait() look again."""
+        with self.changed:
+            self.changed.notify_all()
+
+    def wait(self, timeout_s: float, unless: Callable[[], bool] = lambda: False) -> None:
+        """Until there is something to take, or notify(), unless it is so already."""
+        with self.changed:
+            if not unless() and not any(lane.has_news for lane in self.lanes.values()):
+                self.changed.wait(timeout_s)
+
+    def take(self, most: int, deserialize: Deserialize | None) -> dict[TopicPartition, list[ConsumerRecord]]:
         """Up to `most` records that are here, each lane's in order; lanes take turns to be first.
 
         Raises what a lane has to say (CorruptRecordError, OffsetOutOfRangeError, Undecodable) once, at its turn.
@@ -154,7 +121,7 @@ class Fetcher(threading.Thread):
             for lane in lanes[self._turn :] + lanes[: self._turn]:
                 if lane.paused:
                     continue
-                records = self._take_from(lane, most, deserialize)
+                records = lane.take(most, deserialize, self._config["check_crcs"])
                 if records:
                     found[lane.partition] = records
                     most -= len(records)
@@ -167,44 +134,7 @@ class Fetcher(threading.Thread):
                 self.changed.notify_all()  # there is room to read on
         return found
 
-    def _take_from(self, lane: Lane, most: int, deserialize: Deserializer | None) -> list[ConsumerRecord]:
-        taken: list[ConsumerRecord] = []
-        while len(taken) < most:
-            if lane.taken >= len(lane.records) and not self._decode_next(lane, deserialize):
-                break
-            part = lane.records[lane.taken : lane.taken + most - len(taken)]
-            lane.taken += len(part)
-            taken = taken + part if taken else part
-        if taken:
-            lane.position = taken[-1].offset + 1
-            lane.entry = lane.decoded_entry
-        return taken
-
-    def _decode_next(self, lane: Lane, deserialize: Deserializer | None) -> bool:
-        """Decode the lane's next batch. False when there is none, or it cannot be decoded."""
-        if lane.blocked or not lane.entries:
-            return False
-        entry = lane.entries[0]
-        try:
-            records = records_of(lane.partition, entry, self._config["check_crcs"])
-            wanted = max(lane.position, entry.base_offset)
-            if wanted > entry.base_offset:
-                records = [r for r in records if r.offset >= wanted]
-            if deserialize is not None:
-                records = deserialize(lane.partition, records)
-        except Undecodable as error:
-            records = error.readable
-            lane.error, lane.blocked = error, True
-        except RecordError as error:
-            log.error("%s", error)
-            lane.error, lane.blocked = error, True
-            return False
-        lane.entries.popleft()
-        lane.buffered_bytes -= len(entry.batch)
-        lane.records, lane.taken, lane.decoded_entry = records, 0, entry.id
-        return bool(records) or self._decode_next(lane, deserialize)
-
-    def wake(self) -> None:
+    def _wake(self) -> None:
         """Let the thread look at the lanes again now, even if it is waiting for the server."""
         with self.changed:
             seen = self._plans
@@ -219,9 +149,26 @@ class Fetcher(threading.Thread):
                 if self._plans == seen:
                     self.changed.wait(0.005)
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = 5.0) -> None:
         self._stopped = True
-        self.wake()
+        if self.is_alive():
+            self._wake()
+            self.join(timeout_s)
+
+    def named_metrics(self) -> dict[str, float]:
+        """Under Kafka's names; a mean of nothing is NaN."""
+        with self.changed:
+            lags = [lane.log_end - lane.position for lane in self.lanes.values() if lane.log_end is not None]
+            fetches = self.fetches or float("nan")
+            return {
+                "fetch-total": float(self.fetches),
+                "fetch-latency-avg": self.fetch_ms / fetches,
+                "fetch-size-avg": self.fetched_bytes / fetches,
+                "bytes-consumed-total": float(self.fetched_bytes),
+                "records-consumed-total": float(self.fetched_records),
+                "records-lag-max": float(max(lags)) if lags else float("nan"),
+                "records-lost-total": float(sum(lane.lost for lane in self.lanes.values())),
+            }
 
     # -- the thread -----------------------------------------------------------------------------------------------
 
@@ -247,7 +194,7 @@ class Fetcher(threading.Thread):
                 log.exception("Reading failed in a way that was not foreseen; it starts over.")
                 pause_s = self._config["retry_backoff_max_ms"] / 1000
                 self._reconnect()
-        self._plans += 1  # whoever waits in wake() need not any more
+        self._plans += 1  # whoever waits in _wake() need not any more
         self._close_socket()
 
     def _plan(self) -> list[Lane]:
@@ -261,7 +208,7 @@ class Fetcher(threading.Thread):
                 for lane in self.lanes.values()
                 if not lane.paused
                 and lane.error is None
-                and (not lane.entries or lane.buffered_bytes < limit and waiting < total)
+                and (not lane.entries or (lane.buffered_bytes < limit and waiting < total))
             ]
             if not chosen and not self._stopped:
                 self.changed.wait(0.5)
@@ -280,19 +227,10 @@ class Fetcher(threading.Thread):
                     continue
                 lane.log_end = place.log_end
                 if place.log_start <= offset <= place.log_end:
-                    self._point(lane, place)
+                    lane.point_at(place)
                 else:
                     self._out_of_range(lane, offset, place)
             self.changed.notify_all()
-
-    def _point(self, lane: Lane, place: Place) -> None:
-        lane.midway = True
-        if place.entry is not None:
-            lane.cursor = before(place.entry)
-        elif place.log_end == 0:
-            lane.cursor = "0-0"
-        else:
-            lane.cursor = f"{place.last_append_ms}-{place.log_end - 1}"
 
     def _out_of_range(self, lane: Lane, offset: int, place: Place) -> None:
         if offset > place.log_end:
@@ -302,7 +240,7 @@ class Fetcher(threading.Thread):
                 offset,
                 place.log_end,
             )
-            self._jump(lane, place.log_end)
+            lane.jump(place.log_end)
             return
         lost = place.log_start - offset
         policy = self._config["auto_offset_reset"]
@@ -323,16 +261,10 @@ class Fetcher(threading.Thread):
             target,
         )
         lane.lost += lost
-        self._jump(lane, target)
-
-    def _jump(self, lane: Lane, offset: int) -> None:
-        """Read on at `offset`; records that wait to be polled stay."""
-        lane.next_offset, lane.cursor, lane.midway = offset, None, True
-        if not lane.entries and lane.taken >= len(lane.records):
-            lane.position, lane.entry = offset, None
+        lane.jump(target)
 
     def _read(self, lanes: list[Lane]) -> None:
-        """One fetch: what is there at once, or what comes within fetch_max_wait_ms; at least fetch_min_bytes if it can."""
+        """One fetch: what is there, or comes within fetch_max_wait_ms; at least fetch_min_bytes if it can."""
         if not lanes:
             return
         deadline = Deadline(self._config["fetch_max_wait_ms"], self._clock)
@@ -356,7 +288,7 @@ class Fetcher(threading.Thread):
                     break
         self.fetch_ms += (self._clock.monotonic() - started) * 1000 if got else 0.0
 
-    def _xread(self, asked: list[tuple[Lane, int, str | None]], block_ms: int) -> list:
+    def _xread(self, asked: Sequence[tuple[Lane, int, str]], block_ms: int) -> list[Any]:
         """XREAD on a socket of our own, so that nobody waits behind it and it can be unblocked."""
         if not asked:
             return []
@@ -365,13 +297,15 @@ class Fetcher(threading.Thread):
         names = [keys.log(*lane.partition) for lane, _, _ in asked]
         block = ("BLOCK", block_ms) if block_ms > 0 else ()
         socket = self._open_socket()
-        socket.send_command("XREAD", "COUNT", count, *block, "STREAMS", *names, *[cursor for _, _, cursor in asked])
+        socket.send_command(
+            "XREAD", "COUNT", count, *block, "STREAMS", *names, *[cursor for _, _, cursor in asked]
+        )
         reply = socket.read_response()
         if isinstance(reply, Exception):
             raise reply
         return reply or []
 
-    def _deliver(self, asked: list[tuple[Lane, int, str | None]], reply: list) -> tuple[int, int]:
+    def _deliver(self, asked: Sequence[tuple[Lane, int, str]], reply: list[Any]) -> tuple[int, int]:
         """Put entries into their lanes: (batches, bytes)."""
         by_name = {keys.log(*lane.partition).encode(): (lane, version) for lane, version, _ in asked}
         batches = size = records = 0
@@ -379,16 +313,17 @@ class Fetcher(threading.Thread):
             for name, raw_entries in reply:
                 lane, version = by_name[name]
                 for raw in raw_entries:
-                    if lane.version != version or self.lanes.get(lane.partition) is not lane or lane.error is not None:
+                    if (
+                        lane.version != version
+                        or self.lanes.get(lane.partition) is not lane
+                        or lane.error is not None
+                    ):
                         break
                     entry = self._parse(lane, raw)
                     if entry is None or not self._fits(lane, entry):
                         break
-                    lane.entries.append(entry)
-                    lane.cursor, lane.next_offset, lane.midway = str(entry.id), entry.id.last_offset + 1, False
-                    lane.log_end = max(lane.log_end or 0, lane.next_offset)
-                    lane.buffered_bytes += len(entry.batch)
-                    batches, size, records = batches + 1, size + len(entry.batch), records + entry.count
+                    lane.add(entry)
+                    batches, size, records = batches + 1, size + len(entry.batch), records + entry.records
             if batches:
                 self._entry_bytes += 0.2 * (max(size / batches, 64.0) - self._entry_bytes)
                 self.fetched_bytes += size
@@ -406,7 +341,9 @@ class Fetcher(threading.Thread):
     def _fits(self, lane: Lane, entry: Entry) -> bool:
         """Whether the entry continues what was read; if not, the lane looks its position up again."""
         expected = lane.next_offset
-        if entry.base_offset == expected or lane.midway and entry.base_offset < expected <= entry.id.last_offset:
+        if entry.base_offset == expected or (
+            lane.midway and entry.base_offset < expected <= entry.id.last_offset
+        ):
             return True
         if entry.base_offset > expected:
             if not lane.midway:  # most likely retention was faster: the look-up tells
@@ -422,7 +359,7 @@ class Fetcher(threading.Thread):
             entry.base_offset,
             entry.base_offset,
         )
-        self._jump(lane, entry.base_offset)
+        lane.jump(entry.base_offset)
         return False
 
     # -- the socket -----------------------------------------------------------------------------------------------
@@ -430,7 +367,9 @@ class Fetcher(threading.Thread):
     def _open_socket(self) -> Any:
         if self._socket is None:
             # the client is kept, because it closes its sockets when it goes
-            self._client = self._connection.private_client(self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S)
+            self._client = self._connection.private_client(
+                self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S
+            )
             self._socket = self._client.connection_pool.get_connection()
             self._socket.send_command("CLIENT", "ID")
             self._socket_id = self._socket.read_response()
@@ -447,12 +386,3 @@ class Fetcher(threading.Thread):
         with self.changed:
             for lane in self.lanes.values():
                 lane.cursor = None
-
-
-class Undecodable(RecordError):
-    """A deserializer failed on a record; `readable` are the ones before it."""
-
-    def __init__(self, message: str, readable: list[ConsumerRecord]):
-        super().__init__(message)
-        self.readable = readable
-

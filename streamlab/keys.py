@@ -17,7 +17,7 @@ sl:{g/analytics}:wake            channel groups/*.lua               -           
 sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:producer-ids                  string  producer.py                for ever       last producer id handed out
-sl:clients                       zset    metrics/telemetry.py       for ever       client id by its last push (server ms)
+sl:clients                       zset    metrics/telemetry.py       for ever       client id by its last push
 sl:clients:<client id>           string  metrics/telemetry.py       10 s           telemetry of one running client
 sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
 sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
 from . import codec, keys
 from .connection import Call, Connection
 from .errors import CorruptRecordError, StreamlabError, UnknownTopicOrPartitionError, translate, translated
-from .model import CREATE_TIME, ConsumerRecord, EntryId, Headers, OffsetAndTimestamp, PartitionOffsets, TopicPartition
+from .model import (
+    CREATE_TIME,
+    ConsumerRecord,
+    EntryId,
+    Headers,
+    OffsetAndTimestamp,
+    PartitionOffsets,
+    TopicPartition,
+)
 from .topics import Topics
 
 TRIM_BATCHES_A_CALL = 512
@@ -27,7 +35,7 @@ class Entry(NamedTuple):
 
     id: EntryId
     base_offset: int
-    count: int
+    records: int
     batch: bytes
 
 
@@ -47,7 +55,7 @@ def script_error(error: Exception, partition: TopicPartition) -> StreamlabError:
     return translate(error)
 
 
-def parse_entry(raw: Sequence) -> Entry:
+def parse_entry(raw: Sequence[Any]) -> Entry:
     """An item of XREAD's or XRANGE's answer. Raises CorruptRecordError when it is not one of ours."""
     try:
         entry_id = EntryId.parse(raw[0])
@@ -139,7 +147,9 @@ class PartitionLog:
         Raises UnknownTopicOrPartitionError.
         """
         with translated():
-            calls = [Call("locate", [keys.log(*p), keys.meta(*p)], [offset]) for p, offset in positions.items()]
+            calls = [
+                Call("locate", [keys.log(*p), keys.meta(*p)], [offset]) for p, offset in positions.items()
+            ]
             replies = self._connection.run_many(calls)
         places = {}
         for partition, reply in zip(positions, replies, strict=True):

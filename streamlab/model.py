@@ -114,7 +114,9 @@ class Commit(NamedTuple):
     """What a partition remembers of one group."""
 
     offset: int  # next to read
-    entry: EntryId | None  # entry that holds record offset - 1; None when the commit was made without reading it
+    entry: (
+        EntryId | None
+    )  # entry that holds record offset - 1; None when the commit was made without reading it
     commit_ms: int  # server time of the commit; 0: the group took the partition and has not committed yet
     owner_epoch: int  # a commit with a lower one is refused
     owner: str  # member id; "" when nobody owns the partition

@@ -35,7 +35,7 @@ from .log import header_size
 from .model import Headers, TopicPartition
 from .partitioner import StickyPartition, partition_for
 from .sender import Sender, SenderStats
-from .topics import TopicSpec, Topics, check_name
+from .topics import Topics, TopicSpec, check_name
 
 RECORD_OVERHEAD_BYTES = 8
 """What a record takes in a batch besides its key and value, about: its share of the columns."""
@@ -129,11 +129,15 @@ class Producer:
         else:
             headers = None
         if size > self._largest:
-            raise MessageSizeTooLargeError(f"The record has {size} bytes, max_request_size is {self._largest}.")
+            raise MessageSizeTooLargeError(
+                f"The record has {size} bytes, max_request_size is {self._largest}."
+            )
         if timestamp_ms is None:
             timestamp_ms = self._wall_ms()
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < _LATEST_MS:
-            raise IllegalArgumentError(f"A timestamp is a whole number of ms since 1970, not {timestamp_ms!r}.")
+            raise IllegalArgumentError(
+                f"A timestamp is a whole number of ms since 1970, not {timestamp_ms!r}."
+            )
         if partition is not None:
             if not 0 <= partition < buffer.partitions:
                 buffer = self._grown(topic, buffer, partition)
@@ -226,7 +230,9 @@ class Producer:
         try:
             for batch in waited_for:
                 if not batch.wait(deadline.remaining_s):
-                    raise KafkaTimeoutError(f"Not all records were settled after {timeout} s; they are still being sent.")
+                    raise KafkaTimeoutError(
+                        f"Not all records were settled after {timeout} s; they are still being sent."
+                    )
         finally:
             with self._lock:
                 self._flushing -= 1
@@ -247,7 +253,9 @@ class Producer:
             with self._lock:
                 left = self._all_unsettled()
             for batch in left:
-                self.settle(batch, error=KafkaTimeoutError("The producer was closed before the record was sent."))
+                self.settle(
+                    batch, error=KafkaTimeoutError("The producer was closed before the record was sent.")
+                )
 
     def __enter__(self) -> Producer:
         return self
@@ -293,7 +301,9 @@ class Producer:
         """Every batch whose time has come, in the order in which a partition's must be sent."""
         with self._lock:
             now, hurry = self._clock.monotonic(), self._hurry()
-            while (oldest := self._oldest_open()) is not None and (hurry or now >= oldest.born + self._linger_s):
+            while (oldest := self._oldest_open()) is not None and (
+                hurry or now >= oldest.born + self._linger_s
+            ):
                 self._close_batch(self._buffers[oldest.partition.topic], oldest)
             ready = list(self._ready)
             self._ready.clear()
@@ -310,9 +320,11 @@ class Producer:
         return self._closed or self._flushing > 0 or self._room_is_tight()
 
     def _room_is_tight(self) -> bool:
-        return self._buffered_bytes >= self._buffer_memory * 0.9
+        return bool(self._buffered_bytes >= self._buffer_memory * 0.9)
 
-    def settle(self, batch: Batch, base_offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None) -> None:
+    def settle(
+        self, batch: Batch, base_offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None
+    ) -> None:
         """Acknowledge or fail a batch, once, and give its room back."""
         with self._lock:
             if batch.settled:
@@ -375,7 +387,9 @@ class Producer:
                     if not any(buffer.open):
                         del self._buffers[topic]
                 elif spec.partitions > buffer.partitions:
-                    buffer.tps += [TopicPartition(topic, n) for n in range(buffer.partitions, spec.partitions)]
+                    buffer.tps += [
+                        TopicPartition(topic, n) for n in range(buffer.partitions, spec.partitions)
+                    ]
                     buffer.open += [None] * (spec.partitions - buffer.partitions)
                     buffer.partitions = spec.partitions
                     buffer.spec = spec
@@ -403,7 +417,7 @@ def _as_bytes(what: str, data: Any) -> bytes:
     raise TypeError(f"{what} must be bytes or None, not {type(data).__name__}; give a {what}_serializer.")
 
 
-def _checked_headers(headers: Sequence) -> Headers:
+def _checked_headers(headers: Sequence[Any]) -> Headers:
     """A copy: the caller may go on changing its own."""
     for item in headers:
         if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], (bytes, type(None))):

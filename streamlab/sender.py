@@ -132,7 +132,9 @@ class Sender(threading.Thread):
         next_refresh = 0.0
         while not self._give_up.is_set():
             if not self._busy:
-                self._producer.wait_for_work(None if not self._lanes else self._config["metadata_max_age_ms"] / 1000)
+                self._producer.wait_for_work(
+                    None if not self._lanes else self._config["metadata_max_age_ms"] / 1000
+                )
             elif self._pause_s:
                 self._give_up.wait(self._pause_s)
             self._take_batches()
@@ -161,7 +163,9 @@ class Sender(threading.Thread):
             log.exception("Sending failed in a way that was not foreseen.")
             for partition in list(self._busy):
                 for batch in list(self._lanes[partition].batches):
-                    self._settle(batch, error=StreamlabError(f"Sending failed: {type(error).__name__}: {error}"))
+                    self._settle(
+                        batch, error=StreamlabError(f"Sending failed: {type(error).__name__}: {error}")
+                    )
 
     # -- one round ------------------------------------------------------------------------------------------------
 
@@ -270,7 +274,9 @@ class Sender(threading.Thread):
         timeout_ms = int(self._config["request_timeout_ms"] * 0.9)
         replicas = int(self._client.info("replication").get("connected_slaves", 0))
         if replicas and self._client.execute_command("WAIT", replicas, timeout_ms) < replicas:
-            raise NotEnoughReplicasError(f"Not all of {replicas} replicas had the records within {timeout_ms} ms.")
+            raise NotEnoughReplicasError(
+                f"Not all of {replicas} replicas had the records within {timeout_ms} ms."
+            )
         if not self._fsyncs:
             return
         try:
@@ -305,7 +311,9 @@ class Sender(threading.Thread):
             self._renumber(batch.partition, rest)
             return False
         elif code == "PRODUCER_FENCED":
-            self._settle(batch, error=ProducerFencedError(f"A newer producer has this one's identity: {rest}"))
+            self._settle(
+                batch, error=ProducerFencedError(f"A newer producer has this one's identity: {rest}")
+            )
         elif code == "UNKNOWN_PARTITION":
             return self._unknown_partition(batch)
         else:
@@ -338,7 +346,9 @@ class Sender(threading.Thread):
             batch.first_sequence = -1
         log.warning("%s: sequence broken (%s); going on under epoch %d", partition, why, lane.epoch)
 
-    def _settle(self, batch: Batch, offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None) -> None:
+    def _settle(
+        self, batch: Batch, offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None
+    ) -> None:
         lane = self._lanes[batch.partition]
         lane.batches.remove(batch)
         if not lane.batches:
@@ -358,7 +368,7 @@ class Sender(threading.Thread):
                 self._settle(
                     batch,
                     error=KafkaTimeoutError(
-                        f"Not delivered within {self._config['delivery_timeout_ms']} ms after {batch.attempts} attempts."
+                        f"Not delivered within {self._config['delivery_timeout_ms']} ms, {batch.attempts} attempts."
                     ),
                 )
 

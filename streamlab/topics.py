@@ -1,8 +1,8 @@
 """Which topics exist, with how many partitions and which settings.
 
-A topic exists from the moment that its entry stands in the registry; a partition that a crash left unmade comes into
-being at its first use. It is deleted in two steps, so that a crash between them leaves a topic that says that it is being deleted, and whoever
-meets it finishes the work:
+A topic exists from the moment that its entry stands in the registry; a partition that a crash left unmade comes
+into being at its first use. It is deleted in two steps, so that a crash between them leaves a topic that says that
+it is being deleted, and whoever meets it finishes the work:
 
     absent → active → deleting → absent
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -49,7 +49,7 @@ class TopicSpec(msgspec.Struct, frozen=True):
 
     def config(self, name: str) -> int:
         """A setting's value in force. Raises KeyError for an unknown name."""
-        return self.configs.get(name, TOPIC[name].default)
+        return self.configs.get(name, int(TOPIC[name].default))
 
 
 def check_name(topic: str) -> None:
@@ -97,7 +97,9 @@ class Topics:
             raise UnknownTopicOrPartitionError(f"There is no topic {topic!r}. Create it first.")
         return spec
 
-    def create(self, topic: str, partitions: int = DEFAULT_PARTITIONS, configs: Mapping[str, Any] | None = None) -> TopicSpec:
+    def create(
+        self, topic: str, partitions: int = DEFAULT_PARTITIONS, configs: Mapping[str, Any] | None = None
+    ) -> TopicSpec:
         """Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError."""
         self.validate(topic, partitions, configs)
         spec = TopicSpec(partitions, topic_configs(configs), self._connection.server_time_ms())
@@ -165,21 +167,22 @@ class Topics:
 
     def _read(self) -> None:
         with translated():
-            raw = self._connection.client.hgetall(keys.TOPICS)
+            raw: dict[bytes, bytes] = self._connection.client.hgetall(keys.TOPICS)  # type: ignore[assignment]
         specs = {name.decode(): msgspec.json.decode(text, type=TopicSpec) for name, text in raw.items()}
         self._specs = {n: s for n, s in sorted(specs.items()) if s.state is TopicState.ACTIVE}
         self._read_at = self._clock.monotonic()
 
     def _stored(self, topic: str) -> bytes | None:
         with translated():
-            return self._connection.client.hget(keys.TOPICS, topic)
+            stored: bytes | None = self._connection.client.hget(keys.TOPICS, topic)  # type: ignore[assignment]
+            return stored
 
     def _replace(self, topic: str, expected: bytes, new: bytes) -> bool:
         done = self._connection.run("cas", [keys.TOPICS], [topic, expected, new])
         self.all(fresh=True)
         return bool(done)
 
-    def _change(self, topic: str, change: Any) -> TopicSpec:
+    def _change(self, topic: str, change: Callable[[TopicSpec], TopicSpec]) -> TopicSpec:
         while True:
             stored = self._stored(topic)
             spec = msgspec.json.decode(stored, type=TopicSpec) if stored else None
@@ -209,5 +212,9 @@ def _grown(topic: str, spec: TopicSpec, total: int) -> TopicSpec:
 
 
 def _check_partitions(partitions: int) -> None:
-    if isinstance(partitions, bool) or not isinstance(partitions, int) or not 1 <= partitions <= MAX_PARTITIONS:
+    if (
+        isinstance(partitions, bool)
+        or not isinstance(partitions, int)
+        or not 1 <= partitions <= MAX_PARTITIONS
+    ):
         raise InvalidPartitionsError(f"A topic has 1 to {MAX_PARTITIONS} partitions, not {partitions!r}.")

@@ -75,6 +75,14 @@ def settle(consumers: list[Consumer], partitions: int, timeout_s: float = 10.0) 
     until(even, timeout_s, f"{partitions} partitions owned evenly by {len(consumers)} consumers")
 
 
+def fall_silent(consumer: Consumer) -> None:
+    """As a process that is stopped: no farewell, no heartbeat. It still believes to own its partitions."""
+    membership = consumer._assignment.membership
+    assert membership is not None
+    membership.end()
+    membership.join_thread()
+
+
 def kill_and_restart(server: EmbeddedServer) -> None:
     """SIGKILL, and the same data again at the same address."""
     assert server.pid is not None
@@ -86,4 +94,6 @@ def kill_and_restart(server: EmbeddedServer) -> None:
 
 def a_server(directory: Path, **settings: str) -> EmbeddedServer:
     """A server of the test's own, to be killed, started by `with`; settings with underscores."""
-    return EmbeddedServer(directory, settings={key.replace("_", "-"): value for key, value in settings.items()})
+    return EmbeddedServer(
+        directory, settings={key.replace("_", "-"): value for key, value in settings.items()}
+    )

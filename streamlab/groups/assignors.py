@@ -28,7 +28,8 @@ def sticky(subscriptions: Subscriptions, counts: Counts, owners: Owners) -> Assi
     of the loads, so it ends.
 
     >>> here = {TopicPartition("t", n): "a" for n in range(4)}
-    >>> {m: [p.partition for p in ps] for m, ps in sticky({"a": frozenset("t"), "b": frozenset("t")}, {"t": 4}, here).items()}
+    >>> two = {"a": frozenset("t"), "b": frozenset("t")}
+    >>> {m: [p.partition for p in ps] for m, ps in sticky(two, {"t": 4}, here).items()}
     {'a': [0, 1], 'b': [2, 3]}
     """
     loads: Assignment = {member: [] for member in sorted(subscriptions)}

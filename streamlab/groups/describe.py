@@ -24,7 +24,8 @@ class GroupDescription(msgspec.Struct, frozen=True):
 
 def names(connection: Connection) -> list[str]:
     with translated():
-        return sorted(name.decode() for name in connection.client.smembers(keys.GROUPS))
+        names: set[bytes] = connection.client.smembers(keys.GROUPS)  # type: ignore[assignment]
+    return sorted(name.decode() for name in names)
 
 
 def describe(connection: Connection, group_id: str) -> GroupDescription:
@@ -41,8 +42,14 @@ def describe(connection: Connection, group_id: str) -> GroupDescription:
         meta, members, leases, target, owners, time, known = pipe.execute()
     now_ms = time[0] * 1000 + time[1] // 1000
     alive = {member for member, expiry in leases if expiry > now_ms}
-    described = {m.decode(): msgspec.json.decode(text, type=Member) for m, text in members.items() if m in alive}
-    wanted = {m.decode(): [parse_partition(p) for p in msgspec.json.decode(t)] for m, t in target.items() if m in alive}
+    described = {
+        m.decode(): msgspec.json.decode(text, type=Member) for m, text in members.items() if m in alive
+    }
+    wanted = {
+        m.decode(): [parse_partition(p) for p in msgspec.json.decode(t)]
+        for m, t in target.items()
+        if m in alive
+    }
     held = {parse_partition(p.decode()): owner.decode().split(" ")[0] for p, owner in owners.items()}
     return GroupDescription(
         group_id,

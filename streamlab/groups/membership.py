@@ -38,6 +38,8 @@ from . import assignors
 
 log = logging.getLogger(__name__)
 
+_AFTER_LEASE_MS = 20
+
 
 class GroupState(StrEnum):
     """How far a group is on its way to its target assignment."""
@@ -121,6 +123,7 @@ class Membership:
         self._member: Member | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
+        self._first_lease_ms = -1  # when a lease of another member may run out; -1: no other member
         self.polled_at = clock.monotonic()
 
     @property
@@ -195,15 +198,18 @@ class Membership:
                 return
             if sorted(self._wanted_topics()) != self._member.topics:
                 self._say_join()
-            for _ in range(3):  # an epoch may move on while its target is computed; the next beat goes on then
+            for _ in range(
+                3
+            ):  # an epoch may move on while its target is computed; the next beat goes on then
                 reply = self._run_script("heartbeat", [self.member_id, self._member.session_timeout_ms])
-                epoch, assigned, target, counts, _, members, owners = reply
+                epoch, assigned, target, counts, first_lease_ms, members, owners = reply
                 if epoch == assigned:
                     if self._counts(self._member.topics) == self._known_counts(counts):
                         break
                     self._run_script("refresh", [epoch, "partitions were added"])
                 else:
                     self._assign(epoch, _pairs(members), _pairs(owners))
+            self._first_lease_ms = first_lease_ms
             partitions = frozenset(map(parse_partition, msgspec.json.decode(target)))
             seen = self._view.seen + 1 if self._view else 1
             self._view = View(seen, int(epoch), partitions)
@@ -215,7 +221,7 @@ class Membership:
 
     def _known_counts(self, stored: bytes) -> dict[str, int]:
         counts = msgspec.json.decode(stored, type=dict[str, int])
-        assert self._member is not None  # noqa: S101 - the caller holds a membership
+        assert self._member is not None
         return {topic: counts[topic] for topic in self._member.topics if topic in counts}
 
     def _assign(self, epoch: bytes, members: dict[bytes, bytes], owners: dict[bytes, bytes]) -> None:
@@ -224,7 +230,9 @@ class Membership:
         self._topics.all(fresh=True)
         subscriptions = {m.member_id: frozenset(m.topics) for m in known}
         counts = self._counts({topic for m in known for topic in m.topics})
-        subscriptions = {m: frozenset(t for t in topics if t in counts) for m, topics in subscriptions.items()}
+        subscriptions = {
+            m: frozenset(t for t in topics if t in counts) for m, topics in subscriptions.items()
+        }
         held = {parse_partition(p.decode()): owner.decode().split(" ")[0] for p, owner in owners.items()}
         name = min((m.assignor for m in known), default=assignors.DEFAULT)
         assignment = assignors.ASSIGNORS[name](subscriptions, counts, held)
@@ -239,13 +247,20 @@ class Membership:
         except StreamlabError as error:
             if "UNKNOWN_MEMBER" in str(error):
                 self._lose(f"its session of {self._config['session_timeout_ms']} ms ran out")
-                raise UnknownMemberIdError(f"{self.member_id} is not in group {self.group_id!r} any more.") from error
+                raise UnknownMemberIdError(
+                    f"{self.member_id} is not in group {self.group_id!r} any more."
+                ) from error
             raise
 
     def _lose(self, why: str) -> None:
         with self._lock:
             if self._member is not None:
-                log.warning("%s is out of group %r: %s. It joins again at the next poll().", self.member_id, self.group_id, why)
+                log.warning(
+                    "%s is out of group %r: %s. It joins again at the next poll().",
+                    self.member_id,
+                    self.group_id,
+                    why,
+                )
                 self.lost, self._member, self._view = why, None, None
         self._changed()
 
@@ -273,13 +288,17 @@ class Membership:
                     pass
                 self._check_poll_interval()
                 if woken or self._clock.monotonic() >= next_beat:
-                    next_beat = self._clock.monotonic() + interval_s
                     try:
                         self._heartbeat()
                     except UnknownMemberIdError:
                         pass  # noted in `lost`; the consumer's thread joins again
+                    next_beat = self._clock.monotonic() + min(interval_s, self._until_a_lease_ends_s())
         finally:
             pubsub.close()
+
+    def _until_a_lease_ends_s(self) -> float:
+        """So that a dead member is noticed right after its session timeout, not a heartbeat later."""
+        return float("inf") if self._first_lease_ms < 0 else (self._first_lease_ms + _AFTER_LEASE_MS) / 1000
 
     def _check_poll_interval(self) -> None:
         limit_ms = self._config["max_poll_interval_ms"]

@@ -29,8 +29,9 @@ class NewCommit(NamedTuple):
 def parse_commit(stored: bytes) -> Commit:
     """What `commit.lua` and `claim.lua` store.
 
-    >>> parse_commit(b"42 1700000000000-41 1700000000123 7 worker-1 by hand")
-    Commit(offset=42, entry=EntryId(append_ms=1700000000000, last_offset=41), commit_ms=1700000000123, owner_epoch=7, owner='worker-1', metadata='by hand')
+    >>> commit = parse_commit(b"42 1700000000000-41 1700000000123 7 worker-1 by hand")
+    >>> commit.offset, commit.entry.last_offset, commit.owner_epoch, commit.owner, commit.metadata
+    (42, 41, 7, 'worker-1', 'by hand')
     """
     offset, entry, ms, epoch, owner, metadata = stored.decode().split(" ", 5)
     return Commit(
@@ -43,7 +44,9 @@ def parse_commit(stored: bytes) -> Commit:
     )
 
 
-def fetch(connection: Connection, group_id: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit]:
+def fetch(
+    connection: Connection, group_id: str, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, Commit]:
     """The group's commits; a partition that it never committed is not in the answer."""
     wanted = list(partitions)
     with translated():
@@ -63,7 +66,10 @@ def claim(
         replies = connection.run_many(
             [Call("claim", [keys.commits(*p)], [group_id, epoch, owner]) for p, epoch in epochs.items()]
         )
-    return {p: _fenced(r, p) if isinstance(r, Exception) else parse_commit(r) for p, r in zip(epochs, replies, strict=True)}
+    return {
+        p: _fenced(r, p) if isinstance(r, Exception) else parse_commit(r)
+        for p, r in zip(epochs, replies, strict=True)
+    }
 
 
 def commit(
@@ -76,12 +82,21 @@ def commit(
                 Call(
                     "commit",
                     [keys.commits(*partition)],
-                    [group_id, c.offset, str(c.entry) if c.entry else _ABSENT, c.owner_epoch, c.owner, c.metadata],
+                    [
+                        group_id,
+                        c.offset,
+                        str(c.entry) if c.entry else _ABSENT,
+                        c.owner_epoch,
+                        c.owner,
+                        c.metadata,
+                    ],
                 )
                 for partition, c in commits.items()
             ]
         )
-    return {p: _fenced(r, p) if isinstance(r, Exception) else r for p, r in zip(commits, replies, strict=True)}
+    return {
+        p: _fenced(r, p) if isinstance(r, Exception) else r for p, r in zip(commits, replies, strict=True)
+    }
 
 
 def _fenced(error: Exception, partition: TopicPartition) -> FencedMemberEpochError:

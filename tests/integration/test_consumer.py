@@ -13,13 +13,23 @@ from streamlab.errors import (
     CorruptRecordError,
     IllegalStateError,
     InvalidGroupIdError,
-    NoOffsetForPartitionError,
     NonEmptyGroupError,
+    NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     RecordError,
 )
 from streamlab.model import OffsetAndMetadata, TopicPartition
-from tests.builders import a_server, a_topic, kill_and_restart, numbered, produce, read, settle, values
+from tests.builders import (
+    a_server,
+    a_topic,
+    fall_silent,
+    kill_and_restart,
+    numbered,
+    produce,
+    read,
+    settle,
+    values,
+)
 from tests.waiting import until
 
 
@@ -96,7 +106,9 @@ def test_a_commit_in_the_middle_of_a_batch_goes_on_in_the_middle(broker, consume
         for value in numbered(100):
             producer.send(topic, value)
     partition = TopicPartition(topic, 0)
-    with broker.consumer(topic, group_id="g", auto_offset_reset="earliest", enable_auto_commit=False) as first:
+    with broker.consumer(
+        topic, group_id="g", auto_offset_reset="earliest", enable_auto_commit=False
+    ) as first:
         read(first, 100)
         first.commit({partition: OffsetAndMetadata(37, "by hand")})
         assert first.committed(partition, metadata=True) == OffsetAndMetadata(37, "by hand")
@@ -106,9 +118,11 @@ def test_a_commit_in_the_middle_of_a_batch_goes_on_in_the_middle(broker, consume
 def test_what_was_polled_but_not_committed_is_read_again_after_a_crash(broker, consumer_of):
     topic = a_topic(broker)
     produce(broker, topic, numbered(20))
-    crashed = consumer_of(topic, group_id="g", enable_auto_commit=False, session_timeout_ms=300, heartbeat_interval_ms=100)
+    crashed = consumer_of(
+        topic, group_id="g", enable_auto_commit=False, session_timeout_ms=300, heartbeat_interval_ms=100
+    )
     read(crashed, 20)
-    crashed._membership.end()  # as a killed process: no farewell
+    fall_silent(crashed)
     assert values(read(consumer_of(topic, group_id="g"), 20)) == numbered(20)
 
 
@@ -221,7 +235,7 @@ def test_a_log_that_went_back_is_read_on_from_where_it_continues(broker, consume
     consumer = consumer_of(topic)
     read(consumer, 10)
     client = broker.connection.client  # as a failover to a copy that misses the last four
-    for entry, fields in client.xrange(keys.log(topic, 0)):
+    for entry, _ in client.xrange(keys.log(topic, 0)):
         client.xdel(keys.log(topic, 0), entry)
     client.hset(keys.meta(topic, 0), "end", 6)
     client.delete(keys.producers(topic, 0))
@@ -330,7 +344,9 @@ def test_reading_goes_on_by_itself_after_the_server_was_killed(tmp_path, caplog)
     with a_server(tmp_path, appendfsync="always") as server, streamlab.connect(server.url) as broker:
         topic = a_topic(broker, 2)
         produce(broker, topic, numbered(50), partition=0)
-        consumer = broker.consumer(topic, group_id="g", auto_offset_reset="earliest", heartbeat_interval_ms=100)
+        consumer = broker.consumer(
+            topic, group_id="g", auto_offset_reset="earliest", heartbeat_interval_ms=100
+        )
         settle([consumer], 2)
         first = [] if not (polled := consumer.poll(1000)) else values(next(iter(polled.values())))
         kill_and_restart(server)

@@ -41,7 +41,11 @@ def test_the_metadata_says_where_the_record_landed(broker):
     partition = partition_for(b"key", 6)
     assert metadata.topic_partition == TopicPartition(topic, partition)
     assert (metadata.offset, metadata.timestamp) == (0, 1234)
-    assert (metadata.serialized_key_size, metadata.serialized_value_size, metadata.serialized_header_size) == (3, 5, 4)
+    assert (
+        metadata.serialized_key_size,
+        metadata.serialized_value_size,
+        metadata.serialized_header_size,
+    ) == (3, 5, 4)
 
 
 def test_a_record_comes_back_with_all_its_parts(broker):
@@ -126,7 +130,9 @@ def test_callbacks_get_the_metadata_and_a_broken_one_harms_nobody(broker):
     landed, called = [], threading.Event()
     with broker.producer(linger_ms=50) as producer:
         producer.send(topic, b"1").add_callback(lambda metadata: 1 / 0)
-        producer.send(topic, b"2").add_callback(lambda tag, metadata: (landed.append((tag, metadata.offset)), called.set()), "tag")
+        producer.send(topic, b"2").add_callback(
+            lambda tag, metadata: (landed.append((tag, metadata.offset)), called.set()), "tag"
+        )
         assert called.wait(10)
         assert producer.send(topic, b"3").get(10).offset == 2
     assert landed == [("tag", 1)]
@@ -196,7 +202,10 @@ def test_topics_are_created_at_first_use_unless_that_is_turned_off(broker):
         assert producer.send("made-by-use", b"v").get(10).offset == 0
         with pytest.raises(InvalidTopicError):
             producer.send("no spaces", b"v")
-    with broker.producer(allow_auto_create_topics=False) as strict, pytest.raises(UnknownTopicOrPartitionError):
+    with (
+        broker.producer(allow_auto_create_topics=False) as strict,
+        pytest.raises(UnknownTopicOrPartitionError),
+    ):
         strict.send("not-made", b"v")
     assert "not-made" not in broker.admin().list_topics()
 
@@ -236,7 +245,9 @@ def test_a_lost_reply_does_not_store_a_batch_twice(redis_url):
 def test_a_full_buffer_makes_send_wait_and_then_say_why(tmp_path):
     with a_server(tmp_path) as server, streamlab.connect(server.url) as broker:
         topic = a_topic(broker)
-        producer = broker.producer(buffer_memory=10_000, max_block_ms=200, delivery_timeout_ms=1_000, linger_ms=0)
+        producer = broker.producer(
+            buffer_memory=10_000, max_block_ms=200, delivery_timeout_ms=1_000, linger_ms=0
+        )
         producer.send(topic, b"v").get(10)
         server.stop()
         with pytest.raises(KafkaTimeoutError, match="buffer_memory"):
@@ -282,7 +293,11 @@ def test_when_the_log_lost_its_end_the_producer_goes_on_under_a_new_epoch(broker
         client.delete(keys.log(topic, 0), keys.producers(topic, 0))
         client.hset(keys.meta(topic, 0), mapping={"end": 0, "bytes": 0})
         client.hset(keys.producers(topic, 0), "999", b"\x91\x00")
-        broker.connection.run("append", [keys.log(topic, 0), keys.meta(topic, 0), keys.producers(topic, 0)], _first_batch_of(client))
+        broker.connection.run(
+            "append",
+            [keys.log(topic, 0), keys.meta(topic, 0), keys.producers(topic, 0)],
+            _first_batch_of(client),
+        )
         assert producer.send(topic, b"3").get(10).offset == 1
     assert "going on under epoch 1" in caplog.text
 

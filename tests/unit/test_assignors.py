@@ -10,7 +10,9 @@ from streamlab.groups.assignors import ASSIGNORS, sticky
 from streamlab.model import TopicPartition
 
 topics = st.sampled_from(["a", "b", "c"])
-groups = st.dictionaries(st.sampled_from([f"m{n}" for n in range(6)]), st.frozensets(topics, min_size=1), min_size=1)
+groups = st.dictionaries(
+    st.sampled_from([f"m{n}" for n in range(6)]), st.frozensets(topics, min_size=1), min_size=1
+)
 counts = st.fixed_dictionaries({t: st.integers(1, 9) for t in "abc"})
 
 

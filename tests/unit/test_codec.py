@@ -10,7 +10,9 @@ from streamlab import codec
 from streamlab.errors import CorruptRecordError, IllegalArgumentError, UnsupportedCodecError
 
 parts = st.none() | st.binary(max_size=300)
-headers = st.none() | st.lists(st.tuples(st.text(max_size=20), st.none() | st.binary(max_size=20)), min_size=1, max_size=4)
+headers = st.none() | st.lists(
+    st.tuples(st.text(max_size=20), st.none() | st.binary(max_size=20)), min_size=1, max_size=4
+)
 records = st.lists(st.tuples(st.integers(0, 2**45), parts, parts, headers), min_size=1, max_size=40)
 codecs = st.sampled_from(sorted(codec.COMPRESSIONS))
 

@@ -27,9 +27,17 @@ def test_a_wrong_producer_setting_says_what_would_be_right(given, says):
 
 def test_defaults_are_kafkas():
     consumer = resolved({}, CONSUMER)
-    assert (consumer["max_poll_records"], consumer["fetch_max_wait_ms"], consumer["session_timeout_ms"]) == (500, 500, 45_000)
+    assert (consumer["max_poll_records"], consumer["fetch_max_wait_ms"], consumer["session_timeout_ms"]) == (
+        500,
+        500,
+        45_000,
+    )
     producer = resolved({}, PRODUCER)
-    assert (producer["batch_size"], producer["linger_ms"], producer["buffer_memory"]) == (16_384, 5, 33_554_432)
+    assert (producer["batch_size"], producer["linger_ms"], producer["buffer_memory"]) == (
+        16_384,
+        5,
+        33_554_432,
+    )
 
 
 def test_settings_of_kafka_python_without_a_meaning_here_are_accepted():
@@ -37,12 +45,19 @@ def test_settings_of_kafka_python_without_a_meaning_here_are_accepted():
 
 
 def test_topic_settings_come_as_text_too():
-    assert topic_configs({"retention.ms": "-1", "retention.bytes": 1000}) == {"retention.ms": -1, "retention.bytes": 1000}
+    assert topic_configs({"retention.ms": "-1", "retention.bytes": 1000}) == {
+        "retention.ms": -1,
+        "retention.bytes": 1000,
+    }
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"retention.m": 1}, "Did you mean 'retention.ms'"), ({"retention.ms": "soon"}, "whole number"), ({"retention.bytes": -2}, "between -1")],
+    [
+        ({"retention.m": 1}, "Did you mean 'retention.ms'"),
+        ({"retention.ms": "soon"}, "whole number"),
+        ({"retention.bytes": -2}, "between -1"),
+    ],
 )
 def test_a_wrong_topic_setting_says_what_would_be_right(given, says):
     with pytest.raises(InvalidConfigurationError, match=says):

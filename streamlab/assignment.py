@@ -1,0 +1,233 @@
+"""Which partitions are this consumer's now, and how they come and go while poll() runs.
+
+With a group: a partition that is to go is committed (when `enable_auto_commit`), its listener hears, reading stops, and
+only then is it released; one that is to come is taken as soon as its owner has released it. Without a group every
+partition of the subscribed topics is this consumer's; by hand, exactly those that were asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .clock import Clock
+from .connection import Connection
+from .errors import NoOffsetForPartitionError, UnknownMemberIdError
+from .fetcher import Fetcher
+from .groups import offsets
+from .groups.committer import NO_EPOCH, Committer, Places
+from .groups.membership import Membership
+from .log import PartitionLog
+from .model import Commit, TopicPartition
+from .subscription import Subscription
+from .topics import Topics
+
+log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """Follows the group, or the topics, from the consumer's own thread."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Topics,
+        partition_log: PartitionLog,
+        fetcher: Fetcher,
+        config: dict[str, Any],
+        read: Callable[[], Places],
+        clock: Clock,
+    ):
+        """`read` tells how far each partition was read."""
+        self._connection = connection
+        self._topics = topics
+        self._log = partition_log
+        self._fetcher = fetcher
+        self._config = config
+        self._read = read
+        self._clock = clock
+        self.epochs: dict[TopicPartition, int] = {}  # owner epoch of each assigned partition
+        self.subscription = Subscription(topics, config)
+        self.committer = Committer(connection, config, self.epochs)
+        self.membership: Membership | None = None
+        self._unreleased: set[TopicPartition] = set()  # given up, and the group could not be told yet
+        self._reconciled = -1  # the group's answer that was last acted on
+        self._next_auto_commit = 0.0
+
+    @property
+    def partitions(self) -> set[TopicPartition]:
+        return set(self.epochs)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the group has said something that was not acted on yet."""
+        if self.membership is None:
+            return False
+        view = self.membership.view
+        return view is None or view.seen != self._reconciled
+
+    # -- how it changes -------------------------------------------------------------------------------------------
+
+    def follow_subscription(self) -> None:
+        """The subscription is new."""
+        if self.membership is None and self._config["group_id"] is not None:
+            self.membership = Membership(
+                self._connection,
+                self._topics,
+                self._config,
+                self.subscription.topics,
+                self._fetcher.notify,
+                self._clock,
+            )
+        self._reconciled = -1
+
+    def keep_up(self) -> None:
+        """Once a poll(): membership, positions, auto commit. Raises StreamlabErrors; call it again after them."""
+        now = self._clock.monotonic()
+        if self.membership is not None:
+            self.membership.polled_at = now
+            self._follow_group(self.membership)
+        elif not self.subscription.by_hand:
+            self._follow_topics()
+        self.start_reading()
+        if self.committer.automatic and now >= self._next_auto_commit:
+            self._next_auto_commit = now + self._config["auto_commit_interval_ms"] / 1000
+            self.auto_commit(self.partitions)
+
+    def replace_by_hand(self, wanted: set[TopicPartition]) -> None:
+        """Exactly these from now on."""
+        gone = self.partitions - wanted
+        self.auto_commit(gone)
+        self._forget(gone)
+        self.epochs.update(dict.fromkeys(sorted(wanted - self.partitions), NO_EPOCH))
+        self.start_reading()
+
+    def give_up(self, commit: bool) -> None:
+        """All of them, and the membership. The group hears of it even when the commit fails."""
+        owned, membership = self.partitions, self.membership
+        try:
+            if commit:
+                self.auto_commit(owned)
+            if owned and membership is not None and membership.joined:
+                self.subscription.listener.on_partitions_revoked(owned)
+        finally:
+            self._forget(owned)
+            if membership is not None:
+                membership.leave()
+
+    def lose(self, lost: set[TopicPartition]) -> None:
+        """They are another's already."""
+        if lost:
+            self._forget(lost)
+            self.subscription.listener.on_partitions_lost(lost)
+            self._reconciled = -1
+
+    # -- committing -----------------------------------------------------------------------------------------------
+
+    def commit(self, places: Places) -> set[TopicPartition]:
+        """Returns the partitions that have another owner now; they are given up."""
+        member_id = None
+        if self.membership is not None:
+            if not self.membership.joined:
+                failed = set(places)
+                self.lose(failed)
+                return failed
+            member_id = self.membership.member_id
+        failed = self.committer.commit(places, member_id)
+        self.lose(failed)
+        return failed
+
+    def auto_commit(self, partitions: set[TopicPartition]) -> None:
+        """Commit what was read of these and is not committed yet; one that is another's by now is given up."""
+        if not self.committer.automatic or not partitions:
+            return
+        news = self.committer.news({p: at for p, at in self._read().items() if p in partitions})
+        failed = self.commit(news)
+        if failed:
+            log.warning(
+                "%s no longer owns %s; its new owner reads on.", self._config["client_id"], sorted(failed)
+            )
+
+    # -- following ------------------------------------------------------------------------------------------------
+
+    def _follow_group(self, membership: Membership) -> None:
+        if not membership.joined:
+            self.lose(self.partitions)
+            self._unreleased.clear()
+            self.subscription.make_topics()
+            membership.join()
+        view = membership.view
+        if view is None or view.seen == self._reconciled:
+            return
+        try:
+            gone = self.partitions - view.target
+            if gone or self._unreleased:
+                self._revoke(membership, gone)
+            fresh = view.target - self.partitions
+            if fresh:
+                self._take(membership, fresh)
+            self._reconciled = view.seen
+        except UnknownMemberIdError:
+            self.lose(self.partitions)
+
+    def _revoke(self, membership: Membership, gone: set[TopicPartition]) -> None:
+        """Finish, commit, tell, and only then let somebody else have them."""
+        if gone:
+            self.auto_commit(gone)
+            self.subscription.listener.on_partitions_revoked(gone)
+            self._forget(gone)
+            self._unreleased |= gone
+        membership.release(self._unreleased)
+        self._unreleased.clear()
+
+    def _take(self, membership: Membership, fresh: Iterable[TopicPartition]) -> None:
+        epochs = membership.take(fresh)
+        if not epochs:
+            return
+        claimed = offsets.claim(self._connection, membership.group_id, membership.member_id, epochs)
+        commits = {p: c for p, c in claimed.items() if isinstance(c, Commit)}
+        self.epochs.update({p: epochs[p] for p in commits})
+        self._begin_at(commits)
+        if commits:
+            self.subscription.listener.on_partitions_assigned(set(commits))
+
+    def _follow_topics(self) -> None:
+        self.subscription.make_topics()
+        wanted = self.subscription.partitions()
+        self._forget(self.partitions - wanted)
+        self.epochs.update(dict.fromkeys(wanted - self.partitions, NO_EPOCH))
+
+    def start_reading(self) -> None:
+        """Find the position of assigned partitions that have none yet."""
+        waiting = [p for p in self.epochs if p not in self._fetcher.lanes]
+        if waiting:
+            commits = self.committer.fetch(waiting)
+            self._begin_at({p: commits.get(p) for p in waiting})
+
+    def _begin_at(self, commits: Mapping[TopicPartition, Commit | None]) -> None:
+        """Start at the commit, or where `auto_offset_reset` says. Raises NoOffsetForPartitionError."""
+        edges = self._log.offsets(commits)
+        policy = self._config["auto_offset_reset"]
+        for partition, commit in commits.items():
+            edge = edges[partition]
+            if commit is not None and commit.offset != offsets.NOT_COMMITTED:
+                self.committer.known[partition] = commit.offset
+                inside = edge.log_start <= commit.offset <= edge.log_end
+                self._fetcher.assign(partition, commit.offset, commit.entry if inside else None)
+            elif policy == "none":
+                raise NoOffsetForPartitionError(
+                    f"{partition}: nothing is committed, and auto_offset_reset is 'none'. seek() first."
+                )
+            else:
+                self._fetcher.assign(
+                    partition, edge.log_start if policy == "earliest" else edge.log_end, None
+                )
+        if commits:
+            self._fetcher.read_on()
+
+    def _forget(self, partitions: set[TopicPartition]) -> None:
+        self._fetcher.drop(partitions)
+        self.committer.forget(partitions)
+        for partition in partitions:
+            self.epochs.pop(partition, None)

@@ -1,0 +1,135 @@
+"""One assigned partition: how far the application is, how far the reading is, and the batches between."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+
+from .deserializers import Deserialize, Undecodable
+from .errors import RecordError, StreamlabError
+from .log import Entry, Place, records_of
+from .model import ConsumerRecord, EntryId, TopicPartition
+
+log = logging.getLogger(__name__)
+
+_MAX_SEQ = 2**64 - 1
+
+
+def before(entry: EntryId) -> str:
+    """The id right before an entry's: reading after it begins with the entry itself.
+
+    >>> before(EntryId(5, 7)), before(EntryId(5, 0))
+    ('5-6', '4-18446744073709551615')
+    """
+    if entry.last_offset:
+        return f"{entry.append_ms}-{entry.last_offset - 1}"
+    return f"{entry.append_ms - 1}-{_MAX_SEQ}"
+
+
+@dataclass
+class Lane:
+    """Guarded by its fetcher's lock."""
+
+    partition: TopicPartition
+    position: int  # offset of the next record that poll() returns
+    entry: EntryId | None = None  # that holds record position - 1, as far as known
+    cursor: str | None = None  # read after this id; None: look it up by `next_offset`
+    next_offset: int = 0  # offset expected at the cursor
+    midway: bool = True  # the first entry read may begin before `next_offset`
+    paused: bool = False
+    version: int = 0  # raised by seek(): an answer to an older question is thrown away
+    entries: deque[Entry] = field(default_factory=deque)  # read, not decoded
+    records: list[ConsumerRecord] = field(default_factory=list)  # decoded, from `taken` on not yet returned
+    taken: int = 0
+    decoded_entry: EntryId | None = None
+    buffered_bytes: int = 0
+    log_end: int | None = None  # as of the last lookup or read
+    error: StreamlabError | None = None  # to be raised by poll(); the lane halts
+    raised: bool = False
+    blocked: bool = False  # the error stands before the next buffered batch, not behind the last
+    lost: int = 0  # records that retention removed before they were read
+
+    def start(self, position: int, entry: EntryId | None) -> None:
+        """Forget what was read and begin at `position`."""
+        self.position = self.next_offset = position
+        self.entry = entry
+        self.midway = True
+        if entry is None:
+            self.cursor = None
+        elif entry.last_offset + 1 == position:
+            self.cursor = str(entry)
+        else:
+            self.cursor = before(entry)
+        self.version += 1
+        self.entries.clear()
+        self.records, self.taken, self.decoded_entry, self.buffered_bytes = [], 0, None, 0
+        self.error, self.raised, self.blocked = None, False, False
+
+    @property
+    def has_news(self) -> bool:
+        """Whether take() would return or raise something."""
+        if self.paused:
+            return False
+        unread = self.taken < len(self.records) or (bool(self.entries) and not self.blocked)
+        return unread or (self.error is not None and not self.raised)
+
+    def take(self, most: int, deserialize: Deserialize | None, check_crcs: bool) -> list[ConsumerRecord]:
+        """Up to `most` of the next records that are here."""
+        taken: list[ConsumerRecord] = []
+        while len(taken) < most:
+            if self.taken >= len(self.records) and not self._decode_next(deserialize, check_crcs):
+                break
+            part = self.records[self.taken : self.taken + most - len(taken)]
+            self.taken += len(part)
+            taken = taken + part if taken else part
+        if taken:
+            self.position = taken[-1].offset + 1
+            self.entry = self.decoded_entry
+        return taken
+
+    def _decode_next(self, deserialize: Deserialize | None, check_crcs: bool) -> bool:
+        """Decode the next batch. False when there is none, or it cannot be decoded."""
+        if self.blocked or not self.entries:
+            return False
+        entry = self.entries[0]
+        try:
+            records = records_of(self.partition, entry, check_crcs)
+            if self.position > entry.base_offset:
+                records = [record for record in records if record.offset >= self.position]
+            if deserialize is not None:
+                records = deserialize(records)
+        except Undecodable as error:
+            records = error.readable
+            self.error, self.blocked = error, True
+        except RecordError as error:
+            log.error("%s", error)
+            self.error, self.blocked = error, True
+            return False
+        self.entries.popleft()
+        self.buffered_bytes -= len(entry.batch)
+        self.records, self.taken, self.decoded_entry = records, 0, entry.id
+        return bool(records) or self._decode_next(deserialize, check_crcs)
+
+    def add(self, entry: Entry) -> None:
+        """A batch was read."""
+        self.entries.append(entry)
+        self.cursor, self.next_offset, self.midway = str(entry.id), entry.id.last_offset + 1, False
+        self.log_end = max(self.log_end or 0, self.next_offset)
+        self.buffered_bytes += len(entry.batch)
+
+    def point_at(self, place: Place) -> None:
+        """`next_offset` stands there: read on from it."""
+        self.midway = True
+        if place.entry is not None:
+            self.cursor = before(place.entry)
+        elif place.log_end == 0:
+            self.cursor = "0-0"
+        else:
+            self.cursor = f"{place.last_append_ms}-{place.log_end - 1}"
+
+    def jump(self, offset: int) -> None:
+        """Read on at `offset`; records that wait to be polled stay."""
+        self.next_offset, self.cursor, self.midway = offset, None, True
+        if not self.entries and self.taken >= len(self.records):
+            self.position, self.entry = offset, None

@@ -1,0 +1,250 @@
+"""Members share the partitions: each has one owner at a time, what moves is committed first, the dead are replaced."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from streamlab.consumer import ConsumerRebalanceListener
+from streamlab.errors import CommitFailedError, InvalidGroupIdError, NonEmptyGroupError
+from streamlab.model import TopicPartition
+from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, read, settle, values
+from tests.waiting import until
+
+
+@pytest.fixture
+def member_of(broker):
+    """Makes members with short timeouts, and closes them."""
+    made = []
+
+    def make(topic, group="g", **config):
+        quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 1_000, "heartbeat_interval_ms": 200}
+        consumer = broker.consumer(topic, group_id=group, **(quick | config))
+        made.append(consumer)
+        return consumer
+
+    yield make
+    for consumer in made:
+        consumer.close(autocommit=False)
+
+
+def describe(broker, group="g"):
+    return broker.admin().describe_groups([group])[group]
+
+
+def test_one_member_has_everything(broker, member_of):
+    topic = a_topic(broker, 6)
+    member = member_of(topic)
+    settle([member], 6)
+    group = describe(broker)
+    assert (group["group_state"], group["protocol_data"]) == ("Stable", "cooperative-sticky")
+    assert len(group["members"][0]["member_assignment"]) == 6
+
+
+def test_a_second_member_gets_half_and_nothing_else_moves(broker, member_of):
+    topic = a_topic(broker, 6)
+    first = member_of(topic)
+    settle([first], 6)
+    before = first.assignment()
+    second = member_of(topic)
+    settle([first, second], 6)
+    assert first.assignment() | second.assignment() == before
+    assert first.assignment() < before and not first.assignment() & second.assignment()
+
+
+def test_more_members_than_partitions_leaves_some_idle(broker, member_of):
+    topic = a_topic(broker, 2)
+    members = [member_of(topic) for _ in range(3)]
+    settle(members, 2)
+    assert sorted(len(m.assignment()) for m in members) == [0, 1, 1]
+
+
+def test_a_member_that_leaves_is_replaced_at_once(broker, member_of):
+    topic = a_topic(broker, 4)
+    first, second = member_of(topic, session_timeout_ms=60_000), member_of(topic, session_timeout_ms=60_000)
+    settle([first, second], 4)
+    first.close()
+    settle([second], 4, timeout_s=2)
+
+
+def test_a_member_that_falls_silent_is_replaced_after_its_session(broker, member_of):
+    topic = a_topic(broker, 4)
+    first, second = member_of(topic), member_of(topic, heartbeat_interval_ms=30_000)
+    settle([first, second], 4)
+    fall_silent(first)
+    started = time.monotonic()
+    settle([second], 4, timeout_s=5)
+    assert time.monotonic() - started < 1.0 + 1.5  # the session, and then soon
+
+
+def test_partitions_are_committed_before_somebody_else_reads_them(broker, member_of):
+    topic = a_topic(broker, 4)
+    for partition in range(4):
+        produce(broker, topic, numbered(25), partition=partition)
+    first = member_of(topic, auto_commit_interval_ms=60_000)
+    seen = [(r.partition, r.offset) for r in read(first, 100)]
+    second = member_of(topic, auto_commit_interval_ms=60_000)
+    settle([first, second], 4)
+    for partition in range(4):
+        produce(broker, topic, [b"new"], partition=partition)
+    until(
+        lambda: (
+            [
+                seen.extend(
+                    (r.partition, r.offset) for m in (first, second) for rs in m.poll(20).values() for r in rs
+                )
+            ]
+            and len(seen) >= 104
+        )
+    )
+    assert len(seen) == len(set(seen)) == 104
+
+
+def test_a_listener_hears_what_comes_and_goes(broker, member_of):
+    topic = a_topic(broker, 2)
+    heard = []
+
+    class Listener(ConsumerRebalanceListener):
+        def on_partitions_assigned(self, assigned):
+            heard.append(("assigned", sorted(p.partition for p in assigned)))
+
+        def on_partitions_revoked(self, revoked):
+            heard.append(("revoked", sorted(p.partition for p in revoked)))
+
+    first = member_of(topic)
+    first.subscribe([topic], listener=Listener())
+    settle([first], 2)
+    second = member_of(topic)
+    settle([first, second], 2)
+    assert heard[0] == ("assigned", [0, 1])
+    assert heard[1][0] == "revoked" and len(heard[1][1]) == 1
+
+
+def test_a_commit_for_a_partition_that_another_member_took_is_refused(broker, member_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(10))
+    zombie = member_of(topic, enable_auto_commit=False)
+    read(zombie, 10)
+    fall_silent(zombie)
+    heir = member_of(topic, enable_auto_commit=False)
+    assert values(read(heir, 10)) == numbered(10)
+    with pytest.raises(CommitFailedError, match="read again by the new owner"):
+        zombie.commit()
+    assert heir.committed(TopicPartition(topic, 0)) is None
+    heir.commit()
+    assert heir.committed(TopicPartition(topic, 0)) == 10
+
+
+def test_a_member_that_polls_too_rarely_is_out_and_comes_back(broker, member_of):
+    topic = a_topic(broker, 2)
+    slow, other = member_of(topic, max_poll_interval_ms=500), member_of(topic)
+    settle([slow, other], 2)
+    settle([other], 2, timeout_s=5)  # slow is not polled meanwhile
+    assert "max_poll_interval_ms" in describe(broker)["cause"] or len(describe(broker)["members"]) == 1
+    settle([slow, other], 2)
+
+
+def test_partitions_that_are_added_are_taken(broker, member_of):
+    topic = a_topic(broker, 2)
+    members = [member_of(topic, metadata_max_age_ms=100) for _ in range(2)]
+    settle(members, 2)
+    broker.admin().create_partitions({topic: 6})
+    settle(members, 6)
+
+
+def test_members_with_different_subscriptions_get_only_what_they_want(broker, member_of):
+    one, two = a_topic(broker, 2), a_topic(broker, 3)
+    both, only_two = member_of(one), member_of(two)
+    both.subscribe([one, two])
+    until(lambda: poll_all([both, only_two]) or {p.topic for p in only_two.assignment()} == {two})
+    until(lambda: poll_all([both, only_two]) or len(both.assignment()) + len(only_two.assignment()) == 5)
+    assert {p for p in both.assignment() if p.topic == one} == {
+        TopicPartition(one, 0),
+        TopicPartition(one, 1),
+    }
+
+
+@pytest.mark.parametrize("assignor", ["range", "roundrobin", "sticky"])
+def test_other_assignors_can_be_chosen(broker, member_of, assignor):
+    topic = a_topic(broker, 4)
+    members = [member_of(topic, partition_assignment_strategy=assignor) for _ in range(2)]
+    settle(members, 4)
+    assert describe(broker)["protocol_data"] == assignor
+
+
+def test_members_come_and_go_under_load_and_every_record_is_read(broker, member_of):
+    topic = a_topic(broker, 6)
+    stop, seen, owners = threading.Event(), set(), {}
+    lock = threading.Lock()
+
+    def member(lifetime_s):
+        consumer = broker.consumer(
+            topic,
+            group_id="g",
+            auto_offset_reset="earliest",
+            session_timeout_ms=2_000,
+            heartbeat_interval_ms=200,
+            auto_commit_interval_ms=50,
+        )
+        ends = time.monotonic() + lifetime_s
+        while not stop.is_set() and time.monotonic() < ends:
+            for partition, records in consumer.poll(50).items():
+                with lock:
+                    seen.update((partition, r.offset) for r in records)
+                    owners.setdefault(partition, set()).add(consumer.group_metadata().member_id)
+        consumer.close()
+
+    threads = [threading.Thread(target=member, args=(60,))]
+    threads += [threading.Thread(target=member, args=(0.2 + 0.1 * n,)) for n in range(8)]
+    with broker.producer(linger_ms=2) as producer:
+        for n, thread in enumerate(threads):
+            thread.start()
+            for i in range(500):
+                producer.send(topic, b"v", b"%d" % (n * 500 + i))
+            until(lambda sent=500 * (n + 1): len(seen) == sent, 20, "all records read")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert any(len(members) > 1 for members in owners.values())  # partitions did move
+
+
+def test_two_groups_read_everything_each(broker, member_of):
+    topic = a_topic(broker, 2)
+    produce(broker, topic, numbered(20))
+    assert sorted(values(read(member_of(topic, "one"), 20))) == sorted(
+        values(read(member_of(topic, "two"), 20))
+    )
+
+
+def test_offsets_can_be_altered_only_while_nobody_reads(broker, member_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(10))
+    admin, partition = broker.admin(), TopicPartition(topic, 0)
+    member = member_of(topic)
+    read(member, 10)
+    with pytest.raises(NonEmptyGroupError):
+        admin.alter_group_offsets("g", {partition: 3})
+    member.close()
+    admin.alter_group_offsets("g", {partition: 3})
+    assert admin.list_group_offsets("g")["g"][partition].offset == 3
+    assert read(member_of(topic), 7)[0].offset == 3
+
+
+def test_a_deleted_group_is_forgotten(broker, member_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(3))
+    member = member_of(topic)
+    read(member, 3)
+    member.close()
+    assert describe(broker)["group_state"] == "Empty"
+    broker.admin().delete_groups(["g"])
+    assert describe(broker)["group_state"] == "Dead"
+    assert broker.admin().list_group_offsets("g")["g"] == {}
+
+
+@pytest.mark.parametrize("name", ["", " padded", "x" * 256, "new\nline"])
+def test_a_group_needs_a_legal_name(broker, name):
+    with pytest.raises(InvalidGroupIdError):
+        broker.consumer("t", group_id=name)
