@@ -7,18 +7,12 @@ first    the sampler has just started: nothing is known, every append time has t
 moving   since the last snapshot every partition grew and every group committed on every partition
 idle     nothing happened since the last snapshot
 
-    python -m benchmarks.snapshot
+    python -m benchmarks snapshot
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 import redis
@@ -28,6 +22,12 @@ from streamlab.connection import Connection
 from streamlab.metrics import snapshot as shape
 from streamlab.metrics.collect import Collector
 
+from .findings import Figure, Outcome, not_above
+from .rounds import spread
+from .scale import Scale
+from .server import Server
+
+PART = "snapshot"
 LIMITS_MS = {1_000: 50.0, 10_000: 1_000.0}
 """By number of partitions, for the whole of reading and deriving."""
 BEHIND = {"group-0": 0, "group-1": 0, "group-2": 100, "group-3": 100, "group-4": 250}
@@ -120,20 +120,29 @@ def _member(group: str, number: int) -> str:
     return f"{group}-{number}-0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
-def measure(url: str, partitions: int) -> list[dict[str, object]]:
-    """One row a situation: its median and worst time in ms, and what it is allowed to be. Empties the
-    database."""
-    connection = Connection(url)
+def run(server: Server, scale: Scale) -> Outcome:
+    figures, findings = [], []
+    for partitions in scale.snapshot_partitions:
+        for situation, took_ms in measure(server, partitions).items():
+            who = f"{partitions:,} partitions × {len(BEHIND)} groups, {situation}"
+            figures.append(Figure(PART, who, spread(took_ms), "ms"))
+            findings.append(not_above(PART, who, spread(took_ms), LIMITS_MS[partitions]))
+    return Outcome(findings, figures, [])
+
+
+def measure(server: Server, partitions: int) -> dict[str, list[float]]:
+    """Times in ms by situation."""
+    server.empty()
+    connection = Connection(server.url)
     fabric = Fabric(connection.private_client(timeout_s=120), partitions)
-    connection.client.flushall()
     fabric.weave()
-    rows = [
-        _row(partitions, "first", [_first(connection) for _ in range(3)]),
-        _row(partitions, "moving", _moving(connection, fabric)),
-        _row(partitions, "idle", _idle(connection)),
-    ]
+    took_ms = {
+        "first": [_first(connection) for _ in range(3)],
+        "moving": _moving(connection, fabric),
+        "idle": _idle(connection),
+    }
     connection.close()
-    return rows
+    return took_ms
 
 
 def _first(connection: Connection) -> float:
@@ -171,44 +180,3 @@ def _check(snapshot: shape.Snapshot) -> None:
         assert group.state == "Stable"
         assert group.lag == BEHIND[name] * len(group.partitions)
         assert (group.time_lag_ms == 0) == (BEHIND[name] == 0)
-
-
-def _row(partitions: int, situation: str, took_ms: list[float]) -> dict[str, object]:
-    return {
-        "partitions": partitions,
-        "groups": len(BEHIND),
-        "situation": situation,
-        "median_ms": round(statistics.median(took_ms), 1),
-        "worst_ms": round(max(took_ms), 1),
-        "limit_ms": LIMITS_MS[partitions],
-    }
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    """A Redis of our own on a unix socket, without persistence."""
-    with tempfile.TemporaryDirectory(prefix="snapshot-bench-") as folder:
-        socket = Path(folder) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
-        process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + 10
-            while not socket.exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            yield f"unix://{socket}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def run(url: str | None = None) -> list[dict[str, object]]:
-    """Every size and situation. `url` is a server whose data may be lost; None starts one."""
-    if url is None:
-        with _server() as own:
-            return run(own)
-    return [row for partitions in LIMITS_MS for row in measure(url, partitions)]
-
-
-if __name__ == "__main__":
-    for line in run():
-        print(line)

@@ -1,0 +1,25 @@
+"""How much is measured: enough to mean something, or just enough to see that it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Counts of one run. With FULL every measurement stays below 64 MB of AOF, where Redis would begin to rewrite it
+    in the middle of a measurement."""
+
+    rounds: int  # turns of each contestant
+    produced: int  # records a turn, sent by us
+    added: int  # records a turn, sent one an entry
+    consumed: int  # records a turn, read by us
+    read_one_by_one: int  # records a turn, read one an entry
+    latency_s: float  # length of one latency measurement, after its warm-up
+    warm_up_s: float  # of the latency measurement; not counted
+    latency_rounds: int
+    snapshot_partitions: tuple[int, ...]
+
+
+FULL = Scale(7, 500_000, 250_000, 1_000_000, 250_000, 10.0, 2.0, 3, (1_000, 10_000))
+QUICK = Scale(2, 50_000, 20_000, 100_000, 20_000, 2.0, 0.5, 1, (1_000,))
