@@ -2,10 +2,10 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -217,9 +217,9 @@ def test_rates_are_known_while_a_sampler_runs(shell):
 
 
 def test_help_is_quick_and_names_every_command(shell):
-    begin = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = shell("--help")
-    assert time.monotonic() - begin < 2
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1
     for command in ("play", "produce", "consume", "topics", "groups", "shop", "sampler", "server", "version"):
         assert f"\n  {command} " in done.stdout
         assert shell(command, "--help").returncode == 0

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 LOOK_EVERY_S = 1.0
 SWEEP_EVERY_S = 60.0
-STOP_TIMEOUT_S = 4.0
+STOP_TIMEOUT_S = 3.5
 STATUS_LIFETIME_S = 10
 
 
