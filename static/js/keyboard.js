@@ -31,6 +31,7 @@ export function start() {
       const search = document.getElementById("search");
       if (!search) return;
       event.preventDefault();
+      search.focus();
       search.select();
     } else if (event.key === "?") {
       event.preventDefault();
