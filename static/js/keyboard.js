@@ -5,7 +5,7 @@ const CHORD_MS = 1200;
 export function start() {
   const help = document.getElementById("help");
   const button = document.getElementById("keys");
-  let chord = 0;
+  let chord = -Infinity; // when "g" was pressed
   if (button) {
     button.hidden = false;
     button.addEventListener("click", () => help.showModal());
@@ -19,7 +19,7 @@ export function start() {
     }
     if (help.open) return;
     if (performance.now() - chord < CHORD_MS) {
-      chord = 0;
+      chord = -Infinity;
       const link = document.querySelector(`.rail a[data-key="${CSS.escape(event.key)}"]`);
       if (link) {
         event.preventDefault();
