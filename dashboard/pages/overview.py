@@ -96,7 +96,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "topics_total": len(own),
         "flow": flow.picture(snapshot),
         "server": server_figures(snapshot),
-        "rate_legend": [Legend("in", figures["rate_in"], 0), Legend("out", figures["rate_out"], 1)],
+        "rate_legend": [
+            Legend("in", figures["rate_in"], 0),
+            Legend("out, all groups", figures["rate_out"], 1),
+        ],
         "lag_legend": [
             Legend(name, count(snapshot.groups[name].lag), i) for i, name in enumerate(laggards(snapshot))
         ],
@@ -111,7 +114,7 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
             "rates",
             "Records in and out",
             "records/s",
-            (Line("in", "broker", "all", "in_rate"), Line("out", "broker", "all", "out_rate")),
+            (Line("in", "broker", "all", "in_rate"), Line("out, all groups", "broker", "all", "out_rate")),
             about,
         ),
         Chart(

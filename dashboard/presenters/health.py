@@ -15,7 +15,7 @@ Rules, in order of what one should look at first:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, TopicSnapshot
 
@@ -58,9 +58,14 @@ class Verdict:
 def verdict(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Verdict:
     """`trends` holds the trend of each group's lag by group name; a missing one is unknown."""
     found = sorted(findings(snapshot, trends), key=lambda f: (SEVERITY[f.tone], -f.weight))
-    if found:
+    if found and found[0].tone in (Tone.BAD, Tone.WARN):
         first, *others = found
         return Verdict(first.tone, first.headline, first.detail, first, others)
+    return replace(_calm(snapshot), others=found)  # a note is worth a look, never the headline
+
+
+def _calm(snapshot: Snapshot) -> Verdict:
+    """When nothing is wrong: what there is, and what to do where there is nothing."""
     topics = [t for t in snapshot.topics.values() if not t.internal]
     if not topics:
         detail = "No topic exists. Send a first record, or play a file of them:"
@@ -170,13 +175,11 @@ def _of_server(server: ServerSnapshot) -> Iterator[Finding]:
 
 
 def _hot(topic: TopicSnapshot) -> Finding:
-    partitions = listed([str(p) for p in topic.skew.hot]) if topic.skew else ""
+    hot = topic.skew.hot if topic.skew else []
     return Finding(
         Tone.NOTE,
-        f"{topic.topic} has a hot partition"
-        if topic.skew and len(topic.skew.hot) == 1
-        else f"{topic.topic} has hot partitions",
-        f"{partitions}: {skew.sentence(topic)}. {rate(topic.rate).plain} arrive.",
+        f"{topic.topic} has {'a hot partition' if len(hot) == 1 else 'hot partitions'}",
+        f"{skew.sentence(topic)}; {rate(topic.rate).plain} arrive.",
         "See how its keys spread.",
         "topic",
         topic.topic,

@@ -43,5 +43,5 @@ def sentence(topic: TopicSnapshot) -> str:
     fullest = max(topic.partitions, key=lambda p: p.log_end - p.log_start)
     text = f"Partition {fullest.partition} keeps {ratio(skew.max_over_mean).plain} the mean"
     if skew.hot:
-        text += f"; hot: {listed([str(p) for p in skew.hot])} (above mean + 2 standard deviations)"
+        text += f"; hot, far above the others: {listed([str(p) for p in skew.hot])}"
     return text
