@@ -30,7 +30,7 @@ def test_no_setting_is_described_that_does_not_exist():
 
 
 def test_every_setting_that_is_ignored_is_listed_as_ignored():
-    listed = set(re.findall(r"`([a-z_]+)`", TEXT.split("## Accepted and ignored")[1]))
+    listed = set(re.findall(r"`([a-z0-9_]+)`", TEXT.split("## Accepted and ignored")[1]))
     assert listed == IGNORED
 
 
