@@ -16,6 +16,7 @@ from .page import Address, MenuEntry, Page
 MOST_LINES = 6
 """Groups with a line of their own in the lag chart: more would not be told apart."""
 MOST_ROWS = 6
+NO_TOPIC = "No topic was measured twice yet"
 
 
 def total(values: list[float | None]) -> float | None:
@@ -34,8 +35,8 @@ def headline_figures(snapshot: Snapshot) -> dict[str, Any]:
     own = [t for t in snapshot.topics.values() if not t.internal]
     reading = list(snapshot.groups.values())
     return {
-        "rate_in": rate(total([t.rate for t in own])),
-        "bytes_in": byte_rate(total([t.byte_rate for t in own])),
+        "rate_in": rate(total([t.rate for t in own]), reason=NO_TOPIC),
+        "bytes_in": byte_rate(total([t.byte_rate for t in own]), NO_TOPIC),
         "rate_out": rate(
             total([g.consumed_rate for g in reading]), reason="No group has committed twice yet"
         ),

@@ -118,7 +118,7 @@ class Chart {
         nticks: 6,
         fixedrange: false,
       },
-      yaxis: { ...axis, range: [0, highest * 1.08], tickformat: "~s", nticks: 5, fixedrange: true, showline: false },
+      yaxis: { ...axis, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", nticks: 5, fixedrange: true, showline: false },
       dragmode: "zoom",
     };
   }
