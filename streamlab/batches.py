@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from . import codec
 from .errors import KafkaTimeoutError, StreamlabError
+from .log import header_size
 from .model import Headers, RecordMetadata, TopicPartition
 
 log = logging.getLogger(__name__)
@@ -42,26 +44,27 @@ class Batch:
         "epoch",
         "error",
         "first_sequence",
-        "has_headers",
-        "header_sizes",
-        "key_sizes",
+        "headers",
+        "keys",
+        "limit_bytes",
         "partition",
         "payload",
-        "rows",
-        "size_bytes",
+        "room_bytes",
         "state",
         "timestamps",
-        "value_sizes",
+        "values",
     )
 
-    def __init__(self, partition: TopicPartition, born: float):
+    def __init__(self, partition: TopicPartition, born: float, limit_bytes: int):
         self.partition = partition
         self.born = born  # monotonic seconds: linger and delivery timeout count from here
-        self.rows: list[
-            tuple[int, bytes | None, bytes | None, Headers | None]
-        ] = []  # timestamp, key, value, headers
-        self.has_headers = False
-        self.size_bytes = 0
+        # columns, not rows: no object a record that the cyclic collector would have to look at
+        self.timestamps: list[int] = []
+        self.keys: list[bytes | None] = []  # these three until the batch is settled
+        self.values: list[bytes | None] = []
+        self.headers: dict[int, Headers] = {}  # by index; most records have none
+        self.room_bytes = limit_bytes  # below zero: one record that is larger than a batch should be
+        self.limit_bytes = limit_bytes
         self.state = BatchState.OPEN
         self.attempts = 0
         self.epoch = -1
@@ -70,20 +73,33 @@ class Batch:
         self.base_offset = -1
         self.append_ms = -1
         self.error: StreamlabError | None = None
-        self.timestamps: Sequence[int] = ()
-        self.key_sizes: Sequence[int] = ()  # -1 for None; these three from the first attempt on
-        self.value_sizes: Sequence[int] = ()
-        self.header_sizes: Sequence[int] | None = None  # None: no record has headers
         self._done: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] | None = None
 
     @property
+    def size_bytes(self) -> int:
+        """What it takes of the producer's buffer."""
+        return self.limit_bytes - self.room_bytes
+
+    @property
     def count(self) -> int:
-        return len(self.timestamps) if self.timestamps else len(self.rows)
+        return len(self.timestamps)
 
     @property
     def settled(self) -> bool:
         return self.state is BatchState.ACKNOWLEDGED or self.state is BatchState.FAILED
+
+    def sizes(self, index: int) -> tuple[int, int, int]:
+        """Bytes of a sent record's key, value and headers; -1 for what it has none of."""
+        assert self.payload is not None
+        _, columns = codec.decode(self.payload, check_crcs=False)
+        key, value = columns.keys[index], columns.values[index]
+        headers = columns.headers[index] if columns.headers else None
+        return (
+            -1 if key is None else len(key),
+            -1 if value is None else len(value),
+            header_size(headers) if headers else -1,
+        )
 
     def acknowledge(self, base_offset: int, append_ms: int) -> None:
         self.base_offset = base_offset
@@ -99,8 +115,11 @@ class Batch:
             self.state = state
             done, callbacks = self._done, self._callbacks
             self._done = self._callbacks = None
-        self.rows = []
-        self.payload = None
+        self.keys, self.values, self.headers = (
+            [],
+            [],
+            {},
+        )  # the payload stays for those who keep their futures
         if done is not None:
             done.set()
         for callback in callbacks or ():
@@ -174,9 +193,7 @@ class FutureRecordMetadata(msgspec.Struct, gc=False, eq=False):
             batch.base_offset + i if batch.base_offset >= 0 else -1,
             batch.timestamps[i],
             None,
-            batch.key_sizes[i],
-            batch.value_sizes[i],
-            batch.header_sizes[i] if batch.header_sizes else -1,
+            *batch.sizes(i),
         )
 
     def get(self, timeout: float | None = None) -> RecordMetadata:

@@ -12,6 +12,9 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    def wall_ns(self) -> int:
+        """Nanoseconds since the Unix epoch, UTC. May jump when the system's clock is set."""
+
     def wall_ms(self) -> int:
         """Milliseconds since the Unix epoch, UTC. May jump when the system's clock is set."""
 
@@ -21,6 +24,8 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class SystemClock:
+    wall_ns = staticmethod(time.time_ns)
+
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
 

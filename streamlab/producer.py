@@ -75,7 +75,7 @@ class Producer:
         self._lock = threading.Lock()
         self._wake_sender = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
-        self._buffered_bytes = 0
+        self._free_bytes = self.config["buffer_memory"]  # of buffer_memory; below zero once closed
         self._unsettled = 0  # batches, open ones included
         self._flushing = 0
         self._closed = False
@@ -84,9 +84,9 @@ class Producer:
         self._linger_s = self.config["linger_ms"] / 1000
         self._batch_size = max(1, self.config["batch_size"])
         self._largest = self.config["max_request_size"]
-        self._buffer_memory = self.config["buffer_memory"]
+        self._acquire, self._release = self._lock.acquire, self._lock.release
         self._partitioner = self.config["partitioner"]
-        self._wall_ms = clock.wall_ms
+        self._wall_ns = clock.wall_ns
         serializers = (self.config["key_serializer"], self.config["value_serializer"])
         self._serializers = serializers if any(serializers) else None
         self._sender = Sender(self, connection, clock)
@@ -133,7 +133,7 @@ class Producer:
                 f"The record has {size} bytes, max_request_size is {self._largest}."
             )
         if timestamp_ms is None:
-            timestamp_ms = self._wall_ms()
+            timestamp_ms = self._wall_ns() // 1_000_000
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < _LATEST_MS:
             raise IllegalArgumentError(
                 f"A timestamp is a whole number of ms since 1970, not {timestamp_ms!r}."
@@ -149,21 +149,26 @@ class Producer:
             if partition is None:
                 partition = _remember(buffer, key)
 
-        with self._lock:
-            if self._closed or self._buffered_bytes + size > self._buffer_memory:
+        self._acquire()  # half the cost of `with`, once a record
+        try:
+            if size > self._free_bytes:
                 self._wait_for_room(size)
             batch = buffer.open[buffer.sticky.partition if partition is None else partition]
-            if batch is None or batch.size_bytes + size > self._batch_size:
+            if batch is None or size > batch.room_bytes:
                 batch = self._next_batch(buffer, batch, partition)
-            rows = batch.rows
-            index = len(rows)
-            rows.append((timestamp_ms, key, value, headers))
-            batch.size_bytes += size
-            self._buffered_bytes += size
+            timestamps = batch.timestamps
+            index = len(timestamps)
+            timestamps.append(timestamp_ms)
+            batch.keys.append(key)
+            batch.values.append(value)
             if headers is not None:
-                batch.has_headers = True
-            if batch.size_bytes >= self._batch_size:
+                batch.headers[index] = headers
+            batch.room_bytes -= size
+            self._free_bytes -= size
+            if batch.room_bytes <= 0:
                 self._close_batch(buffer, batch)
+        finally:
+            self._release()
         return FutureRecordMetadata(batch, index)
 
     def _next_batch(self, buffer: _TopicBuffer, full: Batch | None, partition: int | None) -> Batch:
@@ -186,7 +191,7 @@ class Producer:
         return _serialized(for_key, topic, headers, key), _serialized(for_value, topic, headers, value)
 
     def _new_batch(self, partition: TopicPartition) -> Batch:
-        batch = Batch(partition, self._clock.monotonic())
+        batch = Batch(partition, self._clock.monotonic(), self._batch_size)
         self._unsettled += 1
         if not self._opened:
             self._wake_sender.notify()  # it sleeps without an end while nothing is open
@@ -207,11 +212,11 @@ class Producer:
             raise IllegalStateError("The producer is closed.")
         deadline = Deadline(self.config["max_block_ms"], self._clock)
         self._sender.stats.buffer_waits += 1
-        while self._buffered_bytes + size > self._buffer_memory and self._unsettled:
+        while size > self._free_bytes and self._unsettled:
             self._wake_sender.notify()
             if not self._room.wait(deadline.remaining_s) and deadline.expired:
                 raise KafkaTimeoutError(
-                    f"buffer_memory ({self._buffer_memory} bytes) stayed full for "
+                    f"buffer_memory ({self.config['buffer_memory']} bytes) stayed full for "
                     f"{self.config['max_block_ms']} ms: the server takes records slower than they are sent."
                 )
             if self._closed:
@@ -241,6 +246,7 @@ class Producer:
         """Send what waits, up to `timeout` seconds (None: as long as it takes), then fail the rest and stop."""
         with self._lock:
             already, self._closed = self._closed, True
+            self._free_bytes -= 1 << 62  # so that send() need not ask twice
             self._wake_sender.notify()
             self._room.notify_all()
         if threading.current_thread() is self._sender:  # closed from a callback
@@ -275,7 +281,7 @@ class Producer:
     def metrics(self, raw: bool = False) -> dict[str, dict[str, float]]:
         """Figures under Kafka's names, since the producer was made."""
         with self._lock:
-            buffered = self._buffered_bytes
+            buffered = sum(batch.size_bytes for batch in self._all_unsettled())
         return {"producer-metrics": self._sender.stats.named() | {"buffer-bytes": float(buffered)}}
 
     @property
@@ -320,7 +326,7 @@ class Producer:
         return self._closed or self._flushing > 0 or self._room_is_tight()
 
     def _room_is_tight(self) -> bool:
-        return bool(self._buffered_bytes >= self._buffer_memory * 0.9)
+        return bool(self._free_bytes <= self.config["buffer_memory"] * 0.1)
 
     def settle(
         self, batch: Batch, base_offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None
@@ -329,7 +335,7 @@ class Producer:
         with self._lock:
             if batch.settled:
                 return
-            self._buffered_bytes -= batch.size_bytes
+            self._free_bytes += batch.size_bytes
             self._unsettled -= 1
             self._taken.pop(batch, None)
             self._room.notify_all()

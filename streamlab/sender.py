@@ -35,7 +35,6 @@ from .errors import (
     UnknownTopicOrPartitionError,
     translate,
 )
-from .log import header_size, sizes
 from .model import TopicPartition
 from .topics import Topics
 from .wire import request, wire
@@ -243,16 +242,9 @@ class Sender(threading.Thread):
     def _encode(self, batch: Batch) -> None:
         if batch.payload is not None:
             return
-        timestamps, batch_keys, values, headers = zip(*batch.rows, strict=True)
-        batch.timestamps, batch.key_sizes, batch.value_sizes = timestamps, sizes(batch_keys), sizes(values)
-        if batch.has_headers:
-            batch.header_sizes = [header_size(h) if h else -1 for h in headers]
+        headers = [batch.headers.get(i) for i in range(batch.count)] if batch.headers else None
         batch.payload = codec.encode(
-            timestamps,
-            batch_keys,
-            values,
-            headers if batch.has_headers else None,
-            self._config["compression_type"],
+            batch.timestamps, batch.keys, batch.values, headers, self._config["compression_type"]
         )
         self._count_batch(batch)
 
