@@ -86,3 +86,18 @@ def test_where_no_websocket_can_be_had_the_page_polls(stack, load, browser, sign
     first = page.locator("#as-of").inner_text()
     expect(page.locator("#as-of")).not_to_have_text(first, timeout=10_000)
     context.close()
+
+
+def test_a_hidden_tab_pauses_and_catches_up(stack, open_page):
+    page = open_page("/topics/")
+    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    turn = """(hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(turn, True)
+    expect(page.locator("#connection")).to_have_text("Paused", timeout=10_000)
+    paused_at = page.locator("#as-of").inner_text()
+    page.evaluate(turn, False)
+    expect(page.locator("#connection")).to_have_text("Live", timeout=10_000)
+    expect(page.locator("#as-of")).not_to_have_text(paused_at)
