@@ -6,10 +6,9 @@ only consumer was killed is Empty after the session timeout, as in Kafka.
 
 from __future__ import annotations
 
+from ..groups.membership import GroupState
 from .picture import GroupPicture
 from .snapshot import Member
-
-EMPTY, ASSIGNING, RECONCILING, STABLE = "Empty", "Assigning", "Reconciling", "Stable"
 
 
 def living(group: GroupPicture, now_ms: int) -> set[str]:
@@ -17,7 +16,7 @@ def living(group: GroupPicture, now_ms: int) -> set[str]:
     return {member for member in group.members if group.leases.get(member, 0) > now_ms}
 
 
-def state(group: GroupPicture, alive: set[str]) -> str:
+def state(group: GroupPicture, alive: set[str]) -> GroupState:
     """The words of KIP-848 for a group that exists; a deleted one (Dead) is in no picture.
 
     Empty        no member; offsets may remain
@@ -26,10 +25,11 @@ def state(group: GroupPicture, alive: set[str]) -> str:
     Stable       every member has exactly what it should have
     """
     if not alive:
-        return EMPTY
+        return GroupState.EMPTY
     if group.assigned != group.epoch:
-        return ASSIGNING
-    return STABLE if group.settled and alive.issuperset(group.owned) else RECONCILING
+        return GroupState.ASSIGNING
+    settled = group.settled and alive.issuperset(group.owned)
+    return GroupState.STABLE if settled else GroupState.RECONCILING
 
 
 def members(group: GroupPicture, alive: set[str], now_ms: int) -> list[Member]:
