@@ -59,3 +59,21 @@ def test_state(
 ) -> None:
     group = a_group_picture(target, owners, leases, *epochs)
     assert membership.state(group, membership.living(group, NOW_MS)) == state, why
+
+
+def test_members_are_listed_with_what_they_should_have_and_have_in_order_of_number() -> None:
+    target = {"a": ["t/10", "t/9"], "b": ["t/2"]}
+    group = a_group_picture(target, {"t/10": "a", "t/9": "a"}, {"b": 100, "a": 44_000, "gone": 0})
+    first, second = membership.members(group, membership.living(group, NOW_MS), NOW_MS)
+    assert (first.member_id, first.assigned, first.owned) == ("a", ["t/9", "t/10"], ["t/9", "t/10"])
+    assert (second.member_id, second.assigned, second.owned) == ("b", ["t/2"], [])
+    assert (first.lease_left_ms, second.lease_left_ms) == (44_000, 100)
+
+
+def test_a_heartbeat_moves_the_lease_and_nothing_else_is_parsed_again() -> None:
+    before = a_group_picture({"a": ["t/0"]}, {"t/0": "a"}, {"a": 1_000})
+    replies = [*before.raw[:4], [b"a", str(NOW_MS + 9_000).encode()]]
+    after = picture.group(replies, before)
+    assert after.leases == {"a": NOW_MS + 9_000}
+    assert after.target is before.target
+    assert picture.group(replies, after) is after

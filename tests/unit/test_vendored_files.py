@@ -23,7 +23,9 @@ def test_every_vendored_file_has_the_recorded_sum(package):
 def test_no_vendored_file_is_missing_from_the_list():
     listed = {name for package in PACKAGES for name in package["files"]} | NOT_LISTED
     folders = (ROOT / "static/vendor", ROOT / "tests/vendor")
-    present = {str(path.relative_to(ROOT)) for folder in folders for path in folder.rglob("*") if path.is_file()}
+    present = {
+        str(path.relative_to(ROOT)) for folder in folders for path in folder.rglob("*") if path.is_file()
+    }
     assert present == listed
 
 
