@@ -80,7 +80,7 @@ PRODUCER: dict[str, Setting] = CLIENT | {
     "value_serializer": Setting(None, "value → bytes"),
     "max_block_ms": Setting(60_000, "longest time that send() waits for room", "ms", 0, _NEVER),
     "max_in_flight_requests_per_connection": Setting(
-        5, "batches of a partition on the way at once", "", 1, 5
+        5, "requests on the way at once, of up to 2 batches a partition each", "", 1, 5
     ),
     "max_request_size": Setting(1_048_576, "largest record", "bytes", 1, 256 << 20),
     "partitioner": Setting(

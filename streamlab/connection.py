@@ -18,9 +18,11 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from .errors import IllegalArgumentError, translated
+from .wire import KeptWire
 
 SOCKET_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
+READ_SIZE_BYTES = 256 * 1024
 BLOCK_SLACK_S = 5.0
 """A blocking client waits this much longer for the socket than the server may hold the command."""
 
@@ -70,6 +72,7 @@ class Connection:
                 retry=Retry(NoBackoff(), 0),
                 socket_timeout=socket_timeout_s,
                 socket_connect_timeout=CONNECT_TIMEOUT_S,
+                socket_read_size=READ_SIZE_BYTES,
             )
         except ValueError as error:
             raise IllegalArgumentError(
@@ -79,6 +82,10 @@ class Connection:
     def blocking_client(self, block_ms: float) -> redis.Redis:
         """A client of its own for commands that the server may hold for up to `block_ms`."""
         return self._client(block_ms / 1000 + BLOCK_SLACK_S)
+
+    def kept_wire(self, timeout_s: float) -> KeptWire:
+        """A connection for one thread's requests, which may each take up to `timeout_s`. Raises redis-py's errors."""
+        return KeptWire(self._client(timeout_s), timeout_s)
 
     def private_client(self, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
         """A client with sockets of its own, for one thread that must not wait for the others'."""

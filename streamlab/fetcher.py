@@ -19,7 +19,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import redis
 from redis.exceptions import RedisError
 
 from . import keys
@@ -30,6 +29,7 @@ from .errors import CorruptRecordError, OffsetOutOfRangeError, StreamlabError
 from .lane import Lane
 from .log import Entry, PartitionLog, Place, parse_entry
 from .model import ConsumerRecord, EntryId, TopicPartition
+from .wire import KeptWire, request
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,8 @@ class Fetcher(threading.Thread):
         self._turn = 0
         self._stopped = False
         self._plans = 0  # how often the thread has looked at the lanes
-        self._client: redis.Redis | None = None
-        self._socket: Any = None  # the connection that blocks, while there is one
-        self._socket_id: int | None = None
+        self._line: KeptWire | None = None  # of this thread alone: it blocks
+        self._line_id: int | None = None  # what the server calls it
         self._entry_bytes = float(_FIRST_ENTRY_GUESS_BYTES)  # running mean
         self.fetches = 0
         self.fetch_ms = 0.0
@@ -140,9 +139,9 @@ class Fetcher(threading.Thread):
             seen = self._plans
             self.changed.notify_all()
         deadline = Deadline(100, self._clock)
-        while self._plans == seen and self._socket_id is not None and not deadline.expired:
+        while self._plans == seen and self._line_id is not None and not deadline.expired:
             try:
-                self._connection.client.execute_command("CLIENT", "UNBLOCK", self._socket_id)
+                self._connection.client.execute_command("CLIENT", "UNBLOCK", self._line_id)
             except (RedisError, OSError):
                 return  # it notices by itself, at the latest after fetch_max_wait_ms
             with self.changed:
@@ -195,7 +194,7 @@ class Fetcher(threading.Thread):
                 pause_s = self._config["retry_backoff_max_ms"] / 1000
                 self._reconnect()
         self._plans += 1  # whoever waits in _wake() need not any more
-        self._close_socket()
+        self._hang_up()
 
     def _plan(self) -> list[Lane]:
         """The lanes to read for now; waits while there is none."""
@@ -289,20 +288,15 @@ class Fetcher(threading.Thread):
         self.fetch_ms += (self._clock.monotonic() - started) * 1000 if got else 0.0
 
     def _xread(self, asked: Sequence[tuple[Lane, int, str]], block_ms: int) -> list[Any]:
-        """XREAD on a socket of our own, so that nobody waits behind it and it can be unblocked."""
+        """XREAD on a line of our own, so that nobody waits behind it and it can be unblocked."""
         if not asked:
             return []
         room = min(READ_BYTES, self._config["fetch_max_bytes"]) / len(asked)
         count = max(1, int(min(room, self._config["max_partition_fetch_bytes"]) / self._entry_bytes))
         names = [keys.log(*lane.partition) for lane, _, _ in asked]
         block = ("BLOCK", block_ms) if block_ms > 0 else ()
-        socket = self._open_socket()
-        socket.send_command(
-            "XREAD", "COUNT", count, *block, "STREAMS", *names, *[cursor for _, _, cursor in asked]
-        )
-        reply = socket.read_response()
-        if isinstance(reply, Exception):
-            raise reply
+        command = ("XREAD", "COUNT", count, *block, "STREAMS", *names, *[cursor for _, _, cursor in asked])
+        [reply] = self._open_line().ask(request([command]))
         return reply or []
 
     def _deliver(self, asked: Sequence[tuple[Lane, int, str]], reply: list[Any]) -> tuple[int, int]:
@@ -362,27 +356,22 @@ class Fetcher(threading.Thread):
         lane.jump(entry.base_offset)
         return False
 
-    # -- the socket -----------------------------------------------------------------------------------------------
+    # -- the line -------------------------------------------------------------------------------------------------
 
-    def _open_socket(self) -> Any:
-        if self._socket is None:
-            # the client is kept, because it closes its sockets when it goes
-            self._client = self._connection.private_client(
-                self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S
-            )
-            self._socket = self._client.connection_pool.get_connection()
-            self._socket.send_command("CLIENT", "ID")
-            self._socket_id = self._socket.read_response()
-        return self._socket
+    def _open_line(self) -> KeptWire:
+        if self._line is None:
+            self._line = self._connection.kept_wire(self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S)
+            [self._line_id] = self._line.ask(request([("CLIENT", "ID")]))
+        return self._line
 
-    def _close_socket(self) -> None:
-        socket, self._socket, self._socket_id = self._socket, None, None
-        if socket is not None:
-            socket.disconnect()
+    def _hang_up(self) -> None:
+        line, self._line, self._line_id = self._line, None, None
+        if line is not None:
+            line.close()
 
     def _reconnect(self) -> None:
         """After a failure nothing is believed that was not read: every lane looks its place up again."""
-        self._close_socket()
+        self._hang_up()
         with self.changed:
             for lane in self.lanes.values():
                 lane.cursor = None

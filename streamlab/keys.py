@@ -7,7 +7,7 @@ key                              type    written by                 lifetime    
 sl:{orders/3}:log                stream  append.lua, trim.lua       retention      one entry per record batch
 sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, trimmed
 sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
-sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 5 batches
+sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 10 batches
 sl:{g/analytics}:meta            hash    groups/*.lua               the group's    epoch, assigned, owner_seq, assignor
 sl:{g/analytics}:members         hash    groups/*.lua               lease          member id -> JSON of `Member`
 sl:{g/analytics}:leases          zset    groups/*.lua               lease          member id by expiry (server ms)

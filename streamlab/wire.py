@@ -6,6 +6,9 @@ built once and sent again, and its replies read later than it is sent.
 
 from __future__ import annotations
 
+import socket
+import ssl
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -81,6 +84,27 @@ class Wire:
             except ResponseError as error:
                 replies.append(error)
         return replies
+
+
+class KeptWire(Wire):
+    """A connection of one thread's own for as long as it works, whose socket truly blocks.
+
+    A socket with a timeout is polled before each call, and with another thread computing each of those calls may wait
+    5 ms for the interpreter. So the kernel keeps the time here; past it, redis-py's ConnectionError is raised.
+    """
+
+    def __init__(self, client: redis.Redis, timeout_s: float):
+        self._client = client  # kept, because it closes its sockets when it goes
+        super().__init__(client.connection_pool.get_connection())
+        plain = self._connection._sock
+        if isinstance(plain, socket.socket) and not isinstance(plain, ssl.SSLSocket):
+            plain.settimeout(None)
+            limit = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def close(self) -> None:
+        self._connection.disconnect()
 
 
 @contextmanager

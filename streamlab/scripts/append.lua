@@ -5,7 +5,7 @@
 -- Returns {base offset, append ms, 1 when this very batch was here before, else 0}.
 -- Errors: UNKNOWN_PARTITION, PRODUCER_FENCED, OUT_OF_ORDER, DUPLICATE (known, but too old to tell its offset).
 -- Offsets and ids are written with %.0f: Lua's tostring loses digits above 1e14.
-local BATCHES_KEPT = 5
+local BATCHES_KEPT = 10 -- as many as a producer may have on the way: BATCHES_A_REQUEST of sender.py times 5
 local SEQUENCES = 2147483648
 local FIELDS = 4 -- per batch kept: first sequence, last sequence, base offset, append ms
 

@@ -38,11 +38,11 @@ def test_a_repeated_batch_gets_its_first_offset_and_is_not_stored_again(broker, 
     assert log.offsets([TopicPartition(topic, 0)])[TopicPartition(topic, 0)].log_end == 3
 
 
-def test_the_last_five_batches_are_recognised_and_older_ones_are_not_appended_again(broker):
+def test_the_last_ten_batches_are_recognised_and_older_ones_are_not_appended_again(broker):
     topic = a_topic(broker)
-    for n in range(7):
+    for n in range(12):
         append(broker, topic, 1, producer=7, sequence=n)
-    assert [append(broker, topic, 1, producer=7, sequence=n)[0] for n in range(2, 7)] == [2, 3, 4, 5, 6]
+    assert [append(broker, topic, 1, producer=7, sequence=n)[0] for n in range(2, 12)] == list(range(2, 12))
     with pytest.raises(StreamlabError, match="DUPLICATE"):
         append(broker, topic, 1, producer=7, sequence=0)
 
