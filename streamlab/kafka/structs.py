@@ -1,0 +1,86 @@
+"""Kafka's small words. Those of the core are the core's own."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+from ..consumer import ConsumerGroupMetadata
+from ..model import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
+from ..subscription import ConsumerRebalanceListener
+
+
+class IsolationLevel(IntEnum):
+    """Accepted and without effect: there are no transactions, so everything that can be read is committed."""
+
+    READ_UNCOMMITTED = 0
+    READ_COMMITTED = 1
+
+
+class OffsetSpec(IntEnum):
+    """A position to be looked up; Kafka's numbers."""
+
+    LATEST = -1  # the offset that the next record will get
+    EARLIEST = -2
+    MAX_TIMESTAMP = -3  # of the newest record by append time
+    EARLIEST_LOCAL = -4  # as EARLIEST: everything is local
+    LATEST_TIERED = -5  # there is no second tier, so nobody knows one
+
+
+class OffsetTimestamp(int):
+    """A moment (ms since 1970) where a bare number would be an offset: the first record appended at or after it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"OffsetTimestamp({int(self)})"
+
+
+class GroupState(StrEnum):
+    """The states of a group, as Kafka's group protocol names them."""
+
+    ASSIGNING = "Assigning"
+    DEAD = "Dead"
+    EMPTY = "Empty"
+    RECONCILING = "Reconciling"
+    STABLE = "Stable"
+
+
+class NewTopic:
+    """A topic to be made. kafka-python prefers `create_topics({"orders": {"num_partitions": 6}})` now."""
+
+    def __init__(
+        self,
+        name: str,
+        num_partitions: int = -1,
+        replication_factor: int = -1,
+        replica_assignments: dict[int, list[int]] | None = None,
+        topic_configs: dict[str, str] | None = None,
+    ):
+        self.name = name
+        self.num_partitions = num_partitions
+        self.replication_factor = replication_factor
+        self.replica_assignments = replica_assignments or {}
+        self.topic_configs = topic_configs or {}
+
+
+class NewPartitions:
+    """The total that a topic shall grow to. kafka-python prefers `create_partitions({"orders": 12})` now."""
+
+    def __init__(self, total_count: int, new_assignments: list[list[int]] | None = None):
+        self.total_count = total_count
+        self.new_assignments = new_assignments
+
+
+__all__ = [
+    "ConsumerGroupMetadata",
+    "ConsumerRebalanceListener",
+    "GroupState",
+    "IsolationLevel",
+    "NewPartitions",
+    "NewTopic",
+    "OffsetAndMetadata",
+    "OffsetAndTimestamp",
+    "OffsetSpec",
+    "OffsetTimestamp",
+    "TopicPartition",
+]
