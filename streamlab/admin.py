@@ -7,12 +7,12 @@ from typing import Any
 
 from . import keys
 from .connection import Connection
-from .errors import GroupIdNotFoundError, NonEmptyGroupError, StreamlabError, translated
-from .groups import describe, offsets
+from .errors import GroupIdNotFoundError, StreamlabError, translated
+from .groups import describe, offsets, reset
 from .groups.membership import GroupState, group_keys
 from .groups.offsets import NewCommit
 from .log import PartitionLog
-from .model import OffsetAndMetadata, PartitionOffsets, TopicPartition
+from .model import OffsetAndMetadata, OffsetSpec, OffsetTimestamp, PartitionOffsets, TopicPartition
 from .topics import DEFAULT_PARTITIONS, Topics, is_internal
 
 _OWNER = "admin"
@@ -205,7 +205,7 @@ class Admin:
             for p, o in new.items()
         }
         self._log.offsets(wanted)  # all of them must exist
-        epochs = {p: self._fence(group_id) for p in wanted}
+        epochs = {p: reset.fence(self._connection, group_id) for p in wanted}
         offsets.claim(self._connection, group_id, _OWNER, epochs)
         commits = {p: NewCommit(o, None, epochs[p], _OWNER, meta) for p, (o, meta) in wanted.items()}
         results = offsets.commit(self._connection, group_id, commits)
@@ -216,13 +216,39 @@ class Admin:
                 raise result
         return {p: o for p, (o, _) in wanted.items()}
 
+    def reset_group_offsets(
+        self, group_id: str, offset_specs: Mapping[TopicPartition, OffsetSpec | OffsetTimestamp | int]
+    ) -> dict[TopicPartition, dict[str, Any]]:
+        """Move a group to an end of the log, a time or an offset; what lies outside the log is clamped, and a
+        negative offset is the log end.
+
+        Returns `{partition: {"error": None or an error class, "offset": as committed}}`. The metadata of the commits
+        before is dropped, since it spoke of another position. Raises NonEmptyGroupError while the group has running
+        members, StalePlanError when it commits at the same moment, UnknownTopicOrPartitionError,
+        NoOffsetForPartitionError for an OffsetSpec that Streamlab cannot look up.
+        """
+        if not offset_specs:
+            return {}
+        targets: dict[TopicPartition, reset.Target] = {}
+        for partition, spec in offset_specs.items():
+            if not isinstance(spec, int) or isinstance(spec, bool):
+                raise TypeError(
+                    f"{partition} is reset to an OffsetSpec, an OffsetTimestamp or an offset, not {spec!r}."
+                )
+            bare = not isinstance(spec, (OffsetSpec, OffsetTimestamp))
+            targets[TopicPartition(*partition)] = OffsetSpec.LATEST if bare and spec < 0 else spec
+        plan = reset.plan(self._connection, self._log, group_id, targets)
+        done = reset.execute(self._connection, self._log, plan)
+        new = plan.new
+        return {p: {"error": type(e) if e else None, "offset": new[p]} for p, e in done.items()}
+
     def delete_groups(self, group_ids: Iterable[str]) -> dict[str, None]:
         """Forget groups and all their commits. Raises NonEmptyGroupError, GroupIdNotFoundError."""
         done: dict[str, None] = {}
         for group_id in group_ids:
             if describe.describe(self._connection, group_id).state is GroupState.DEAD:
                 raise GroupIdNotFoundError(f"There is no group {group_id!r}.")
-            self._fence(group_id)
+            reset.fence(self._connection, group_id)
             with translated():
                 pipe = self._connection.client.pipeline(transaction=False)
                 for partition in self._all_partitions():
@@ -232,17 +258,6 @@ class Admin:
                 pipe.execute()
             done[group_id] = None
         return done
-
-    def _fence(self, group_id: str) -> int:
-        try:
-            epoch: int = self._connection.run("groups/fence", group_keys(group_id), ["an operator"])
-            return epoch
-        except StreamlabError as error:
-            if "NON_EMPTY_GROUP" in str(error):
-                raise NonEmptyGroupError(
-                    f"Group {group_id!r} has running members. Stop them first."
-                ) from error
-            raise
 
     def _all_partitions(self) -> list[TopicPartition]:
         return [

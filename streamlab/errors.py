@@ -14,7 +14,7 @@
     ├── OffsetOutOfRangeError, NoOffsetForPartitionError
     ├── ProducerError: OutOfOrderSequenceNumberError, DuplicateSequenceNumberError, ProducerFencedError
     └── GroupError: UnknownMemberIdError, FencedMemberEpochError (FencedEpoch), CommitFailedError,
-                    InvalidGroupIdError, GroupIdNotFoundError, NonEmptyGroupError
+                    InvalidGroupIdError, GroupIdNotFoundError, NonEmptyGroupError, StalePlanError
 
 Errors of the Redis client never leave this library: `translated()` turns them into these at the edge.
 """
@@ -182,6 +182,10 @@ class GroupIdNotFoundError(GroupError):
 
 class NonEmptyGroupError(GroupError):
     """Raised when the call needs a group without running members. Stop them first."""
+
+
+class StalePlanError(GroupError):
+    """Raised when commits or logs moved since a reset was planned. Nothing was changed; plan again."""
 
 
 @contextmanager

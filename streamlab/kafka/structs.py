@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 
 from ..consumer import ConsumerGroupMetadata
-from ..model import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
+from ..model import OffsetAndMetadata, OffsetAndTimestamp, OffsetSpec, OffsetTimestamp, TopicPartition
 from ..subscription import ConsumerRebalanceListener
 
 
@@ -14,25 +14,6 @@ class IsolationLevel(IntEnum):
 
     READ_UNCOMMITTED = 0
     READ_COMMITTED = 1
-
-
-class OffsetSpec(IntEnum):
-    """A position to be looked up; Kafka's numbers."""
-
-    LATEST = -1  # the offset that the next record will get
-    EARLIEST = -2
-    MAX_TIMESTAMP = -3  # of the newest record by append time
-    EARLIEST_LOCAL = -4  # as EARLIEST: everything is local
-    LATEST_TIERED = -5  # there is no second tier, so nobody knows one
-
-
-class OffsetTimestamp(int):
-    """A moment (ms since 1970) where a bare number would be an offset: the first record appended at or after it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"OffsetTimestamp({int(self)})"
 
 
 class GroupState(StrEnum):
