@@ -1,4 +1,4 @@
-"""`streamlab groups`: list, describe."""
+"""`streamlab groups`: list, describe; `reset-offsets` stands in reset.py."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import reset
 from .options import Json, Url, broker_at, usage_error
 from .output import duration, print_columns, print_json
 
 if TYPE_CHECKING:
     from ..metrics.snapshot import GroupSnapshot
 
-app = typer.Typer(help="List consumer groups; describe one.", rich_markup_mode=None)
+app = typer.Typer(help="List consumer groups; describe or reset one.", rich_markup_mode=None)
 
 OFFSET_COLUMNS = (
     *("GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"),
@@ -23,7 +24,7 @@ OFFSET_COLUMNS = (
 
 @app.callback(invoke_without_command=True)
 def groups(context: typer.Context, url: Url = None, json: Json = False) -> None:
-    """List consumer groups; describe one."""
+    """List consumer groups; describe or reset one."""
     if context.invoked_subcommand is None:
         list_groups(url, json)
 
@@ -75,6 +76,9 @@ def describe(
         print_columns(columns, [(*row, duration(found.time_lag_ms))])
     else:
         print_columns(OFFSET_COLUMNS, _offset_rows(found))
+
+
+app.command("reset-offsets")(reset.reset_offsets)
 
 
 def _take(url: str | None) -> list[GroupSnapshot]:
