@@ -24,6 +24,7 @@ sl:snapshot                      string  metrics/sampler.py         1 min       
 sl:snapshot:seq                  string  metrics/sampler.py         for ever       number of the newest snapshot
 sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
 sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
+sl:doctor:<token>:<what>         any     doctor/ask.py               10 s           what a user's rights are tried on
 sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
 """
@@ -113,3 +114,11 @@ def history(resolution: str, what: str, name: str) -> str:
 
 def play_position(topic: str, source: str) -> str:
     return f"{PREFIX}play:{topic}:{source}"
+
+
+def doctor(token: str, what: str) -> str:
+    """
+    >>> doctor("5f1c", "hash")
+    'sl:doctor:5f1c:hash'
+    """
+    return f"{PREFIX}doctor:{token}:{what}"
