@@ -12,7 +12,13 @@ from typer.testing import CliRunner
 
 import streamlab
 from streamlab.cli.app import app
-from streamlab.errors import CommitFailedError, NonEmptyGroupError, NoOffsetForPartitionError, StalePlanError
+from streamlab.errors import (
+    CommitFailedError,
+    KafkaConnectionError,
+    NonEmptyGroupError,
+    NoOffsetForPartitionError,
+    StalePlanError,
+)
 from streamlab.groups import offsets, reset
 from streamlab.groups.reset import ShiftBy, Stay
 from streamlab.log import PartitionLog
@@ -327,6 +333,20 @@ def test_who_commits_by_hand_is_refused_from_then_on(broker):
     assert committed(broker) == {str(partition): 0}
 
 
+def test_a_refused_reset_leaves_who_commits_by_hand_alone(broker):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(10))
+    partition = TopicPartition(topic, 0)
+    with broker.consumer(group_id="g", enable_auto_commit=False) as consumer:
+        consumer.assign([partition])
+        planned = plan(broker, {partition: 0})
+        consumer.commit({partition: 4})
+        with pytest.raises(StalePlanError):
+            execute(broker, planned)
+        consumer.commit({partition: 7})
+    assert committed(broker) == {str(partition): 7}
+
+
 def test_retention_between_plan_and_execution_is_noticed(broker, hundred):
     planned = plan(broker, {ORDERS: OffsetSpec.EARLIEST})
     broker.admin().delete_records({ORDERS: 30})
@@ -356,6 +376,36 @@ def test_a_lost_reply_to_the_commit_is_settled(broker, redis_url, monkeypatch):
     finally:
         proxy.close()
     assert committed(broker) == {str(partition): 2}
+
+
+def test_a_commit_that_did_not_reach_the_server_is_repeated(broker, hundred, monkeypatch):
+    commit = offsets.commit
+
+    def cut(*arguments):
+        monkeypatch.setattr(offsets, "commit", commit)
+        raise KafkaConnectionError("cut")
+
+    monkeypatch.setattr(offsets, "commit", cut)
+    assert execute(broker, plan(broker, {ORDERS: 20})) == {ORDERS: None}
+    assert committed(broker) == {"orders/0": 20}
+
+
+def test_what_is_not_committed_is_named_and_nothing_else(cli, broker, log, monkeypatch):
+    log.topic(partitions=3)
+    commit = offsets.commit
+
+    def one_and_then_no_more(connection, group_id, commits):
+        only = TopicPartition("orders", 1)
+        commit(connection, group_id, {only: commits[only]})
+        raise KafkaConnectionError("cut.")
+
+    monkeypatch.setattr(offsets, "commit", one_and_then_no_more)
+    done = cli("g", "--to-earliest", "--topic", "orders", "--execute", "--json")
+    assert done.exit_code == 1
+    assert [row["committed"] for row in rows(done)] == [False, True, False]
+    said = "1 of 3 partitions were reset. Not reset: orders/0: cut.; orders/2: cut.\n"
+    assert done.stderr.endswith(said)
+    assert committed(broker) == {"orders/1": 0}
 
 
 # the admin
@@ -404,6 +454,21 @@ def test_execute_does_it_and_says_how_to_undo_it(shell, broker, hundred):
     command = shlex.split(undo.removeprefix("Undo: "))
     undone = subprocess.run(command, capture_output=True, env=shell._environment, cwd=shell.directory)
     assert (undone.returncode, committed(broker)) == (0, {"orders/0": 50})
+
+
+def test_the_undo_command_is_exact_whatever_the_group_s_name_and_wherever_the_server(
+    shell, broker, log, redis_url
+):
+    log.topic()
+    log.append()
+    log.commit("-odd name/", 7, None)
+    arguments = ["--to-latest", "--all-topics", "--execute", "--url", redis_url, "--", "-odd name/"]
+    done = shell("groups", "reset-offsets", *arguments)
+    command = shlex.split(done.stderr.splitlines()[0].removeprefix("Undo: "))
+    elsewhere = shell._environment | {"STREAMLAB_URL": "redis://127.0.0.1:1/0"}
+    assert committed(broker, "-odd name/") == {"orders/0": 10}
+    undone = subprocess.run(command, capture_output=True, env=elsewhere, cwd=shell.directory)
+    assert (undone.returncode, committed(broker, "-odd name/")) == (0, {"orders/0": 7})
 
 
 def test_what_is_exported_can_be_reset_to(shell, broker, log):
