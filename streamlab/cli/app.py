@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import consume, doctor, groups, play, processes, produce, shop, topics
+from . import consume, doctor, groups, play, processes, produce, shop, streams, topics
 from .options import Url
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command()(produce.produce)
 app.command()(consume.consume)
 app.add_typer(topics.app, name="topics")
 app.add_typer(groups.app, name="groups")
+app.add_typer(streams.app, name="streams")
 app.add_typer(shop.app, name="shop")
 app.command()(doctor.doctor)
 app.command()(processes.sampler)
