@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import redis
 from kafka.partitioner.default import murmur2
 
 from streamlab.kafka import (
@@ -24,6 +25,7 @@ from streamlab.kafka.admin import GroupState, NewPartitions, NewTopic, OffsetTim
 from streamlab.kafka.errors import NoError
 from streamlab.kafka.partitioner import DefaultPartitioner, Partitioner
 from tests.shell import REPOSITORY
+from tests.waiting import until
 
 PROGRAM = """
 import json
@@ -176,18 +178,30 @@ def orders(admin, redis_url):
 FIRST, SECOND = TopicPartition("orders", 0), TopicPartition("orders", 1)
 
 
-def test_closing_closes_the_connection_that_was_opened(redis_url, orders):
-    import redis
-
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda url: KafkaConsumer("orders", bootstrap_servers=url, group_id="g"),
+        lambda url: KafkaProducer(bootstrap_servers=url),
+        lambda url: KafkaAdminClient(bootstrap_servers=url),
+    ],
+    ids=["consumer", "producer", "admin"],
+)
+def test_closing_closes_the_connections_that_were_opened(redis_url, orders, work):
     watching = redis.Redis.from_url(redis_url)
     before = {c["id"] for c in watching.client_list()}
-    with KafkaConsumer("orders", bootstrap_servers=redis_url, group_id="g") as consumer:
-        consumer.poll(100)
-        assert {c["id"] for c in watching.client_list()} - before
-        assert consumer.bootstrap_connected()
-    left = {c["id"] for c in watching.client_list()} - before
+    opened = work(redis_url)
+    if isinstance(opened, KafkaConsumer):
+        opened.poll(100)
+        assert opened.bootstrap_connected()
+    elif isinstance(opened, KafkaProducer):
+        opened.send("orders", b"x").get(10)
+    else:
+        opened.list_topics()
+    assert {c["id"] for c in watching.client_list()} - before
+    opened.close()
+    until(lambda: {c["id"] for c in watching.client_list()} <= before, 2, "all of its connections are gone")
     watching.close()
-    assert left == set()
 
 
 def test_offsets_are_looked_up_by_kafkas_specs(admin, orders):

@@ -8,17 +8,21 @@ from pathlib import Path
 
 import kafka
 import kafka.admin
+import kafka.consumer.fetcher
 import kafka.errors
 import kafka.partitioner
+import kafka.producer.future
 import kafka.serializer
 import kafka.structs
 import pytest
 
 from streamlab import kafka as ours
+from streamlab.batches import FutureRecordMetadata
 from streamlab.config import CLIENT, CONSUMER, PRODUCER, resolved
 from streamlab.errors import KafkaConfigurationError, StreamlabError
 from streamlab.kafka import errors
 from streamlab.kafka.absent import ABSENT
+from streamlab.model import ConsumerRecord, RecordMetadata
 
 DOCS = (Path(__file__).parents[2] / "docs" / "kafka.md").read_text()
 
@@ -177,6 +181,22 @@ def test_a_module_has_kafka_pythons_names(module, names):
 @pytest.mark.parametrize("name", ["TopicPartition", "OffsetAndMetadata", "OffsetAndTimestamp"])
 def test_the_fields_of_the_structs_are_kafka_pythons_in_the_same_order(name):
     assert getattr(ours, name)._fields == getattr(kafka.structs, name)._fields
+
+
+def test_a_record_has_kafka_pythons_fields():
+    theirs = kafka.consumer.fetcher.ConsumerRecord._fields
+    assert ConsumerRecord.__struct_fields__ == theirs
+    assert RecordMetadata._fields == kafka.producer.future.RecordMetadata._fields
+
+
+def kinds(function):
+    return [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize("method", ["get", "add_callback", "add_errback", "add_both", "succeeded", "failed"])
+def test_what_send_returns_is_asked_as_in_kafka_python(method):
+    theirs = getattr(kafka.producer.future.FutureRecordMetadata, method)
+    assert kinds(getattr(FutureRecordMetadata, method)) == kinds(theirs)
 
 
 def test_the_numbers_of_offset_specs_are_kafkas():
