@@ -13,7 +13,12 @@ from typing import Any
 
 from .clock import Clock
 from .connection import Connection
-from .errors import NoOffsetForPartitionError, UnknownMemberIdError
+from .errors import (
+    NonEmptyGroupError,
+    NoOffsetForPartitionError,
+    UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
+)
 from .fetcher import Fetcher
 from .groups import offsets
 from .groups.committer import NO_EPOCH, Committer, Places
@@ -53,6 +58,7 @@ class Assignment:
         self.membership: Membership | None = None
         self._unreleased: set[TopicPartition] = set()  # given up, and the group could not be told yet
         self._reconciled = -1  # the group's answer that was last acted on
+        self._resubscribed = False  # and the group was not told yet
         self._next_auto_commit = 0.0
 
     @property
@@ -81,6 +87,7 @@ class Assignment:
                 self._clock,
             )
         self._reconciled = -1
+        self._resubscribed = True
 
     def keep_up(self) -> None:
         """Once a poll(): membership, positions, auto commit. Raises StreamlabErrors; call it again after them."""
@@ -113,8 +120,11 @@ class Assignment:
                 self.subscription.listener.on_partitions_revoked(owned)
         finally:
             self._forget(owned)
+            self.membership = None
             if membership is not None:
+                membership.end()
                 membership.leave()
+                membership.join_thread()
 
     def lose(self, lost: set[TopicPartition]) -> None:
         """They are another's already."""
@@ -135,7 +145,8 @@ class Assignment:
                 return failed
             member_id = self.membership.member_id
         failed = self.committer.commit(places, member_id)
-        self.lose(failed)
+        if self.membership is not None:
+            self.lose(failed)
         return failed
 
     def auto_commit(self, partitions: set[TopicPartition]) -> None:
@@ -143,7 +154,11 @@ class Assignment:
         if not self.committer.automatic or not partitions:
             return
         news = self.committer.news({p: at for p, at in self._read().items() if p in partitions})
-        failed = self.commit(news)
+        try:
+            failed = self.commit(news)
+        except NonEmptyGroupError as error:  # of an assignment by hand: reading goes on
+            log.warning("%s cannot commit: %s", self._config["client_id"], error)
+            return
         if failed:
             log.warning(
                 "%s no longer owns %s; its new owner reads on.", self._config["client_id"], sorted(failed)
@@ -157,6 +172,10 @@ class Assignment:
             self._unreleased.clear()
             self.subscription.make_topics()
             membership.join()
+        elif self._resubscribed:
+            self.subscription.make_topics()
+            membership.beat()
+        self._resubscribed = False
         view = membership.view
         if view is None or view.seen == self._reconciled:
             return
@@ -186,11 +205,17 @@ class Assignment:
         if not epochs:
             return
         claimed = offsets.claim(self._connection, membership.group_id, membership.member_id, epochs)
+        gone = [p for p, refusal in claimed.items() if isinstance(refusal, UnknownTopicOrPartitionError)]
+        if gone:  # or not made yet, after a crash
+            specs = self._topics.all(fresh=True)
+            self._topics.make_partitions(
+                p for p in gone if p.topic in specs and p.partition < specs[p.topic].partitions
+            )
         commits = {p: c for p, c in claimed.items() if isinstance(c, Commit)}
         self.epochs.update({p: epochs[p] for p in commits})
-        self._begin_at(commits)
         if commits:
-            self.subscription.listener.on_partitions_assigned(set(commits))
+            self.subscription.listener.on_partitions_assigned(set(commits))  # which may seek()
+        self._begin_at({p: commit for p, commit in commits.items() if p not in self._fetcher.lanes})
 
     def _follow_topics(self) -> None:
         self.subscription.make_topics()
@@ -207,14 +232,23 @@ class Assignment:
 
     def _begin_at(self, commits: Mapping[TopicPartition, Commit | None]) -> None:
         """Start at the commit, or where `auto_offset_reset` says. Raises NoOffsetForPartitionError."""
-        edges = self._log.offsets(commits)
+        specs = self._topics.all()
+        if any(p.topic not in specs for p in commits):
+            specs = self._topics.all(fresh=True)
+        there = {
+            p: c for p, c in commits.items() if p.topic in specs and p.partition < specs[p.topic].partitions
+        }
+        edges = self._log.offsets(there)
         policy = self._config["auto_offset_reset"]
-        for partition, commit in commits.items():
+        for partition, commit in there.items():
             edge = edges[partition]
             if commit is not None and commit.offset != offsets.NOT_COMMITTED:
                 self.committer.known[partition] = commit.offset
-                inside = edge.log_start <= commit.offset <= edge.log_end
-                self._fetcher.assign(partition, commit.offset, commit.entry if inside else None)
+                # below the log start auto_offset_reset decides; beyond the log end, the entry tells where the log
+                # went on after it had lost its end
+                self._fetcher.assign(
+                    partition, commit.offset, commit.entry if commit.offset >= edge.log_start else None
+                )
             elif policy == "none":
                 raise NoOffsetForPartitionError(
                     f"{partition}: nothing is committed, and auto_offset_reset is 'none'. seek() first."
@@ -223,7 +257,7 @@ class Assignment:
                 self._fetcher.assign(
                     partition, edge.log_start if policy == "earliest" else edge.log_end, None
                 )
-        if commits:
+        if there:
             self._fetcher.read_on()
 
     def _forget(self, partitions: set[TopicPartition]) -> None:

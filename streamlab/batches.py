@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from . import codec
-from .errors import KafkaTimeoutError, StreamlabError
-from .log import header_size
+from .errors import IllegalStateError, KafkaTimeoutError, StreamlabError
+from .log import header_size, sizes
 from .model import Headers, RecordMetadata, TopicPartition
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ would cost more to make than to wait for."""
 
 
 class BatchState(StrEnum):
-    """open → closed → in flight ⇄ closed (repeat) → acknowledged | failed."""
+    """open → closed (sent, and repeated if need be) → acknowledged | failed."""
 
     OPEN = "open"  # takes records
     CLOSED = "closed"  # full, or its linger is over; has its sequence number once it was first sent
@@ -37,14 +37,17 @@ class Batch:
     __slots__ = (
         "_callbacks",
         "_done",
+        "_sizes",
         "append_ms",
         "attempts",
         "base_offset",
         "born",
+        "buffer",
         "epoch",
         "error",
         "first_sequence",
         "headers",
+        "held_bytes",
         "keys",
         "limit_bytes",
         "partition",
@@ -55,8 +58,10 @@ class Batch:
         "values",
     )
 
-    def __init__(self, partition: TopicPartition, born: float, limit_bytes: int):
+    def __init__(self, partition: TopicPartition, born: float, limit_bytes: int, buffer: Any = None):
         self.partition = partition
+        self.buffer = buffer  # the producer's, of which this is the open batch
+        self.held_bytes = True  # its room in the producer's memory is not given back yet
         self.born = born  # monotonic seconds: linger and delivery timeout count from here
         # columns, not rows: no object a record that the cyclic collector would have to look at
         self.timestamps: list[int] = []
@@ -73,6 +78,7 @@ class Batch:
         self.base_offset = -1
         self.append_ms = -1
         self.error: StreamlabError | None = None
+        self._sizes: list[tuple[int, int, int]] | None = None
         self._done: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] | None = None
 
@@ -91,15 +97,15 @@ class Batch:
 
     def sizes(self, index: int) -> tuple[int, int, int]:
         """Bytes of a sent record's key, value and headers; -1 for what it has none of."""
-        assert self.payload is not None
-        _, columns = codec.decode(self.payload, check_crcs=False)
-        key, value = columns.keys[index], columns.values[index]
-        headers = columns.headers[index] if columns.headers else None
-        return (
-            -1 if key is None else len(key),
-            -1 if value is None else len(value),
-            header_size(headers) if headers else -1,
-        )
+        if self._sizes is None:
+            assert self.payload is not None
+            _, columns = codec.decode(self.payload, check_crcs=False)
+            headers = columns.headers or [None] * self.count
+            header_sizes = [header_size(h) if h else -1 for h in headers]
+            self._sizes = list(zip(sizes(columns.keys), sizes(columns.values), header_sizes, strict=True))
+            if self.settled:
+                self.payload = None
+        return self._sizes[index]
 
     def acknowledge(self, base_offset: int, append_ms: int) -> None:
         self.base_offset = base_offset
@@ -126,7 +132,14 @@ class Batch:
             _call(callback)
 
     def wait(self, timeout_s: float | None) -> bool:
-        """False when the batch is not settled in that time."""
+        """False when the batch is not settled in that time.
+
+        Raises IllegalStateError in the sender's own thread, that is in a callback: it would wait for itself.
+        """
+        if getattr(threading.current_thread(), "settles_batches", False) and not self.settled:
+            raise IllegalStateError(
+                "A callback cannot wait for other records: it runs in the thread that sends them."
+            )
         with _settling:
             if self.settled:
                 return True
@@ -149,7 +162,7 @@ class Batch:
 def _call(callback: Callable[[], None]) -> None:
     try:
         callback()
-    except Exception:
+    except BaseException:  # sys.exit() too: this is the sender's thread
         log.exception("A callback of a produced record failed; the record itself is not affected.")
 
 

@@ -104,6 +104,8 @@ def encode(
     >>> decode(batch)[1].values
     [b'v', b'w']
     """
+    if not len(timestamps) == len(keys) == len(values):
+        raise IllegalArgumentError("A batch needs as many keys and values as timestamps.")
     base = min(timestamps)
     body = _encoder.encode(([t - base for t in timestamps], keys, values, headers, offset_deltas))
     size = len(body)

@@ -178,13 +178,14 @@ class Consumer:
             ):
                 if deadline.expired:
                     raise StopIteration
+            for records in polled.values():
+                records.reverse()
+            self._iterated = polled
             self._iterator = self._one_by_one(polled)
 
     def _one_by_one(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> Iterator[ConsumerRecord]:
         """Yield polled records; those not yielded yet do not count as read when something is committed."""
-        self._iterated = polled
         for records in polled.values():
-            records.reverse()
             while records:
                 yield records.pop()
 
@@ -192,17 +193,13 @@ class Consumer:
         """Commit what was read (when `enable_auto_commit` and `autocommit`), leave the group, stop the threads."""
         if self._closed:
             return
-        membership = self._assignment.membership
-        if membership is not None:
-            membership.end()
+        self._closed = True
         try:
             self._assignment.give_up(commit=autocommit)
         except StreamlabError as error:
             log.warning("%s could not take leave: %s", self.config["client_id"], error)
-        self._closed = True
-        if membership is not None:
-            membership.join_thread()
-        self._fetcher.stop((timeout_ms or 5_000) / 1000)
+        finally:
+            self._fetcher.stop((5_000 if timeout_ms is None else timeout_ms) / 1000)
 
     def __enter__(self) -> Consumer:
         return self

@@ -9,7 +9,8 @@ What the log may do meanwhile, and what is done about it:
     retention removed the position     auto_offset_reset decides: earliest, latest, or OffsetOutOfRangeError; counted
     the log went back (lost its end)   read on from where it continues, with a warning; nothing is skipped
     a batch is damaged                 CorruptRecordError from poll(), once; the lane halts until seek(), others go on
-    the server is away                 repeat with a pause; positions are looked up anew afterwards
+    the server is away                 repeat with a pause, from where the reading was
+    the partition was deleted          UnknownTopicOrPartitionError from poll(), once; the others go on
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from . import keys
 from .clock import Clock, Deadline
 from .connection import BLOCK_SLACK_S, Connection
 from .deserializers import Deserialize
-from .errors import CorruptRecordError, OffsetOutOfRangeError, StreamlabError
+from .errors import CorruptRecordError, OffsetOutOfRangeError, StreamlabError, UnknownTopicOrPartitionError
 from .lane import Lane
 from .log import Entry, PartitionLog, Place, parse_entry
 from .model import ConsumerRecord, EntryId, TopicPartition
@@ -114,24 +115,37 @@ class Fetcher(threading.Thread):
         found: dict[TopicPartition, list[ConsumerRecord]] = {}
         with self.changed:
             lanes = list(self.lanes.values())
-            if not lanes:
-                return found
-            self._turn = (self._turn + 1) % len(lanes)
-            for lane in lanes[self._turn :] + lanes[: self._turn]:
-                if lane.paused:
-                    continue
-                records = lane.take(most, deserialize, self._config["check_crcs"])
-                if records:
-                    found[lane.partition] = records
-                    most -= len(records)
-                    if not most:
-                        break
-                elif lane.error is not None and not lane.raised and not found:
-                    lane.raised = True
-                    raise lane.error
-            if found:
-                self.changed.notify_all()  # there is room to read on
+        if not lanes:
+            return found
+        self._turn = (self._turn + 1) % len(lanes)
+        for lane in lanes[self._turn :] + lanes[: self._turn]:
+            if lane.paused:
+                continue
+            records = self._take_from(lane, most, deserialize)
+            if records:
+                found[lane.partition] = records
+                most -= len(records)
+                if not most:
+                    break
+            elif lane.error is not None and not lane.raised and not found:
+                lane.raised = True
+                raise lane.error
+        if found:
+            self.notify()  # there is room to read on
         return found
+
+    def _take_from(self, lane: Lane, most: int, deserialize: Deserialize | None) -> list[ConsumerRecord]:
+        lane.follow_jump()
+        taken = lane.take(most)
+        while len(taken) < most and lane.entries and not lane.blocked:
+            records = lane.decode_next(deserialize, self._config["check_crcs"])
+            if records is None:
+                break
+            with self.changed:
+                lane.decoded(records)
+            part = lane.take(most - len(taken))
+            taken = taken + part if taken else part
+        return taken
 
     def _wake(self) -> None:
         """Let the thread look at the lanes again now, even if it is waiting for the server."""
@@ -224,6 +238,9 @@ class Fetcher(threading.Thread):
                 lane, version, offset = asked[partition]
                 if lane.version != version or self.lanes.get(partition) is not lane:
                     continue
+                if isinstance(place, UnknownTopicOrPartitionError):
+                    lane.error = place
+                    continue
                 lane.log_end = place.log_end
                 if place.log_start <= offset <= place.log_end:
                     lane.point_at(place)
@@ -232,33 +249,21 @@ class Fetcher(threading.Thread):
             self.changed.notify_all()
 
     def _out_of_range(self, lane: Lane, offset: int, place: Place) -> None:
-        if offset > place.log_end:
-            log.warning(
-                "%s: position %d is beyond the log end %d: the log lost records. Reading goes on at the log end.",
-                lane.partition,
-                offset,
-                place.log_end,
-            )
-            lane.jump(place.log_end)
-            return
-        lost = place.log_start - offset
         policy = self._config["auto_offset_reset"]
         if policy == "none":
             lane.error = OffsetOutOfRangeError(
-                f"{lane.partition}: offset {offset} was removed by retention; the log starts at {place.log_start}. "
-                "seek() to a position inside, or set auto_offset_reset.",
+                f"{lane.partition}: offset {offset} is outside the log, which goes from {place.log_start} to "
+                f"{place.log_end}. seek() to a position inside, or set auto_offset_reset.",
                 {lane.partition: offset},
             )
             return
         target = place.log_start if policy == "earliest" else place.log_end
-        log.warning(
-            "%s: retention removed offsets %d to %d before they were read (%d records); going on at %d.",
-            lane.partition,
-            offset,
-            place.log_start - 1,
-            lost,
-            target,
-        )
+        lost = max(0, place.log_start - offset)
+        if lost:
+            why = f"retention removed offsets {offset} to {place.log_start - 1} before they were read ({lost} records)"
+        else:
+            why = f"position {offset} is beyond the log end {place.log_end}"
+        log.warning("%s: %s; going on at %d.", lane.partition, why, target)
         lane.lost += lost
         lane.jump(target)
 
@@ -370,8 +375,5 @@ class Fetcher(threading.Thread):
             line.close()
 
     def _reconnect(self) -> None:
-        """After a failure nothing is believed that was not read: every lane looks its place up again."""
+        """The cursors stay: reading after the last entry's id finds out when the log has lost its end meanwhile."""
         self._hang_up()
-        with self.changed:
-            for lane in self.lanes.values():
-                lane.cursor = None

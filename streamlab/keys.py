@@ -8,15 +8,14 @@ sl:{orders/3}:log                stream  append.lua, trim.lua       retention   
 sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, trimmed
 sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
 sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 10 batches
-sl:{g/analytics}:meta            hash    groups/*.lua               the group's    epoch, assigned, owner_seq, assignor
-sl:{g/analytics}:members         hash    groups/*.lua               lease          member id -> JSON of `Member`
-sl:{g/analytics}:leases          zset    groups/*.lua               lease          member id by expiry (server ms)
-sl:{g/analytics}:target          hash    groups/assign.lua          epoch          member id -> JSON of partitions
-sl:{g/analytics}:owners          hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
-sl:{g/analytics}:wake            channel groups/*.lua               -              "something changed, look again"
+sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, assigned, owner_seq, assignor
+sl:{group:analytics}:members     hash    groups/*.lua               lease          member id -> JSON of `Member`
+sl:{group:analytics}:leases      zset    groups/*.lua               lease          member id by expiry (server ms)
+sl:{group:analytics}:target      hash    groups/assign.lua          epoch          member id -> JSON of partitions
+sl:{group:analytics}:owners      hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
+sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
 sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
 sl:groups                        set     groups/membership.py       the group's    names of all groups
-sl:producer-ids                  string  producer.py                for ever       last producer id handed out
 sl:clients                       zset    metrics/telemetry.py       for ever       client id by its last push
 sl:clients:<client id>           string  metrics/telemetry.py       10 s           telemetry of one running client
 sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
@@ -35,7 +34,6 @@ PREFIX = "sl:"
 
 TOPICS = PREFIX + "topics"
 GROUPS = PREFIX + "groups"
-PRODUCER_IDS = PREFIX + "producer-ids"
 CLIENTS = PREFIX + "clients"
 SAMPLER_LEASE = PREFIX + "sampler:lease"
 SNAPSHOT = PREFIX + "snapshot"
@@ -68,13 +66,15 @@ def producers(topic: str, partition: int) -> str:
 
 
 def _group(group_id: str, suffix: str) -> str:
-    return f"sl:{{g/{group_id}}}:{suffix}"
+    return (
+        f"sl:{{group:{group_id}}}:{suffix}"  # a colon stands in no topic name, so no partition has these keys
+    )
 
 
 def group_meta(group_id: str) -> str:
     """
     >>> group_meta("analytics")
-    'sl:{g/analytics}:meta'
+    'sl:{group:analytics}:meta'
     """
     return _group(group_id, "meta")
 

@@ -29,7 +29,7 @@ def before(entry: EntryId) -> str:
 
 @dataclass
 class Lane:
-    """Guarded by its fetcher's lock."""
+    """Guarded by its fetcher's lock, but for what only the consumer's thread touches."""
 
     partition: TopicPartition
     position: int  # offset of the next record that poll() returns
@@ -39,7 +39,10 @@ class Lane:
     midway: bool = True  # the first entry read may begin before `next_offset`
     paused: bool = False
     version: int = 0  # raised by seek(): an answer to an older question is thrown away
-    entries: deque[Entry] = field(default_factory=deque)  # read, not decoded
+    entries: deque[tuple[Entry, int]] = field(
+        default_factory=deque
+    )  # read, not decoded, with the first offset wanted
+    jumped_to: int | None = None  # where the reading went on after a gap, until the application is there
     records: list[ConsumerRecord] = field(default_factory=list)  # decoded, from `taken` on not yet returned
     taken: int = 0
     decoded_entry: EntryId | None = None
@@ -58,11 +61,12 @@ class Lane:
         if entry is None:
             self.cursor = None
         elif entry.last_offset + 1 == position:
-            self.cursor = str(entry)
+            self.cursor, self.midway = str(entry), False
         else:
             self.cursor = before(entry)
         self.version += 1
         self.entries.clear()
+        self.jumped_to = None
         self.records, self.taken, self.decoded_entry, self.buffered_bytes = [], 0, None, 0
         self.error, self.raised, self.blocked = None, False, False
 
@@ -74,46 +78,51 @@ class Lane:
         unread = self.taken < len(self.records) or (bool(self.entries) and not self.blocked)
         return unread or (self.error is not None and not self.raised)
 
-    def take(self, most: int, deserialize: Deserialize | None, check_crcs: bool) -> list[ConsumerRecord]:
-        """Up to `most` of the next records that are here."""
-        taken: list[ConsumerRecord] = []
-        while len(taken) < most:
-            if self.taken >= len(self.records) and not self._decode_next(deserialize, check_crcs):
-                break
-            part = self.records[self.taken : self.taken + most - len(taken)]
-            self.taken += len(part)
-            taken = taken + part if taken else part
-        if taken:
-            self.position = taken[-1].offset + 1
-            self.entry = self.decoded_entry
-        return taken
+    def decode_next(self, deserialize: Deserialize | None, check_crcs: bool) -> list[ConsumerRecord] | None:
+        """The records of the next batch; None when it cannot be decoded, which `error` tells.
 
-    def _decode_next(self, deserialize: Deserialize | None, check_crcs: bool) -> bool:
-        """Decode the next batch. False when there is none, or it cannot be decoded."""
-        if self.blocked or not self.entries:
-            return False
-        entry = self.entries[0]
+        In the consumer's thread and without the lock: deserializers are the application's, and may take their time.
+        """
+        entry, first = self.entries[0]
         try:
             records = records_of(self.partition, entry, check_crcs)
-            if self.position > entry.base_offset:
-                records = [record for record in records if record.offset >= self.position]
-            if deserialize is not None:
-                records = deserialize(records)
+            if first > entry.base_offset:
+                records = [record for record in records if record.offset >= first]
+            return records if deserialize is None else deserialize(records)
         except Undecodable as error:
-            records = error.readable
             self.error, self.blocked = error, True
+            return error.readable
         except RecordError as error:
             log.error("%s", error)
             self.error, self.blocked = error, True
-            return False
-        self.entries.popleft()
+            return None
+
+    def decoded(self, records: list[ConsumerRecord]) -> None:
+        """The next batch is decoded into these."""
+        entry, _ = self.entries.popleft()
         self.buffered_bytes -= len(entry.batch)
         self.records, self.taken, self.decoded_entry = records, 0, entry.id
-        return bool(records) or self._decode_next(deserialize, check_crcs)
+
+    def take(self, most: int) -> list[ConsumerRecord]:
+        """Up to `most` of the decoded records. In the consumer's thread."""
+        part = self.records[self.taken : self.taken + most]
+        if part:
+            self.taken += len(part)
+            self.position = part[-1].offset + 1
+            self.entry = self.decoded_entry
+        return part
+
+    def follow_jump(self) -> None:
+        """Nothing waits to be polled any more: stand where the reading stands. In the consumer's thread."""
+        if self.jumped_to is not None and not self.entries and self.taken >= len(self.records):
+            self.position, self.entry, self.jumped_to = self.jumped_to, None, None
 
     def add(self, entry: Entry) -> None:
         """A batch was read."""
-        self.entries.append(entry)
+        first = (
+            self.next_offset if self.midway and self.next_offset > entry.base_offset else entry.base_offset
+        )
+        self.entries.append((entry, first))
         self.cursor, self.next_offset, self.midway = str(entry.id), entry.id.last_offset + 1, False
         self.log_end = max(self.log_end or 0, self.next_offset)
         self.buffered_bytes += len(entry.batch)
@@ -130,6 +139,4 @@ class Lane:
 
     def jump(self, offset: int) -> None:
         """Read on at `offset`; records that wait to be polled stay."""
-        self.next_offset, self.cursor, self.midway = offset, None, True
-        if not self.entries and self.taken >= len(self.records):
-            self.position, self.entry = offset, None
+        self.next_offset, self.cursor, self.midway, self.jumped_to = offset, None, True, offset

@@ -105,9 +105,10 @@ def sizes(parts: Sequence[bytes | None]) -> list[int]:
     >>> sizes([b"abc", None, b""])
     [3, -1, 0]
     """
-    if None in parts:
+    try:
+        return list(map(len, parts))  # type: ignore[arg-type]
+    except TypeError:
         return [-1 if part is None else len(part) for part in parts]
-    return list(map(len, parts))  # type: ignore[arg-type]
 
 
 def header_size(headers: Headers) -> int:
@@ -141,28 +142,30 @@ class PartitionLog:
             found[partition] = PartitionOffsets(start, end, ms or None, appended - trimmed, appended)
         return found
 
-    def locate(self, positions: dict[TopicPartition, int]) -> dict[TopicPartition, Place]:
-        """Where each offset stands.
-
-        Raises UnknownTopicOrPartitionError.
-        """
+    def locate(
+        self, positions: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, Place | UnknownTopicOrPartitionError]:
+        """Where each offset stands, or that there is no such partition."""
         with translated():
             calls = [
                 Call("locate", [keys.log(*p), keys.meta(*p)], [offset]) for p, offset in positions.items()
             ]
             replies = self._connection.run_many(calls)
-        places = {}
-        for partition, reply in zip(positions, replies, strict=True):
-            if isinstance(reply, Exception):
-                error = script_error(reply, partition)
-                if not isinstance(error, UnknownTopicOrPartitionError):
-                    raise error from reply
-                self._require(partition)
-                places[partition] = Place(0, 0, 0, None)  # exists, and was never written to
-                continue
+        return {p: self._place(p, reply) for p, reply in zip(positions, replies, strict=True)}
+
+    def _place(self, partition: TopicPartition, reply: Any) -> Place | UnknownTopicOrPartitionError:
+        if not isinstance(reply, Exception):
             start, end, entry, ms = reply
-            places[partition] = Place(int(start), int(end), int(ms), EntryId.parse(entry) if entry else None)
-        return places
+            return Place(int(start), int(end), int(ms), EntryId.parse(entry) if entry else None)
+        error = script_error(reply, partition)
+        if not isinstance(error, UnknownTopicOrPartitionError):
+            raise error from reply
+        try:
+            self._topics.all(fresh=True)
+            self._require(partition)
+        except UnknownTopicOrPartitionError as unknown:
+            return unknown
+        return Place(0, 0, 0, None)  # it exists, and was never written to
 
     def at_time(self, moments: dict[TopicPartition, int]) -> dict[TopicPartition, OffsetAndTimestamp | None]:
         """The first record appended at or after each moment (ms); None when there is none.
@@ -173,11 +176,15 @@ class PartitionLog:
             pipe = self._connection.client.pipeline(transaction=False)
             for partition, ms in moments.items():
                 pipe.execute_command("XRANGE", keys.log(*partition), max(0, ms), "+", "COUNT", 1)
+                pipe.hget(keys.meta(*partition), "start")
             replies = pipe.execute()
         found: dict[TopicPartition, OffsetAndTimestamp | None] = {}
-        for partition, reply in zip(moments, replies, strict=True):
-            entry = parse_entry(reply[0]) if reply else None
-            found[partition] = OffsetAndTimestamp(entry.base_offset, entry.id.append_ms) if entry else None
+        for partition, entries, start in zip(moments, replies[::2], replies[1::2], strict=True):
+            entry = parse_entry(entries[0]) if entries else None
+            first = (
+                max(entry.base_offset, int(start or 0)) if entry else 0
+            )  # the front of a batch may be deleted
+            found[partition] = OffsetAndTimestamp(first, entry.id.append_ms) if entry else None
         return found
 
     def apply_retention(self, partition: TopicPartition, now_ms: int) -> int:

@@ -77,6 +77,7 @@ class Producer:
         self._room = threading.Condition(self._lock)
         self._free_bytes = self.config["buffer_memory"]  # of buffer_memory; below zero once closed
         self._unsettled = 0  # batches, open ones included
+        self._waiting_for_room = 0  # threads
         self._flushing = 0
         self._closed = False
         self._opened: deque[Batch] = deque()  # in order of opening; closed ones are dropped when met
@@ -84,7 +85,6 @@ class Producer:
         self._linger_s = self.config["linger_ms"] / 1000
         self._batch_size = max(1, self.config["batch_size"])
         self._largest = self.config["max_request_size"]
-        self._acquire, self._release = self._lock.acquire, self._lock.release
         self._partitioner = self.config["partitioner"]
         self._wall_ns = clock.wall_ns
         serializers = (self.config["key_serializer"], self.config["value_serializer"])
@@ -149,8 +149,7 @@ class Producer:
             if partition is None:
                 partition = _remember(buffer, key)
 
-        self._acquire()  # half the cost of `with`, once a record
-        try:
+        with self._lock:
             if size > self._free_bytes:
                 self._wait_for_room(size)
             batch = buffer.open[buffer.sticky.partition if partition is None else partition]
@@ -166,15 +165,13 @@ class Producer:
             batch.room_bytes -= size
             self._free_bytes -= size
             if batch.room_bytes <= 0:
-                self._close_batch(buffer, batch)
-        finally:
-            self._release()
+                self._close_batch(batch)
         return FutureRecordMetadata(batch, index)
 
     def _next_batch(self, buffer: _TopicBuffer, full: Batch | None, partition: int | None) -> Batch:
         """The batch that the next record goes into; without a partition the sticky one moves on when it is full."""
         if full is not None:
-            self._close_batch(buffer, full)
+            self._close_batch(full)
         if partition is None:
             if full is not None or buffer.sticky.spent:
                 buffer.sticky.move(buffer.partitions)
@@ -182,7 +179,7 @@ class Producer:
             waiting = buffer.open[partition]
             if waiting is not None:
                 return waiting
-        batch = buffer.open[partition] = self._new_batch(buffer.tps[partition])
+        batch = buffer.open[partition] = self._new_batch(buffer, buffer.tps[partition])
         return batch
 
     def _serialize(self, topic: str, headers: Headers | None, key: Any, value: Any) -> tuple[Any, Any]:
@@ -190,16 +187,17 @@ class Producer:
         for_key, for_value = self._serializers
         return _serialized(for_key, topic, headers, key), _serialized(for_value, topic, headers, value)
 
-    def _new_batch(self, partition: TopicPartition) -> Batch:
-        batch = Batch(partition, self._clock.monotonic(), self._batch_size)
+    def _new_batch(self, buffer: _TopicBuffer, partition: TopicPartition) -> Batch:
+        batch = Batch(partition, self._clock.monotonic(), self._batch_size, buffer)
         self._unsettled += 1
         if not self._opened:
             self._wake_sender.notify()  # it sleeps without an end while nothing is open
         self._opened.append(batch)
         return batch
 
-    def _close_batch(self, buffer: _TopicBuffer, batch: Batch) -> None:
-        batch.state = BatchState.CLOSED
+    def _close_batch(self, batch: Batch) -> None:
+        buffer: _TopicBuffer = batch.buffer
+        batch.state, batch.buffer = BatchState.CLOSED, None
         number = batch.partition.partition
         buffer.open[number] = None
         if number == buffer.sticky.partition:
@@ -212,6 +210,13 @@ class Producer:
             raise IllegalStateError("The producer is closed.")
         deadline = Deadline(self.config["max_block_ms"], self._clock)
         self._sender.stats.buffer_waits += 1
+        self._waiting_for_room += 1  # no batch lingers while somebody waits
+        try:
+            self._until_there_is_room(size, deadline)
+        finally:
+            self._waiting_for_room -= 1
+
+    def _until_there_is_room(self, size: int, deadline: Deadline) -> None:
         while size > self._free_bytes and self._unsettled:
             self._wake_sender.notify()
             if not self._room.wait(deadline.remaining_s) and deadline.expired:
@@ -225,7 +230,8 @@ class Producer:
     def flush(self, timeout: float | None = None) -> None:
         """Send everything now and wait until all of it is settled, up to `timeout` seconds.
 
-        Raises KafkaTimeoutError. A record that failed is no error here: its own future tells.
+        Raises KafkaTimeoutError, and IllegalStateError in a callback. A record that failed is no error here: its own
+        future tells.
         """
         deadline = Deadline(None if timeout is None else timeout * 1000, self._clock)
         with self._lock:
@@ -249,7 +255,7 @@ class Producer:
             self._free_bytes -= 1 << 62  # so that send() need not ask twice
             self._wake_sender.notify()
             self._room.notify_all()
-        if threading.current_thread() is self._sender:  # closed from a callback
+        if threading.current_thread() is self._sender:  # closed from a callback: the sender goes on by itself
             return
         self._sender.join(timeout)
         if self._sender.is_alive():
@@ -259,9 +265,9 @@ class Producer:
             with self._lock:
                 left = self._all_unsettled()
             for batch in left:
-                self.settle(
-                    batch, error=KafkaTimeoutError("The producer was closed before the record was sent.")
-                )
+                outcome = "whether it was stored is not known" if batch.attempts else "it was not sent"
+                error = KafkaTimeoutError(f"The producer was closed before the answer came; {outcome}.")
+                self.settle(batch, error=error)
 
     def __enter__(self) -> Producer:
         return self
@@ -310,7 +316,7 @@ class Producer:
             while (oldest := self._oldest_open()) is not None and (
                 hurry or now >= oldest.born + self._linger_s
             ):
-                self._close_batch(self._buffers[oldest.partition.topic], oldest)
+                self._close_batch(oldest)
             ready = list(self._ready)
             self._ready.clear()
             self._taken.update(dict.fromkeys(ready))
@@ -323,22 +329,22 @@ class Producer:
         return opened[0] if opened else None
 
     def _hurry(self) -> bool:
-        return self._closed or self._flushing > 0 or self._room_is_tight()
-
-    def _room_is_tight(self) -> bool:
-        return bool(self._free_bytes <= self.config["buffer_memory"] * 0.1)
+        return self._closed or self._flushing > 0 or self._waiting_for_room > 0
 
     def settle(
         self, batch: Batch, base_offset: int = -1, append_ms: int = -1, error: StreamlabError | None = None
     ) -> None:
         """Acknowledge or fail a batch, once, and give its room back."""
         with self._lock:
-            if batch.settled:
+            if not batch.held_bytes:
                 return
+            batch.held_bytes = False
             self._free_bytes += batch.size_bytes
             self._unsettled -= 1
             self._taken.pop(batch, None)
             self._room.notify_all()
+        if batch.settled:  # with acks=0, when it was sent
+            return
         if error is None:
             batch.acknowledge(base_offset, append_ms)
         else:
@@ -403,9 +409,10 @@ class Producer:
 
 
 def _remember(buffer: _TopicBuffer, key: bytes) -> int:
-    if len(buffer.remembered) >= REMEMBERED_KEYS:
-        buffer.remembered = {}
-    partition = buffer.remembered[key] = partition_for(key, buffer.partitions)
+    remembered = buffer.remembered  # before the count: refresh() changes the count, then the memory
+    if len(remembered) >= REMEMBERED_KEYS:
+        remembered.clear()
+    partition = remembered[key] = partition_for(key, buffer.partitions)
     return partition
 
 

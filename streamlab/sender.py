@@ -5,7 +5,7 @@ A round is one pipeline: of each partition `max_in_flight_requests_per_connectio
 What a reply means for its batch:
 
     base offset        acknowledged
-    DUPLICATE          acknowledged; it was appended by an earlier attempt, too long ago to tell its offset
+    DUPLICATE          failed: a later batch of this producer is there, and whether this one is nobody can tell
     OUT_OF_ORDER       at the head of its partition: the log lost batches it had acknowledged (or one failed before
                        this one); go on under a new epoch. Behind a batch that is to be repeated: repeat both
     UNKNOWN_PARTITION  the topic exists: let the partition come into being, repeat. It does not: failed
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from .batches import Batch
 from .clock import Clock
 from .connection import Connection, script
 from .errors import (
+    DuplicateSequenceNumberError,
     KafkaTimeoutError,
     NotEnoughReplicasError,
     ProducerFencedError,
@@ -112,6 +114,8 @@ def _lane(partition: TopicPartition) -> _Lane:
 class Sender(threading.Thread):
     """Runs until the producer is closed and everything is settled."""
 
+    settles_batches = True
+
     def __init__(self, producer: Producer, connection: Connection, clock: Clock):
         super().__init__(name=f"{producer.config['client_id']}-sender", daemon=True)
         self._producer = producer
@@ -124,35 +128,55 @@ class Sender(threading.Thread):
         self._topics = Topics(connection, self._config["metadata_max_age_ms"])
         self._lanes: dict[TopicPartition, _Lane] = {}
         self._busy: dict[TopicPartition, None] = {}  # lanes with batches, in the order of their turns
-        self._producer_id: int | None = None if self._config["enable_idempotence"] else -1
+        # drawn, not counted: a counter could go back with the server's data, and two producers be one
+        self._producer_id = secrets.randbits(62) if self._config["enable_idempotence"] else -1
         self._pause_s = 0.0  # after a failed round
         self._give_up = threading.Event()
         self._fsyncs = True  # the server has WAITAOF, as far as known
+        self._next_look = 0.0
         self.connected = False
         self.stats = SenderStats()
 
     def give_up(self) -> None:
-        """Stop without settling what is left."""
+        """Stop without settling what is left, even in the middle of a request."""
         self._give_up.set()
+        if self._line is not None:
+            self._line.shut_down()
 
     def run(self) -> None:
-        next_refresh = 0.0
         while not self._give_up.is_set():
-            if not self._busy:
-                self._producer.wait_for_work(
-                    None if not self._lanes else self._config["metadata_max_age_ms"] / 1000
-                )
-            elif self._pause_s:
-                self._give_up.wait(self._pause_s)
-            self._take_batches()
-            if self._busy:
-                self._guarded_round()
-            elif self._producer.closing:
-                break
-            if self.connected and self._clock.monotonic() >= next_refresh:
-                next_refresh = self._clock.monotonic() + self._config["metadata_max_age_ms"] / 1000
-                self._look_at_topics()
+            try:
+                if self._turn():
+                    break
+            except (
+                Exception
+            ) as error:  # a mistake of ours must not leave futures that nobody will ever settle
+                log.exception("Sending failed in a way that was not foreseen.")
+                self._hang_up()  # replies may be left unread
+                self._fail_all(StreamlabError(f"Sending failed: {type(error).__name__}: {error}"))
         self._hang_up()
+
+    def _turn(self) -> bool:
+        """Wait for work and do a round of it. True when there will be no more."""
+        if not self._busy:
+            self._producer.wait_for_work(self._config["metadata_max_age_ms"] / 1000 if self._lanes else None)
+        elif self._pause_s:
+            self._give_up.wait(self._pause_s)
+        closing = self._producer.closing  # asked before: what was sent until then is taken now
+        self._take_batches()
+        if self._busy:
+            self._round()
+        elif closing:
+            return True
+        if self.connected and self._clock.monotonic() >= self._next_look:
+            self._next_look = self._clock.monotonic() + self._config["metadata_max_age_ms"] / 1000
+            self._look_at_topics()
+        return False
+
+    def _fail_all(self, error: StreamlabError) -> None:
+        for partition in list(self._busy):
+            for batch in list(self._lanes[partition].batches):
+                self._settle(batch, error=error)
 
     def _take_batches(self) -> None:
         for batch in self._producer.take_ready():
@@ -161,18 +185,6 @@ class Sender(threading.Thread):
                 lane = self._lanes[batch.partition] = _lane(batch.partition)
             lane.batches.append(batch)
             self._busy[batch.partition] = None
-
-    def _guarded_round(self) -> None:
-        """A mistake of ours must not leave futures that nobody will ever settle."""
-        try:
-            self._round()
-        except Exception as error:
-            log.exception("Sending failed in a way that was not foreseen.")
-            for partition in list(self._busy):
-                for batch in list(self._lanes[partition].batches):
-                    self._settle(
-                        batch, error=StreamlabError(f"Sending failed: {type(error).__name__}: {error}")
-                    )
 
     # -- one round ------------------------------------------------------------------------------------------------
 
@@ -194,15 +206,13 @@ class Sender(threading.Thread):
             return
         self._count_request((self._clock.monotonic() - started) * 1000)
         self.connected = True
-        if self._config["acks"] != 0:
-            self._take_replies(batches, replies)
+        self._take_replies(batches, replies)
 
     def _open_line(self) -> KeptWire:
         """The connection, once it is good for appending."""
         if self._line is None:
-            self._line = self._connection.kept_wire(self._config["request_timeout_ms"] / 1000)
-        if self._producer_id is None:
-            [self._producer_id] = self._line.ask(request([("INCR", keys.PRODUCER_IDS)]))
+            timeout_ms = min(self._config["request_timeout_ms"], self._config["delivery_timeout_ms"])
+            self._line = self._connection.kept_wire(timeout_ms / 1000)
         if not self._script_known:
             self._line.ask(request([("SCRIPT", "LOAD", script("append").source)]))
             self._script_known = True
@@ -215,26 +225,17 @@ class Sender(threading.Thread):
 
     def _exchange(self, line: KeptWire, batches: list[Batch]) -> list[Any]:
         """Send the batches, and encode the next ones while the server works on these. Returns their replies."""
-        asked = request([self._command(batch) for batch in batches])
-        unawaited = self._config["acks"] == 0
-        line.send(asked)
-        if unawaited:
+        line.send(request([self._command(batch) for batch in batches]))
+        if self._config["acks"] == 0:
             for batch in batches:
-                self._settle(batch)
+                batch.acknowledge(-1, -1)  # nobody waits for the reply, which is dealt with all the same
         self._prepare_ahead(batches)
         replies = line.read_each(len(batches))
         if any(isinstance(reply, NoScriptError) for reply in replies):  # the server was restarted
             self._script_known = False
-        if unawaited:
-            self._log_refused(batches, replies)
         if self._config["acks"] in (-1, "all"):
             self._wait_for_copies(line)
         return replies
-
-    def _log_refused(self, batches: list[Batch], replies: list[Any]) -> None:
-        for batch, reply in zip(batches, replies, strict=True):
-            if isinstance(reply, Exception):
-                log.warning("acks=0: %d records for %s are gone: %s", batch.count, batch.partition, reply)
 
     def _prepare_ahead(self, sent: list[Batch]) -> None:
         self._take_batches()
@@ -325,7 +326,10 @@ class Sender(threading.Thread):
             return False
         code, _, rest = str(reply).partition(" ")
         if code == "DUPLICATE":
-            self._settle(batch)
+            duplicate = DuplicateSequenceNumberError(
+                f"The log has a later batch of this producer: {rest}. Not repeated."
+            )
+            self._settle(batch, error=duplicate)
         elif code == "OUT_OF_ORDER":
             self._renumber(batch.partition, rest)
             return False
@@ -349,6 +353,8 @@ class Sender(threading.Thread):
             spec = self._topics.all(fresh=True).get(topic)
             if spec is not None and partition < spec.partitions:
                 self._topics.make_partitions([batch.partition])
+                if batch.attempts > 1:
+                    self._pause_s = self._config["retry_backoff_ms"] / 1000
                 return False
         except StreamlabError as error:
             self._retry_later(error)

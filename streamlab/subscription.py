@@ -68,9 +68,7 @@ class Subscription:
         if self.pattern is None:
             return list(self.names)
         internal = not self._config["exclude_internal_topics"]
-        return [
-            t for t in self._topics.all() if self.pattern.fullmatch(t) and (internal or not is_internal(t))
-        ]
+        return [t for t in self._topics.all() if self.pattern.match(t) and (internal or not is_internal(t))]
 
     def partitions(self) -> set[TopicPartition]:
         """Every partition of those topics that exist."""

@@ -9,6 +9,7 @@ it is being deleted, and whoever meets it finishes the work:
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,8 @@ from .errors import (
     UnknownTopicOrPartitionError,
     translated,
 )
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PARTITIONS = 1
 MAX_PARTITIONS = 10_000
@@ -151,7 +154,9 @@ class Topics:
         Raises UnknownTopicOrPartitionError, InvalidPartitionsError.
         """
         _check_partitions(total)
-        return self._change(topic, lambda spec: _grown(topic, spec, total))
+        spec = self._change(topic, lambda spec: _grown(topic, spec, total))
+        self.make_partitions((topic, n) for n in range(spec.partitions))
+        return spec
 
     def configure(self, topic: str, configs: Mapping[str, Any]) -> TopicSpec:
         """Set some settings. Raises UnknownTopicOrPartitionError, InvalidConfigurationError."""
@@ -168,7 +173,14 @@ class Topics:
     def _read(self) -> None:
         with translated():
             raw: dict[bytes, bytes] = self._connection.client.hgetall(keys.TOPICS)  # type: ignore[assignment]
-        specs = {name.decode(): msgspec.json.decode(text, type=TopicSpec) for name, text in raw.items()}
+        specs = {}
+        for name, text in raw.items():
+            try:
+                specs[name.decode()] = msgspec.json.decode(text, type=TopicSpec)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                log.warning(
+                    "The entry of topic %r cannot be read, so the topic is passed over: %s", name, error
+                )
         self._specs = {n: s for n, s in sorted(specs.items()) if s.state is TopicState.ACTIVE}
         self._read_at = self._clock.monotonic()
 

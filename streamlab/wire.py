@@ -103,6 +103,13 @@ class KeptWire(Wire):
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
+    def shut_down(self) -> None:
+        """From another thread: whoever waits for a reply stops waiting."""
+        try:
+            self._connection._sock.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass  # there is no connection any more
+
     def close(self) -> None:
         self._connection.disconnect()
 

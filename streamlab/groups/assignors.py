@@ -55,11 +55,11 @@ def _move_one(loads: Assignment, subscriptions: Subscriptions) -> bool:
         for taker in by_load:
             if len(loads[giver]) - len(loads[taker]) < 2:
                 break
-            movable = [p for p in loads[giver] if p.topic in subscriptions[taker]]
-            if movable:
-                loads[giver].remove(movable[-1])
-                loads[taker].append(movable[-1])
-                return True
+            mine, wanted = loads[giver], subscriptions[taker]
+            for i in range(len(mine) - 1, -1, -1):
+                if mine[i].topic in wanted:
+                    loads[taker].append(mine.pop(i))
+                    return True
     return False
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from ..connection import Connection
 from ..errors import (
-    FencedMemberEpochError,
     IllegalArgumentError,
     InvalidGroupIdError,
     NonEmptyGroupError,
@@ -77,13 +76,23 @@ class Committer:
         if not places:
             return set()
         if member_id is None:
-            self._fence([p for p in places if self._epochs[p] == NO_EPOCH])
-        owner = member_id or self._hand
+            return self._commit_by_hand(places)
+        return self._commit(places, member_id)
+
+    def _commit_by_hand(self, places: Places) -> set[TopicPartition]:
+        """An owner epoch of one's own, as long as nobody is a member. Who was overtaken, by an operator or another
+        hand, is refused once, so that it is told, and may then commit again."""
+        self._fence([p for p in places if self._epochs[p] == NO_EPOCH])
+        failed = self._commit(places, self._hand)
+        self._epochs.update(dict.fromkeys(failed, NO_EPOCH))
+        return failed
+
+    def _commit(self, places: Places, owner: str) -> set[TopicPartition]:
         new = {
             p: NewCommit(at.offset, at.entry, self._epochs[p], owner, at.metadata) for p, at in places.items()
         }
         results = offsets.commit(self._connection, self.group_id, new)
-        failed = {p for p, result in results.items() if isinstance(result, FencedMemberEpochError)}
+        failed = {p for p, result in results.items() if isinstance(result, Exception)}
         self.known.update({p: places[p].offset for p in places if p not in failed})
         return failed
 

@@ -145,8 +145,8 @@ class Membership:
             self._say_join()
             with translated():
                 self._connection.client.sadd(keys.GROUPS, self.group_id)
-            self._heartbeat()
-        if self._thread is None:
+            self.beat()
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(
                 target=self._run, name=f"{self._config['client_id']}-heartbeat", daemon=True
             )
@@ -191,7 +191,7 @@ class Membership:
         self._run_script("join", [self.member_id, member.session_timeout_ms, msgspec.json.encode(member)])
         self._member = member
 
-    def _heartbeat(self) -> None:
+    def beat(self) -> None:
         """Renew the lease, look at the target; compute it when nobody has. Raises StreamlabErrors."""
         with self._lock:
             if self._member is None:
@@ -235,6 +235,8 @@ class Membership:
         }
         held = {parse_partition(p.decode()): owner.decode().split(" ")[0] for p, owner in owners.items()}
         name = min((m.assignor for m in known), default=assignors.DEFAULT)
+        if name not in assignors.ASSIGNORS:  # of a later version: a member that knows it computes the target
+            return
         assignment = assignors.ASSIGNORS[name](subscriptions, counts, held)
         pairs: list[Any] = []
         for member_id, partitions in assignment.items():
@@ -274,6 +276,9 @@ class Membership:
             except (RedisError, OSError, StreamlabError) as error:
                 if not self._stopped.wait(min(interval_s, 0.25)):
                     log.debug("The heartbeat of %s is interrupted: %s", self.member_id, error)
+            except Exception:  # a mistake of ours must not end the heartbeat without a word
+                log.exception("The heartbeat of %s failed in a way that was not foreseen.", self.member_id)
+                self._stopped.wait(min(interval_s, 1.0))
 
     def _listen(self, interval_s: float) -> None:
         """Heartbeat at the interval, and at once when the group says that something changed."""
@@ -289,7 +294,7 @@ class Membership:
                 self._check_poll_interval()
                 if woken or self._clock.monotonic() >= next_beat:
                     try:
-                        self._heartbeat()
+                        self.beat()
                     except UnknownMemberIdError:
                         pass  # noted in `lost`; the consumer's thread joins again
                     next_beat = self._clock.monotonic() + min(interval_s, self._until_a_lease_ends_s())

@@ -9,10 +9,12 @@ from redis.exceptions import ResponseError
 
 from .. import keys
 from ..connection import Call, Connection
-from ..errors import FencedMemberEpochError, StreamlabError, translate, translated
+from ..errors import FencedMemberEpochError, UnknownTopicOrPartitionError, translate, translated
 from ..model import Commit, EntryId, TopicPartition
 
 NOT_COMMITTED = -1
+
+Refused = FencedMemberEpochError | UnknownTopicOrPartitionError
 _ABSENT = "-"
 
 
@@ -60,28 +62,31 @@ def fetch(
 
 def claim(
     connection: Connection, group_id: str, owner: str, epochs: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, Commit | FencedMemberEpochError]:
-    """Fence each partition for `owner`: the commit it starts from, or the error when a newer owner was faster."""
+) -> dict[TopicPartition, Commit | Refused]:
+    """Fence each partition for `owner`: the commit it starts from, or why not: a newer owner, or it is gone."""
     with translated():
         replies = connection.run_many(
-            [Call("claim", [keys.commits(*p)], [group_id, epoch, owner]) for p, epoch in epochs.items()]
+            [
+                Call("claim", [keys.commits(*p), keys.meta(*p)], [group_id, epoch, owner])
+                for p, epoch in epochs.items()
+            ]
         )
     return {
-        p: _fenced(r, p) if isinstance(r, Exception) else parse_commit(r)
+        p: _refusal(r, p) if isinstance(r, Exception) else parse_commit(r)
         for p, r in zip(epochs, replies, strict=True)
     }
 
 
 def commit(
     connection: Connection, group_id: str, commits: Mapping[TopicPartition, NewCommit]
-) -> dict[TopicPartition, int | FencedMemberEpochError]:
-    """Commit each position: the server time of the commit in ms, or the error when another owner has the partition."""
+) -> dict[TopicPartition, int | Refused]:
+    """Commit each position: the server time of the commit in ms, or why not: another owner, or it is gone."""
     with translated():
         replies = connection.run_many(
             [
                 Call(
                     "commit",
-                    [keys.commits(*partition)],
+                    [keys.commits(*partition), keys.meta(*partition)],
                     [
                         group_id,
                         c.offset,
@@ -95,12 +100,13 @@ def commit(
             ]
         )
     return {
-        p: _fenced(r, p) if isinstance(r, Exception) else r for p, r in zip(commits, replies, strict=True)
+        p: _refusal(r, p) if isinstance(r, Exception) else r for p, r in zip(commits, replies, strict=True)
     }
 
 
-def _fenced(error: Exception, partition: TopicPartition) -> FencedMemberEpochError:
+def _refusal(error: Exception, partition: TopicPartition) -> Refused:
     if isinstance(error, ResponseError) and str(error).startswith("FENCED"):
         return FencedMemberEpochError(f"{partition} has another owner now: {str(error).partition(' ')[2]}.")
-    translation: StreamlabError = translate(error)
-    raise translation from error
+    if isinstance(error, ResponseError) and str(error).startswith("UNKNOWN_PARTITION"):
+        return UnknownTopicOrPartitionError(f"{partition} does not exist any more.")
+    raise translate(error) from error

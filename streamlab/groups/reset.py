@@ -22,7 +22,6 @@ import msgspec
 from .. import keys
 from ..connection import Connection
 from ..errors import (
-    FencedMemberEpochError,
     IllegalArgumentError,
     NonEmptyGroupError,
     NoOffsetForPartitionError,
@@ -201,7 +200,10 @@ class _Located:
         for asked in positions:
             for offsets_ in (asked, {p: offset - 1 for p, offset in asked.items()}):
                 found = log.locate(offsets_) if offsets_ else {}
-                self._places |= {(p, offsets_[p]): place for p, place in found.items()}
+                for partition, place in found.items():
+                    if not isinstance(place, Place):
+                        raise place
+                    self._places[partition, offsets_[partition]] = place
 
     def entry(self, partition: TopicPartition, offset: int) -> EntryId | None:
         """The entry that holds the offset; None when it is outside the log."""
@@ -274,14 +276,14 @@ def fence(connection: Connection, group_id: str) -> int:
 
 def _compare(
     plan: Plan,
-    now: Mapping[TopicPartition, Commit | FencedMemberEpochError],
+    now: Mapping[TopicPartition, Commit | offsets.Refused],
     edges: Mapping[TopicPartition, PartitionOffsets],
 ) -> None:
     """Raises StalePlanError unless everything is as the plan read it."""
     moved = []
     for planned in plan.partitions:
         p, commit = planned.partition, now.get(planned.partition)
-        if isinstance(commit, FencedMemberEpochError):
+        if isinstance(commit, Exception):
             moved.append(f"{p} was taken by a member")
         elif _position(commit) != _position(planned.current):
             moved.append(f"the group committed on {p}")

@@ -7,6 +7,7 @@
 -- Offsets and ids are written with %.0f: Lua's tostring loses digits above 1e14.
 local BATCHES_KEPT = 10 -- as many as a producer may have on the way: BATCHES_A_REQUEST of sender.py times 5
 local SEQUENCES = 2147483648
+local HEAD = 2 -- epoch, ms of the last append; then
 local FIELDS = 4 -- per batch kept: first sequence, last sequence, base offset, append ms
 
 local meta = redis.call('HMGET', KEYS[2], 'end', 'ms', 'bytes')
@@ -20,30 +21,23 @@ local last = (first + count - 1) % SEQUENCES
 local kept
 if producer ~= '-1' then
   local stored = redis.call('HGET', KEYS[3], producer)
-  kept = stored and cmsgpack.unpack(stored) or {epoch}
+  kept = stored and cmsgpack.unpack(stored) or {epoch, 0}
   if epoch < kept[1] then
     return redis.error_reply('PRODUCER_FENCED epoch ' .. epoch .. ' is older than ' .. kept[1])
   end
-  if epoch > kept[1] then
-    if first ~= 0 then
-      return redis.error_reply('OUT_OF_ORDER a new epoch starts at sequence 0, not ' .. first)
-    end
-    kept = {epoch}
-  end
+  if epoch > kept[1] then kept = {epoch, 0} end
   local n = #kept
-  for i = 2, n, FIELDS do
+  for i = HEAD + 1, n, FIELDS do
     if kept[i] == first and kept[i + 1] == last then
       return {kept[i + 2], kept[i + 3], 1}
     end
   end
-  if n > 1 then
-    local expected = (kept[n - 2] + 1) % SEQUENCES
-    if first ~= expected then
-      -- behind by less than half the circle: it was appended long ago; ahead: something before it is missing
-      local behind = (expected - first) % SEQUENCES
-      local verdict = behind < SEQUENCES / 2 and 'DUPLICATE' or 'OUT_OF_ORDER'
-      return redis.error_reply(verdict .. ' expected sequence ' .. expected .. ', got ' .. first)
-    end
+  -- a producer that is not known yet, and a new epoch, begin at 0: whatever begins later follows something missing
+  local expected = n > HEAD and (kept[n - 2] + 1) % SEQUENCES or 0
+  if first ~= expected then
+    local behind = (expected - first) % SEQUENCES
+    local verdict = n > HEAD and behind < SEQUENCES / 2 and 'DUPLICATE' or 'OUT_OF_ORDER'
+    return redis.error_reply(verdict .. ' expected sequence ' .. expected .. ', got ' .. first)
   end
 end
 
@@ -60,10 +54,11 @@ redis.call('HSET', KEYS[2], 'end', string.format('%.0f', log_end),
 
 if kept then
   local n = #kept
-  if n >= 1 + BATCHES_KEPT * FIELDS then
-    for i = 2, n - FIELDS do kept[i] = kept[i + FIELDS] end
+  if n >= HEAD + BATCHES_KEPT * FIELDS then
+    for i = HEAD + 1, n - FIELDS do kept[i] = kept[i + FIELDS] end
     n = n - FIELDS
   end
+  kept[2] = ms
   kept[n + 1], kept[n + 2], kept[n + 3], kept[n + 4] = first, last, base, ms
   redis.call('HSET', KEYS[3], producer, cmsgpack.pack(kept))
 end

@@ -1,8 +1,12 @@
 -- Commit a group's position on one partition.
--- KEYS  1 commits
+-- KEYS  1 commits  2 meta
 -- ARGV  1 group  2 offset (next to read)  3 id of the entry that holds offset - 1, or '-'
 --       4 owner epoch  5 owner  6 metadata
--- Returns the commit's server time in ms. Error: FENCED when another owner has the partition.
+-- Returns the commit's server time in ms.
+-- Errors: FENCED when another owner has the partition, UNKNOWN_PARTITION.
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  return redis.error_reply('UNKNOWN_PARTITION no such partition')
+end
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored then
   local epoch, owner = string.match(stored, '^%S+ %S+ %S+ (%S+) (%S+)')

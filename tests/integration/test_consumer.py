@@ -9,6 +9,7 @@ import pytest
 
 import streamlab
 from streamlab import codec, keys
+from streamlab.consumer import ConsumerRebalanceListener
 from streamlab.errors import (
     CorruptRecordError,
     IllegalStateError,
@@ -17,6 +18,7 @@ from streamlab.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     RecordError,
+    UnknownTopicOrPartitionError,
 )
 from streamlab.model import OffsetAndMetadata, TopicPartition
 from tests.builders import (
@@ -223,7 +225,7 @@ def test_a_position_outside_the_log_is_an_error_when_there_is_no_policy(broker, 
     with pytest.raises(NoOffsetForPartitionError):
         consumer.assign([partition])
     consumer.seek(partition, 2)
-    with pytest.raises(OffsetOutOfRangeError, match="log starts at 5"):
+    with pytest.raises(OffsetOutOfRangeError, match="goes from 5 to 10"):
         read(consumer, 1)
     consumer.seek(partition, 5)
     assert values(read(consumer, 5)) == numbered(5, start=5)
@@ -355,3 +357,99 @@ def test_reading_goes_on_by_itself_after_the_server_was_killed(tmp_path, caplog)
         assert sorted(seen, key=int) == numbered(100)
         consumer.commit()
         consumer.close()
+
+
+def test_stopping_in_the_middle_of_an_iteration_over_two_partitions_skips_nothing(broker, consumer_of):
+    topic = a_topic(broker, 2)
+    for partition in range(2):
+        produce(broker, topic, numbered(50), partition=partition)
+    with broker.consumer(topic, group_id="g", auto_offset_reset="earliest") as first:
+        until(lambda: len(first.poll(100)) == 2)  # both have records here
+        first.seek_to_beginning()
+        seen = [(record.partition, record.offset) for _, record in zip(range(3), first, strict=False)]
+    rest = [(r.partition, r.offset) for r in read(consumer_of(topic, group_id="g"), 100 - len(seen))]
+    assert sorted({*seen, *rest}) == [(p, o) for p in range(2) for o in range(50)]
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(broker, consumer_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(30))
+    old = consumer_of(topic, group_id="g")
+    read(old, 30)
+    broker.admin().delete_topics([topic])
+    old.close()  # its last commit comes after the deletion
+    broker.admin().create_topics([topic])
+    produce(broker, topic, numbered(5))
+    assert values(read(consumer_of(topic, group_id="g"), 5)) == numbered(5)
+
+
+def test_a_deleted_partition_is_named_and_the_others_are_read_on(broker, consumer_of):
+    kept, gone = a_topic(broker), a_topic(broker)
+    consumer = consumer_of(allow_auto_create_topics=False)
+    consumer.assign([TopicPartition(kept, 0), TopicPartition(gone, 0)])
+    broker.admin().delete_topics([gone])
+    consumer.seek_to_beginning(TopicPartition(kept, 0))
+    consumer.seek(TopicPartition(gone, 0), 0)
+    produce(broker, kept, numbered(5))
+    seen, errors = [], []
+
+    def done():
+        try:
+            seen.extend(r for records in consumer.poll(100).values() for r in records)
+        except UnknownTopicOrPartitionError as error:
+            errors.append(error)
+        return len(seen) == 5 and errors
+
+    until(done)
+    assert gone in str(errors[0])
+
+
+def test_a_slow_deserializer_does_not_cost_the_membership(broker, consumer_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(8))
+
+    def slow(data):
+        time.sleep(0.2)
+        return data
+
+    consumer = consumer_of(
+        topic, group_id="g", value_deserializer=slow, session_timeout_ms=600, heartbeat_interval_ms=100
+    )
+    assert values(read(consumer, 8)) == numbered(8)
+    assert consumer.group_metadata().generation_id == 1
+
+
+def test_a_listener_may_seek_what_it_is_given(broker, consumer_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(10))
+    consumer = consumer_of(group_id="g", auto_offset_reset="none")
+
+    class FromFive(ConsumerRebalanceListener):
+        def on_partitions_assigned(self, assigned):
+            for partition in assigned:
+                consumer.seek(partition, 5)
+
+    consumer.subscribe([topic], listener=FromFive())
+    assert read(consumer, 5)[0].offset == 5
+
+
+def test_a_consumer_may_change_from_topics_to_partitions(broker, consumer_of):
+    topic = a_topic(broker, 2)
+    produce(broker, topic, numbered(10), partition=1)
+    consumer = consumer_of(topic, group_id="g")
+    read(consumer, 10)
+    consumer.unsubscribe()
+    consumer.assign([TopicPartition(topic, 1)])
+    consumer.seek(TopicPartition(topic, 1), 7)
+    assert values(read(consumer, 3)) == numbered(3, start=7)
+
+
+def test_a_new_subscription_drops_the_old_topics_at_once(broker, consumer_of):
+    old, new = a_topic(broker), a_topic(broker)
+    consumer = consumer_of(old, group_id="g")
+    until(lambda: consumer.poll(10) == {} and consumer.assignment())
+    consumer.subscribe([new])
+    produce(broker, old, numbered(5))
+    produce(broker, new, [b"new"])
+    assert values(read(consumer, 1)) == [b"new"]
+    assert {p.topic for p in consumer.assignment()} == {new}

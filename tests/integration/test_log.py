@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from streamlab import codec, keys
 from streamlab.connection import Call
 from streamlab.errors import StreamlabError, UnknownTopicOrPartitionError
-from streamlab.log import PartitionLog
+from streamlab.log import PartitionLog, Place
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 from tests.builders import a_topic, numbered, produce
@@ -56,8 +57,17 @@ def test_a_gap_in_the_sequence_is_refused(broker):
 
 def test_sequences_wrap_at_the_end_of_31_bits(broker):
     topic = a_topic(broker)
+    kept = [0, 0, 2**31 - 3, 2**31 - 2, 0, 1]  # epoch, ms, and one batch of two
+    broker.connection.client.hset(keys.producers(topic, 0), 7, msgspec.msgpack.encode(kept))
     append(broker, topic, 2, producer=7, sequence=2**31 - 1)
     assert append(broker, topic, 1, producer=7, sequence=1)[0] == 2
+
+
+def test_a_producer_that_is_not_known_begins_at_zero(broker):
+    topic = a_topic(broker)
+    with pytest.raises(StreamlabError, match="OUT_OF_ORDER"):
+        append(broker, topic, 2, producer=7, sequence=2)
+    assert append(broker, topic, 2, producer=7, sequence=0)[0] == 0
 
 
 def test_an_older_epoch_is_fenced_and_a_newer_one_starts_at_zero(broker):
@@ -98,6 +108,7 @@ def test_every_offset_is_found_in_its_entry(broker, log):
     lasts = [sum(sizes[: n + 1]) - 1 for n in range(len(sizes))]
     for offset in range(sum(sizes)):
         place = log.locate({partition: offset})[partition]
+        assert isinstance(place, Place)
         assert place.entry is not None
         assert place.entry.last_offset == next(last for last in lasts if last >= offset)
     assert log.locate({partition: sum(sizes)})[partition].entry is None

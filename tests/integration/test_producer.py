@@ -292,21 +292,8 @@ def test_when_the_log_lost_its_end_the_producer_goes_on_under_a_new_epoch(broker
         client = broker.connection.client  # as a failover to a stale copy would leave it
         client.delete(keys.log(topic, 0), keys.producers(topic, 0))
         client.hset(keys.meta(topic, 0), mapping={"end": 0, "bytes": 0})
-        client.hset(keys.producers(topic, 0), "999", b"\x91\x00")
-        broker.connection.run(
-            "append",
-            [keys.log(topic, 0), keys.meta(topic, 0), keys.producers(topic, 0)],
-            _first_batch_of(client),
-        )
-        assert producer.send(topic, b"3").get(10).offset == 1
+        assert producer.send(topic, b"again").get(10).offset == 0
     assert "going on under epoch 1" in caplog.text
-
-
-def _first_batch_of(client):
-    from streamlab import codec
-
-    producer_id = int(client.get(keys.PRODUCER_IDS))
-    return [producer_id, 0, 0, 1, codec.encode([1], [None], [b"0"])]
 
 
 def test_acks_0_does_not_wait_and_acks_all_waits_for_what_the_server_can_tell(broker):
@@ -334,3 +321,67 @@ def test_numbers_sent_by_the_builder_arrive(broker):
     topic = a_topic(broker)
     produce(broker, topic, numbered(10))
     assert values(everything(broker, topic, 10)) == numbered(10)
+
+
+def test_nothing_is_acknowledged_and_not_stored_when_the_script_was_forgotten_midway(broker):
+    topic = a_topic(broker)
+    with broker.producer(linger_ms=0, batch_size=1) as producer:
+        futures = []
+        for value in numbered(200):
+            futures.append(producer.send(topic, value))
+            if len(futures) % 20 == 0:
+                broker.connection.client.script_flush()
+        offsets = [future.get(10).offset for future in futures]
+    assert offsets == list(range(200))
+    assert values(everything(broker, topic, 200)) == numbered(200)
+
+
+def test_a_partition_that_was_just_added_takes_everything_that_it_acknowledges(broker):
+    topic = a_topic(broker)
+    with broker.producer(linger_ms=0, batch_size=1, metadata_max_age_ms=100) as producer:
+        producer.send(topic, b"v").get(10)
+        broker.connection.client.hset(
+            keys.TOPICS, topic, b'{"partitions": 2}'
+        )  # as a crash leaves it: not made yet
+        futures = [producer.send(topic, value, partition=1) for value in numbered(50)]
+        assert [future.get(10).offset for future in futures] == list(range(50))
+
+
+def test_without_acknowledgements_records_arrive_all_the_same(broker):
+    topic = a_topic(broker)
+    with broker.producer(acks=0, linger_ms=0) as producer:
+        for value in numbered(100):
+            assert producer.send(topic, value).get(10).offset == -1
+        producer.flush(10)
+        broker.connection.client.script_flush()
+        for value in numbered(100, start=100):
+            producer.send(topic, value)
+    assert values(everything(broker, topic, 200)) == numbered(200)
+
+
+def test_a_callback_that_would_wait_for_its_own_thread_is_told_so(broker):
+    topic = a_topic(broker)
+    told, done = [], threading.Event()
+    with broker.producer(linger_ms=0) as producer:
+
+        def wait_for_another(_):
+            try:
+                producer.send(topic, b"2").get()
+            except IllegalStateError as error:
+                told.append(str(error))
+            done.set()
+
+        producer.send(topic, b"1").add_callback(wait_for_another)
+        assert done.wait(10)
+    assert "callback" in told[0]
+
+
+def test_a_full_buffer_does_not_wait_for_the_linger(broker):
+    topic = a_topic(broker, 2)
+    with broker.producer(
+        linger_ms=60_000, batch_size=100_000, buffer_memory=30_000, max_block_ms=5_000
+    ) as producer:
+        for _ in range(100):
+            producer.send(topic, b"x" * 1_000)
+        producer.flush(10)
+    assert len(everything(broker, topic, 100)) == 100

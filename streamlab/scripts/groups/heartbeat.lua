@@ -4,11 +4,11 @@
 --          ms until the next lease of another member runs out (-1: there is none),
 --          members (flat hash, only while a target is missing), owners (likewise)}.
 -- Error: UNKNOWN_MEMBER.
-expire()
 if redis.call('HEXISTS', MEMBERS, ARGV[1]) == 0 then
   return redis.error_reply('UNKNOWN_MEMBER ' .. ARGV[1] .. ' is not in the group: its session ran out')
 end
-renew(ARGV[1], tonumber(ARGV[2]))
+renew(ARGV[1], tonumber(ARGV[2])) -- first: after an outage all leases have run out, and whoever comes lives
+expire()
 local meta = redis.call('HMGET', META, 'epoch', 'assigned', 'counts')
 local first_lease = -1
 local leases = redis.call('ZRANGE', LEASES, 0, 1, 'WITHSCORES')
