@@ -34,7 +34,7 @@ def numbered(count: int, start: int = 0) -> list[bytes]:
     return [b"%d" % n for n in range(start, start + count)]
 
 
-def read(consumer: Consumer, count: int, timeout_s: float = 10.0) -> list[ConsumerRecord]:
+def read(consumer: Consumer, count: int, timeout_s: float = 30.0) -> list[ConsumerRecord]:
     """At least `count` records, in the order in which poll() returned them."""
     records: list[ConsumerRecord] = []
 
@@ -64,7 +64,7 @@ def poll_all(consumers: list[Consumer]) -> None:
         consumer.poll(5)
 
 
-def settle(consumers: list[Consumer], partitions: int, timeout_s: float = 10.0) -> None:
+def settle(consumers: list[Consumer], partitions: int, timeout_s: float = 30.0) -> None:
     """Until all partitions are owned, shared evenly to within one."""
 
     def even() -> bool:

@@ -1,7 +1,6 @@
 """`streamlab play`: every row of a file arrives, once, under its key; what does not is counted, named and kept."""
 
 import json
-import resource
 import signal
 from collections import Counter
 
@@ -263,18 +262,14 @@ def test_a_damaged_file_is_played_as_far_as_it_goes_and_then_fails(shell, broker
 
 
 @pytest.mark.data
-def test_the_real_shop_is_played_whole_in_half_a_minute_of_processor_time(shell, broker, data_directory):
+def test_the_real_shop_is_played_whole(shell, broker, data_directory):
     path = data_directory / "online_retail.csv.gz"
     if not path.exists():
         pytest.skip(f"{path.name} is not there.")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = shell(
         *("play", str(path), "--topic", "orders", "--key", "CustomerID", "--time", "InvoiceDate", "--max"),
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert "541909 rows: 541909 acknowledged, 0 rejected, 135080 without key." in done.stderr
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert cpu_s < 30, "of processor time, which a busy machine does not lengthen much"
     assert written(broker, "orders") == 541_909
