@@ -12,8 +12,8 @@ import msgspec
 
 from . import codec
 from .errors import IllegalStateError, KafkaTimeoutError, StreamlabError
-from .log import header_size, sizes
-from .model import Headers, RecordMetadata, TopicPartition
+from .log import sizes
+from .model import Headers, RecordMetadata, TopicPartition, header_size
 
 log = logging.getLogger(__name__)
 

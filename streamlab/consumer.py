@@ -368,5 +368,9 @@ def _check_group(group_id: Any) -> None:
     if group_id is None:
         return
     text = isinstance(group_id, str) and group_id.isprintable() and group_id.strip() == group_id
-    if not text or not 1 <= len(group_id) <= 255:
-        raise InvalidGroupIdError(f"{group_id!r} is not a group name: 1 to 255 printable characters.")
+    if (
+        not text or not 1 <= len(group_id) <= 255 or group_id in (".", "..")
+    ):  # dots alone are no place in an address
+        raise InvalidGroupIdError(
+            f"{group_id!r} is not a group name: 1 to 255 printable characters, not dots alone."
+        )

@@ -53,4 +53,5 @@ def _deserialized(record: ConsumerRecord, key: Any, value: Any) -> ConsumerRecor
             changes[name] = (
                 how(data) if with_topic is None else with_topic(record.topic, record.headers, data)
             )
-    return msgspec.structs.replace(record, **changes)
+    sizes = (record.serialized_key_size, record.serialized_value_size)
+    return msgspec.structs.replace(record, _sizes=sizes, **changes)

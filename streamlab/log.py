@@ -6,7 +6,7 @@ Appending is the producer's (`producer.py`, through `scripts/append.lua`), readi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -16,10 +16,8 @@ from . import codec, keys
 from .connection import Call, Connection
 from .errors import CorruptRecordError, StreamlabError, UnknownTopicOrPartitionError, translate, translated
 from .model import (
-    CREATE_TIME,
     ConsumerRecord,
     EntryId,
-    Headers,
     OffsetAndTimestamp,
     PartitionOffsets,
     TopicPartition,
@@ -76,27 +74,19 @@ def records_of(partition: TopicPartition, entry: Entry, check_crcs: bool = True)
             f"{partition} offset {entry.base_offset}: {error}", *partition, entry.id.last_offset + 1
         ) from error
     topic, number = partition
-    base, deltas = entry.base_offset, columns.offset_deltas
-    n = len(columns.ages)
-    headers = columns.headers
-    return list(
-        map(
-            ConsumerRecord,
-            repeat(topic),
-            repeat(number),
-            repeat(None),
-            range(base, base + n) if deltas is None else [base + delta for delta in deltas],
-            [base_timestamp + age for age in columns.ages],
-            repeat(CREATE_TIME),
-            columns.keys,
-            columns.values,
-            [[] for _ in range(n)] if headers is None else [h or [] for h in headers],
-            repeat(None),
-            sizes(columns.keys),
-            sizes(columns.values),
-            repeat(-1) if headers is None else [header_size(h) if h else -1 for h in headers],
-        )
-    )
+    base, deltas, ages = entry.base_offset, columns.offset_deltas, columns.ages
+    parts: list[Iterable[Any]] = [
+        repeat(topic, len(ages)),
+        repeat(number),
+        range(base, base + len(ages)) if deltas is None else [base + delta for delta in deltas],
+        [base_timestamp + age for age in ages],
+        columns.keys,
+        columns.values,
+    ]
+    if columns.headers is not None:
+        parts.append(columns.headers)
+    make: Callable[..., ConsumerRecord] = ConsumerRecord
+    return list(map(make, *parts))
 
 
 def sizes(parts: Sequence[bytes | None]) -> list[int]:
@@ -109,11 +99,6 @@ def sizes(parts: Sequence[bytes | None]) -> list[int]:
         return list(map(len, parts))  # type: ignore[arg-type]
     except TypeError:
         return [-1 if part is None else len(part) for part in parts]
-
-
-def header_size(headers: Headers) -> int:
-    """Bytes of names and values."""
-    return sum(len(name) + len(value or b"") for name, value in headers)
 
 
 class PartitionLog:

@@ -81,22 +81,46 @@ class RecordMetadata(NamedTuple):
 class ConsumerRecord(msgspec.Struct, frozen=True, gc=False):
     """One record as a consumer sees it.
 
-    `gc=False` keeps the cyclic collector away from millions of short-lived objects; records hold no cycles.
+    Millions of these are made a second, so what most records do without is not stored, and `gc=False` keeps the cyclic
+    collector away: records hold no cycles.
     """
 
     topic: str
     partition: int
-    leader_epoch: int | None  # always None: a partition has no replicas of ours that could lead
     offset: int
     timestamp: int
-    timestamp_type: int  # CREATE_TIME or LOG_APPEND_TIME
     key: Any  # bytes, or what key_deserializer made of them; None is no key, b"" is an empty key
     value: Any  # likewise; None is a tombstone
-    headers: Headers
-    checksum: int | None  # always None, as in RecordMetadata
-    serialized_key_size: int  # -1 where the part is None
-    serialized_value_size: int
-    serialized_header_size: int
+    _headers: Headers | None = None  # None: there are none
+    _sizes: tuple[int, int] | None = None  # of key and value as they were read, once they were deserialized
+    timestamp_type: int = CREATE_TIME
+
+    @property
+    def headers(self) -> Headers:
+        return [] if self._headers is None else self._headers
+
+    @property
+    def serialized_key_size(self) -> int:
+        """Bytes; -1 for no key."""
+        return _size(self.key) if self._sizes is None else self._sizes[0]
+
+    @property
+    def serialized_value_size(self) -> int:
+        """Bytes; -1 for a tombstone."""
+        return _size(self.value) if self._sizes is None else self._sizes[1]
+
+    @property
+    def serialized_header_size(self) -> int:
+        """Bytes of names and values; -1 when there are none."""
+        return header_size(self._headers) if self._headers else -1
+
+    @property
+    def leader_epoch(self) -> None:
+        """A partition has no replicas of ours that could lead."""
+
+    @property
+    def checksum(self) -> None:
+        """The batch is checked, not the record."""
 
     @property
     def topic_partition(self) -> TopicPartition:
@@ -151,3 +175,16 @@ class PartitionOffsets(NamedTuple):
     last_append_ms: int | None  # None: nothing was ever appended
     size_bytes: int  # bytes of the batches kept now
     appended_bytes: int  # bytes ever appended; a difference of two readings is a byte rate
+
+
+def header_size(headers: Headers) -> int:
+    """Bytes of names and values.
+
+    >>> header_size([("a", b"12"), ("b", None)])
+    4
+    """
+    return sum(len(name) + len(value or b"") for name, value in headers)
+
+
+def _size(part: bytes | None) -> int:
+    return -1 if part is None else len(part)

@@ -31,8 +31,7 @@ from .errors import (
     StreamlabError,
     UnknownTopicOrPartitionError,
 )
-from .log import header_size
-from .model import Headers, TopicPartition
+from .model import Headers, TopicPartition, header_size
 from .partitioner import StickyPartition, partition_for
 from .sender import Sender, SenderStats
 from .topics import Topics, TopicSpec, check_name

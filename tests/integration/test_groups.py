@@ -244,7 +244,7 @@ def test_a_deleted_group_is_forgotten(broker, member_of):
     assert broker.admin().list_group_offsets("g")["g"] == {}
 
 
-@pytest.mark.parametrize("name", ["", " padded", "x" * 256, "new\nline"])
+@pytest.mark.parametrize("name", ["", " padded", "x" * 256, "new\nline", ".."])
 def test_a_group_needs_a_legal_name(broker, name):
     with pytest.raises(InvalidGroupIdError):
         broker.consumer("t", group_id=name)
