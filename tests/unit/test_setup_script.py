@@ -64,6 +64,30 @@ def a_virtual_environment(checkout: Path, script: str = "exit 0") -> None:
     shutil.copy(a_python(checkout, script), checkout / ".venv/bin/python")
 
 
+def test_it_stops_where_its_own_directory_is_not(checkout: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-s"], cwd=checkout, input=(ROOT / "scripts/setup").read_text(), capture_output=True,
+        text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "scripts/setup does not find its own directory; run it as: sh scripts/setup\n"
+    assert not (checkout.parent / ".venv").exists()
+
+
+def test_it_needs_no_dirname(checkout: Path) -> None:
+    a_virtual_environment(checkout)
+    done = subprocess.run(
+        ["/bin/sh", str(checkout / "scripts/setup"), "nothing"],
+        cwd="/",
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stderr == "scripts/setup knows runtime and dev, not nothing.\n"
+
+
 def test_what_is_installed_is_installed_once(checkout: Path) -> None:
     a_virtual_environment(checkout)
     assert setup(checkout, "python3").stdout == "Installing requirements.txt\n"
