@@ -1,11 +1,12 @@
 # Streamlab. Needs Python >= 3.11 (with venv) and make; everything else comes from requirements*.txt.
 
-PORT ?= 8000
+PORT := $(or $(PORT),8000)
+export PORT
 RUN := .venv/bin/python
 FAST := not e2e and not faults and not slow and not data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format bench clean
+.PHONY: help setup setup-dev port demo test check format bench clean
 
 help:
 	@echo "make demo    start everything and print the address (PORT=8000)"
@@ -21,9 +22,14 @@ setup:
 setup-dev:
 	@sh scripts/setup dev
 
+# Asked before anything is installed.
+port:
+	@{ [ "$$PORT" -ge 1 ] && [ "$$PORT" -le 65535 ]; } 2>/dev/null || \
+	    { echo "$$PORT is no port; it must be between 1 and 65535." >&2; exit 1; }
+
 # exec: signals go straight to the supervisor
-demo: setup
-	@exec $(RUN) manage.py up --demo --port $(PORT)
+demo: port setup
+	@exec $(RUN) manage.py up --demo
 
 test: setup-dev
 	@sh scripts/browser

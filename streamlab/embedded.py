@@ -20,6 +20,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -35,7 +36,13 @@ from .private_socket import remove_temporary, socket_path
 from .processes import dies_with_parent
 from .server_binary import EmbeddedServerError, find_binary
 
-__all__ = ["EmbeddedServer", "EmbeddedServerError", "default_directory", "url_of_running_or_start"]
+__all__ = [
+    "EmbeddedServer",
+    "EmbeddedServerError",
+    "default_directory",
+    "is_kept_here",
+    "url_of_running_or_start",
+]
 
 SETTINGS = {
     "port": "0",
@@ -295,7 +302,17 @@ def url_of_running_or_start() -> str:
             raise
         _own[os.getpid()] = server
         atexit.register(_stop_own)
+        print(
+            f"Streamlab started a server of its own in {directory}; set STREAMLAB_URL for another one.",
+            file=sys.stderr,
+        )
         return url
+
+
+def is_kept_here() -> bool:
+    """Whether `default_directory()` holds data of a server, or one runs there. Leaves no trace."""
+    directory = default_directory()
+    return (directory / "appendonlydir").exists() or EmbeddedServer.running_url(directory) is not None
 
 
 def _await(url: str) -> None:

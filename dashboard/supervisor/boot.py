@@ -18,6 +18,8 @@ from django.db import connection
 
 from dashboard.access import signin_link
 from dashboard.supervisor.problem import Problem
+from streamlab.broker import Broker
+from streamlab.errors import ServerBusyError, StreamlabError
 from streamlab.processes import dies_with_parent
 
 
@@ -32,6 +34,32 @@ def make_directories(directory: Path) -> None:
         raise Problem(f"{directory} can't be written: {error.strerror}.") from error
 
 
+def port_number(text: str) -> int:
+    """Raises Problem for what is none: words, and 0 too, since nobody could be told where it listens.
+
+    >>> port_number("8000")
+    8000
+    """
+    try:
+        port = int(text)
+    except ValueError:
+        port = 0
+    if not 1 <= port <= 65535:
+        raise Problem(f"{text} is no port; it must be between 1 and 65535.")
+    return port
+
+
+def check_server(name: str, url: str) -> None:
+    """Raises Problem when no server answers at the URL that the variable `name` holds."""
+    try:
+        with Broker(url) as broker:
+            broker.connection.server_time_ms()
+    except ServerBusyError:
+        pass  # it reads its data back; the parts wait for it
+    except (StreamlabError, ValueError) as error:
+        raise Problem(f"{name} leads nowhere: {error} Start that server, or unset {name}.") from error
+
+
 def check_port(host: str, port: int) -> None:
     """Raises Problem when nothing could listen there now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -40,8 +68,6 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
             probe.listen(1)
-        except OverflowError:
-            raise Problem(f"{port} is no port; it must be between 1 and 65535.") from None
         except OSError as error:
             if error.errno == 98 or "in use" in str(error):
                 raise Problem(

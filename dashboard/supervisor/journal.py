@@ -8,22 +8,25 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-_IMPORTANT = re.compile(rb"\b(WARNING|ERROR|CRITICAL|FATAL)\b|^Traceback |^\w*(\.\w+)*(Error|Exception)\b")
+_IMPORTANT = re.compile(rb"\b(WARNING|ERROR|CRITICAL|FATAL)\b")
+_ONLY_FILED = re.compile(rb"\bWARNING (django\.request|py\.warnings): ")
+"""A page that was not found, and advice of one library to another."""
 _LARGEST_FILE = 10_000_000  # bytes; one older file is kept beside it
 _BURST = 5  # lines of one part on the terminal
 _BURST_S = 10.0  # in so many seconds
 
 
 def important(line: bytes) -> bool:
-    """
+    """What happened, in one line. How Python came to it, the traceback below, is for the file.
+
     >>> important(b"2026-01-01 00:00:00 WARNING celery: lost the connection")
     True
-    >>> important(b"ValueError: no")
-    True
+    >>> important(b"redis.exceptions.ConnectionError: no"), important(b"WARNING django.request: Not Found: /x")
+    (False, False)
     >>> important(b"INFO: 200 OK, 0 errors")
     False
     """
-    return bool(_IMPORTANT.search(line))
+    return bool(_IMPORTANT.search(line)) and not _ONLY_FILED.search(line)
 
 
 class Terminal:

@@ -28,6 +28,10 @@ class ServerPart:
         self._start_due: float | None = None  # None: it runs
         self.ready = False
 
+    @property
+    def url(self) -> str | None:
+        return self._server.url
+
     def launch(self) -> str:
         """Start the server and say its URL; `advance` tells when it answers."""
         try:

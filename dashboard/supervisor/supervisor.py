@@ -78,7 +78,10 @@ class Supervisor:
     # Going up
 
     def _start_server(self, groups: ProcessGroups) -> str:
+        if self._plan.control_url:
+            boot.check_server("REDIS_URL", self._plan.control_url)
         if self._plan.data_url:
+            boot.check_server("STREAMLAB_URL", self._plan.data_url)
             return self._plan.data_url
         self._server = ServerPart(self._plan.directory / "redis", self._journal("server"), groups)
         url = self._server.launch()
@@ -154,13 +157,15 @@ class Supervisor:
         if probe.down:
             say(f"Not up yet: {', '.join(probe.down)}; {address}/healthz says more.")
         say(f"Sign in, once, within 15 minutes: {address}{boot.fresh_signin_path()}")
+        if self._server:  # one that is given may have a password in its URL, and is known anyway
+            say(f"For programs in other directories: STREAMLAB_URL={self._server.url}")
         say(f"Ctrl-C stops everything. Logs are in {self._plan.directory / 'log'}.")
         say()
 
     # Going down
 
     def _stop_everything(self) -> None:
-        if self._announced:
+        if self._stopping:
             self._terminal.say("Stopping.")
         for child in self._children:
             child.terminate()

@@ -45,7 +45,7 @@ def consume(
     if group == "":
         raise usage_error("--group needs a name.")
     with broker_at(url) as broker:
-        _check_topic(broker, topic)
+        partitions = _partitions(broker, topic)
         consumer = broker.consumer(
             topic,
             group_id=group,
@@ -53,6 +53,8 @@ def consume(
             enable_auto_commit=False,
             auto_offset_reset="earliest" if from_beginning else "latest",
         )
+        if not from_beginning and not (group and _has_commits(consumer, partitions)):
+            note("Waiting for new records; --from-beginning shows those already there.")
         reading = Reading(consumer, print_record_json if json else print_record, commits=group is not None)
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, reading.stop)
@@ -133,8 +135,14 @@ def print_record_json(record: ConsumerRecord) -> None:
     )
 
 
-def _check_topic(broker: Any, topic: str) -> None:
-    """A consumer would wait for ever for a topic whose name was mistyped."""
+def _partitions(broker: Any, topic: str) -> list[TopicPartition]:
+    """Of a topic that exists: a consumer would wait for ever for one whose name was mistyped."""
+    from ..model import TopicPartition
     from ..topics import Topics
 
-    Topics(broker.connection).require(topic)
+    spec = Topics(broker.connection).require(topic)
+    return [TopicPartition(topic, partition) for partition in range(spec.partitions)]
+
+
+def _has_commits(consumer: Consumer, partitions: list[TopicPartition]) -> bool:
+    return any(consumer.committed(partition) is not None for partition in partitions)

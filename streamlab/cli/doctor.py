@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import typer
 
 from . import FAILED
-from .options import Json, Url
+from .options import Json, Url, broker_at
 from .output import print_json, safe
 
 if TYPE_CHECKING:
@@ -20,12 +19,10 @@ def doctor(url: Url = None, json: Json = False) -> None:
 
     Exit code 1 when there is a problem; warnings and what is unknown leave it at 0.
     """
-    import streamlab
-
     from ..doctor import Level, examine
     from ..doctor.ask import facts_of
 
-    with streamlab.connect(url or os.environ.get("STREAMLAB_URL")) as broker:
+    with broker_at(url) as broker:
         findings = examine(facts_of(broker.connection))
     for finding in findings:
         if json:

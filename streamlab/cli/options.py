@@ -24,11 +24,20 @@ Json = Annotated[bool, typer.Option("--json", help="JSON instead of columns.")]
 
 
 @contextmanager
-def broker_at(url: str | None) -> Iterator[Broker]:
-    """A broker whose server is known to answer. Raises StreamlabError."""
+def broker_at(url: str | None, *, may_start: bool = False) -> Iterator[Broker]:
+    """A broker whose server is known to answer. Raises StreamlabError.
+
+    Where no server ever ran, only `may_start` starts one: who just looks leaves no directory behind.
+    """
     import streamlab
 
-    with streamlab.connect(url or os.environ.get("STREAMLAB_URL")) as broker:
+    from .. import embedded
+    from ..errors import StreamlabError
+
+    url = url or os.environ.get("STREAMLAB_URL")
+    if not url and not may_start and not embedded.is_kept_here():
+        raise StreamlabError("No server runs here: start `make demo`, or set STREAMLAB_URL.")
+    with streamlab.connect(url) as broker:
         broker.connection.server_time_ms()
         yield broker
 

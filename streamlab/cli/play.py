@@ -86,7 +86,7 @@ def play(
     separator = separator.replace("\\t", "\t") if separator else None
     if separator is not None and len(separator) != 1:
         raise usage_error("--separator is one character.")
-    with open_source(file, form, encoding, separator) as opened, broker_at(url) as broker:
+    with open_source(file, form, encoding, separator) as opened, broker_at(url, may_start=True) as broker:
         opened.check(fields)
         _ensure_topic(broker, topic, partitions)
         kept = RejectsFile(rejects or Path(f"{file.name}.{topic}.rejects"))
@@ -101,14 +101,16 @@ def play(
                 return
             _stop_by_signal(player)
             progress = player.play(previous)
-    _conclude(progress, kept, key)
+    _conclude(progress, kept, key, time)
 
 
-def _conclude(progress: Progress, rejects: Any, key: str | None) -> None:
+def _conclude(progress: Progress, rejects: Any, key: str | None, time: str | None) -> None:
     from ..lab.display import summary
 
     for line in summary(progress, rejects.path, key):
         note(line)
+    if time is not None and 0 < progress.settled.rows == progress.settled.rejected:
+        note(f"No row could be played: does {time!r} hold times? --time-format says how they are written.")
     if not progress.finished:
         note(f"Stopped before line {progress.place.line}. The same command with --resume goes on there.")
         raise typer.Exit(FAILED)

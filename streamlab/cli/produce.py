@@ -33,7 +33,7 @@ def produce(
         raise usage_error("Choose one of --key and --key-separator.")
     parse = _parser(key.encode() if key else None, key_separator.encode() if key_separator else None)
     tally = Tally()
-    with broker_at(url) as broker, broker.producer(client_id="streamlab-produce") as producer:
+    with broker_at(url, may_start=True) as broker, broker.producer(client_id="streamlab-produce") as producer:
         for line in sys.stdin.buffer:
             record_key, value = parse(line.removesuffix(b"\n").removesuffix(b"\r"))
             try:

@@ -31,7 +31,7 @@ def shop(
         _run(rate, day, url)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is a number, though a wrong one
 def scale(
     department: Annotated[str, typer.Argument(metavar="GROUP", help="revenue, inventory or notifications")],
     consumers: Annotated[int, typer.Argument(metavar="N", min=0)],
@@ -78,7 +78,7 @@ def _run(rate: float, day_minutes: float, url: str | None) -> None:
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
-    with broker_at(url) as broker:
+    with broker_at(url, may_start=True) as broker:
         note(
             f"The simulated shop is open: {rate:g} events/s on average, {day_minutes:g} min a day. Ctrl-C ends it."
         )

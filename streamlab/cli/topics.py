@@ -63,7 +63,7 @@ def create(
 ) -> None:
     """Make a topic."""
     configs = dict(_pair(text) for text in config or [])
-    with broker_at(url) as broker:
+    with broker_at(url, may_start=True) as broker:
         broker.admin().create_topics({topic: {"num_partitions": partitions, "configs": configs}})
     note(f"Topic {topic} has been made with {partitions} partition{'s' if partitions != 1 else ''}.")
 

@@ -252,3 +252,18 @@ def test_the_server_inside_runs_until_it_is_told_to_stop(tmp_path):
         server.communicate(timeout=15)
     assert server.returncode == 0
     assert EmbeddedServer.running_url(tmp_path / "var" / "redis") is None
+
+
+def test_a_group_without_commits_is_said_to_wait(shell):
+    shell("produce", "notes", stdin=b"old\n")
+    waiting = "Waiting for new records; --from-beginning shows those already there.\n"
+    fresh = shell("consume", "notes", "-g", "g", "--timeout", "0.1")
+    assert (fresh.stdout, fresh.stderr) == ("", f"{waiting}0 records.\n")
+    shell("consume", "notes", "-g", "g", "--from-beginning", "--max", "1")
+    assert shell("consume", "notes", "-g", "g", "--timeout", "0.1").stderr == "0 records.\n"
+
+
+def test_fewer_than_no_consumers_is_asked_wrongly(shell):
+    done = shell("shop", "scale", "revenue", "-1")
+    assert done.returncode == 2
+    assert "greater than or equal to 0" in done.stderr

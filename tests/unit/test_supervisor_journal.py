@@ -30,6 +30,18 @@ def test_everything_goes_into_the_file_and_only_what_matters_to_the_terminal(
     assert screen.getvalue() == "web      | ERROR no connection\n"
 
 
+def test_pages_not_found_and_tracebacks_are_for_the_file_only(journal: Journal, screen: io.StringIO) -> None:
+    said = (
+        b"2026-01-01 00:00:00 WARNING django.request: Not Found: /favicon.ico\n"
+        b"2026-01-01 00:00:00 WARNING py.warnings: /x.py:1: CPendingDeprecationWarning: \n"
+        b"Traceback (most recent call last):\n"
+        b"redis.exceptions.ConnectionError: Connection closed by server.\n"
+    )
+    journal.feed(said)
+    assert screen.getvalue() == ""
+    assert journal.path.read_bytes() == said
+
+
 def test_a_line_that_arrives_in_pieces_is_one_line(journal: Journal, screen: io.StringIO) -> None:
     journal.feed(b"ERR")
     assert screen.getvalue() == ""
