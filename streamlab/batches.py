@@ -68,7 +68,7 @@ class Batch:
         self.keys: list[bytes | None] = []  # these three until the batch is settled
         self.values: list[bytes | None] = []
         self.headers: dict[int, Headers] = {}  # by index; most records have none
-        self.room_bytes = limit_bytes  # below zero: one record that is larger than a batch should be
+        self.room_bytes = limit_bytes
         self.limit_bytes = limit_bytes
         self.state = BatchState.OPEN
         self.attempts = 0

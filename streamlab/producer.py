@@ -74,7 +74,7 @@ class Producer:
         self._lock = threading.Lock()
         self._wake_sender = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
-        self._free_bytes = self.config["buffer_memory"]  # of buffer_memory; below zero once closed
+        self._free_bytes = self.config["buffer_memory"]  # of buffer_memory
         self._unsettled = 0  # batches, open ones included
         self._waiting_for_room = 0  # threads
         self._flushing = 0
@@ -82,7 +82,7 @@ class Producer:
         self._opened: deque[Batch] = deque()  # in order of opening; closed ones are dropped when met
         self._taken: dict[Batch, None] = {}  # the sender has them, not settled yet
         self._linger_s = self.config["linger_ms"] / 1000
-        self._batch_size = max(1, self.config["batch_size"])
+        self._batch_size = max(1, min(self.config["batch_size"], self.config["buffer_memory"]))
         self._largest = self.config["max_request_size"]
         self._partitioner = self.config["partitioner"]
         self._wall_ns = clock.wall_ns
@@ -149,11 +149,11 @@ class Producer:
                 partition = _remember(buffer, key)
 
         with self._lock:
-            if size > self._free_bytes:
-                self._wait_for_room(size)
+            if self._closed:
+                raise IllegalStateError("The producer is closed.")
             batch = buffer.open[buffer.sticky.partition if partition is None else partition]
             if batch is None or size > batch.room_bytes:
-                batch = self._next_batch(buffer, batch, partition)
+                batch = self._next_batch(buffer, batch, partition, size)
             timestamps = batch.timestamps
             index = len(timestamps)
             timestamps.append(timestamp_ms)
@@ -162,37 +162,43 @@ class Producer:
             if headers is not None:
                 batch.headers[index] = headers
             batch.room_bytes -= size
-            self._free_bytes -= size
-            if batch.room_bytes <= 0:
-                self._close_batch(batch)
         return FutureRecordMetadata(batch, index)
 
-    def _next_batch(self, buffer: _TopicBuffer, full: Batch | None, partition: int | None) -> Batch:
-        """The batch that the next record goes into; without a partition the sticky one moves on when it is full."""
+    def _next_batch(
+        self, buffer: _TopicBuffer, full: Batch | None, partition: int | None, size: int
+    ) -> Batch:
+        """The batch that a record of `size` bytes goes into, once there is room for one.
+
+        As in Kafka, a batch takes its whole size of `buffer_memory` when it is opened. A record without a partition
+        goes to the sticky one, which moves on when its batch is closed.
+        """
         if full is not None:
             self._close_batch(full)
+        needed = max(self._batch_size, size)
+        if needed > self._free_bytes:
+            self._wait_for_room(needed)
         if partition is None:
-            if full is not None or buffer.sticky.spent:
+            if buffer.sticky.spent:
                 buffer.sticky.move(buffer.partitions)
             partition = buffer.sticky.partition
-            waiting = buffer.open[partition]
-            if waiting is not None:
+        waiting = buffer.open[partition]  # of the partition moved to, or opened by another thread meanwhile
+        if waiting is not None:
+            if size <= waiting.room_bytes:
                 return waiting
-        batch = buffer.open[partition] = self._new_batch(buffer, buffer.tps[partition])
+            self._close_batch(waiting)
+        batch = Batch(buffer.tps[partition], self._clock.monotonic(), needed, buffer)
+        self._free_bytes -= needed
+        self._unsettled += 1
+        buffer.open[partition] = batch
+        if not self._opened:
+            self._wake_sender.notify()  # it sleeps without an end while nothing is open
+        self._opened.append(batch)
         return batch
 
     def _serialize(self, topic: str, headers: Headers | None, key: Any, value: Any) -> tuple[Any, Any]:
         assert self._serializers is not None
         for_key, for_value = self._serializers
         return _serialized(for_key, topic, headers, key), _serialized(for_value, topic, headers, value)
-
-    def _new_batch(self, buffer: _TopicBuffer, partition: TopicPartition) -> Batch:
-        batch = Batch(partition, self._clock.monotonic(), self._batch_size, buffer)
-        self._unsettled += 1
-        if not self._opened:
-            self._wake_sender.notify()  # it sleeps without an end while nothing is open
-        self._opened.append(batch)
-        return batch
 
     def _close_batch(self, batch: Batch) -> None:
         buffer: _TopicBuffer = batch.buffer
@@ -204,27 +210,23 @@ class Producer:
         self._ready.append(batch)
         self._wake_sender.notify()
 
-    def _wait_for_room(self, size: int) -> None:
-        if self._closed:
-            raise IllegalStateError("The producer is closed.")
+    def _wait_for_room(self, needed: int) -> None:
+        """Up to `max_block_ms`; one batch is always allowed. Raises KafkaTimeoutError, IllegalStateError."""
         deadline = Deadline(self.config["max_block_ms"], self._clock)
         self._sender.stats.buffer_waits += 1
         self._waiting_for_room += 1  # no batch lingers while somebody waits
         try:
-            self._until_there_is_room(size, deadline)
+            while needed > self._free_bytes and self._unsettled:
+                self._wake_sender.notify()
+                if not self._room.wait(deadline.remaining_s) and deadline.expired:
+                    raise KafkaTimeoutError(
+                        f"buffer_memory ({self.config['buffer_memory']} bytes) stayed full for "
+                        f"{self.config['max_block_ms']} ms: the server takes records slower than they are sent."
+                    )
+                if self._closed:
+                    raise IllegalStateError("The producer was closed.")
         finally:
             self._waiting_for_room -= 1
-
-    def _until_there_is_room(self, size: int, deadline: Deadline) -> None:
-        while size > self._free_bytes and self._unsettled:
-            self._wake_sender.notify()
-            if not self._room.wait(deadline.remaining_s) and deadline.expired:
-                raise KafkaTimeoutError(
-                    f"buffer_memory ({self.config['buffer_memory']} bytes) stayed full for "
-                    f"{self.config['max_block_ms']} ms: the server takes records slower than they are sent."
-                )
-            if self._closed:
-                raise IllegalStateError("The producer was closed.")
 
     def flush(self, timeout: float | None = None) -> None:
         """Send everything now and wait until all of it is settled, up to `timeout` seconds.
@@ -251,7 +253,6 @@ class Producer:
         """Send what waits, up to `timeout` seconds (None: as long as it takes), then fail the rest and stop."""
         with self._lock:
             already, self._closed = self._closed, True
-            self._free_bytes -= 1 << 62  # so that send() need not ask twice
             self._wake_sender.notify()
             self._room.notify_all()
         if threading.current_thread() is self._sender:  # closed from a callback: the sender goes on by itself
@@ -286,7 +287,7 @@ class Producer:
     def metrics(self, raw: bool = False) -> dict[str, dict[str, float]]:
         """Figures under Kafka's names, since the producer was made."""
         with self._lock:
-            buffered = sum(batch.size_bytes for batch in self._all_unsettled())
+            buffered = self.config["buffer_memory"] - self._free_bytes
         return {"producer-metrics": self._sender.stats.named() | {"buffer-bytes": float(buffered)}}
 
     @property
@@ -338,7 +339,7 @@ class Producer:
             if not batch.held_bytes:
                 return
             batch.held_bytes = False
-            self._free_bytes += batch.size_bytes
+            self._free_bytes += batch.limit_bytes
             self._unsettled -= 1
             self._taken.pop(batch, None)
             self._room.notify_all()
