@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import groups
+from dashboard.presenters import commands, groups
 from dashboard.presenters.figures import count
 from streamlab.metrics.snapshot import GroupSnapshot
 
@@ -27,6 +27,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     return {
         "group": row,
         "epoch": count(group.epoch, "changes of membership or subscription so far"),
+        "start_command": commands.start_again(group.group),
         "assignor": group.assignor,
         "lost": groups.lost(group),
         "members": groups.member_rows(group),

@@ -45,6 +45,7 @@ class Moment:
         self.read_at_ms = read_at_ms or time.time_ns() // 1_000_000
         self._history = history
         self._columns: dict[tuple[str, str, str, str, int], Columns] = {}
+        self._trends: dict[str, Trend] = {}
 
     @property
     def stale(self) -> bool:
@@ -68,8 +69,16 @@ class Moment:
 
     def trends(self, groups: Iterable[str]) -> Mapping[str, Trend]:
         """Where the lag of each of these groups is heading, read in one round trip."""
-        found = self._many(FINE, "group", list(groups), "lag", self.as_of_ms - TREND_WINDOW_MS)
-        return {name: trend.of_lag(*columns) for name, columns in found.items()}
+        names = list(groups)
+        missing = [name for name in names if name not in self._trends]
+        if missing:
+            fields, since_ms = ["lag", "time_lag_ms"], self.as_of_ms - TREND_WINDOW_MS
+            for name, series in self._history.many(
+                "group", missing, fields, FINE, since_ms, self.as_of_ms
+            ).items():
+                times = [int(t) for t in series["t"] if t is not None]
+                self._trends[name] = trend.of_lag(times, series["lag"], series["time_lag_ms"])
+        return {name: self._trends[name] for name in names}
 
     def _many(
         self, resolution: str, what: str, names: list[str], field: str, since_ms: int

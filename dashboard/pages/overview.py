@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import flow, groups, health, topics
+from dashboard.presenters import commands, flow, groups, health, topics
 from dashboard.presenters.figures import byte_rate, count, duration, percent, rate, size, spell_duration
 from dashboard.presenters.words import plural
 from streamlab.metrics.snapshot import Snapshot
@@ -26,8 +26,14 @@ def total(values: list[float | None]) -> float | None:
 
 
 def laggards(snapshot: Snapshot) -> list[str]:
-    """Groups for the lag chart: the furthest behind, by name, so that a line keeps its colour."""
-    by_lag = sorted(snapshot.groups.values(), key=lambda g: (-(g.lag or 0), g.group))
+    """Groups for the lag chart: the furthest behind, then the busiest, those that do nothing last.
+
+    In the order of their names, so that a line keeps its colour.
+    """
+    by_lag = sorted(
+        snapshot.groups.values(),
+        key=lambda g: (-(g.lag or 0), groups.is_idle(g), -(g.consumed_rate or 0), g.group),
+    )
     return sorted(g.group for g in by_lag[:MOST_LINES])
 
 
@@ -82,10 +88,11 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     snapshot = moment.snapshot
     trends = moment.trends(snapshot.groups)
     rows = sorted(
-        (groups.row(g, trends[g.group]) for g in snapshot.groups.values()), key=lambda r: (r.severity, r.name)
+        (groups.row(g, trends[g.group]) for g in snapshot.groups.values()), key=lambda r: r.severity
     )
     own = sorted(
-        (t for t in snapshot.topics.values() if not t.internal), key=lambda t: (-(t.rate or 0), t.topic)
+        (t for t in snapshot.topics.values() if not t.internal),
+        key=lambda t: (-(t.rate or 0), -t.records, t.topic),
     )
     figures = headline_figures(snapshot)
     return {
@@ -93,10 +100,12 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "figures": figures,
         "groups": rows[:MOST_ROWS],
         "groups_total": len(rows),
-        "topics": [topics.row(snapshot, t) for t in own[:MOST_ROWS]],
+        "topics": [topics.row(snapshot, t, trends) for t in own[:MOST_ROWS]],
         "topics_total": len(own),
-        "flow": flow.picture(snapshot),
+        "flow": flow.picture(snapshot, trends),
         "server": server_figures(snapshot),
+        "play_command": commands.PLAY,
+        "consume_command": commands.consume(),
         "rate_legend": [
             Legend("in", figures["rate_in"], 0),
             Legend("out, all groups", figures["rate_out"], 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import topics
+from dashboard.presenters import commands, groups, topics
 from dashboard.presenters.figures import byte_rate, count, rate, size
 from streamlab.metrics.snapshot import TopicSnapshot
 
@@ -23,11 +23,13 @@ def _topic(moment: Moment, address: Address) -> TopicSnapshot:
 
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     topic = _topic(moment, address)
-    row = topics.row(moment.snapshot, topic)
+    trends = moment.trends(g.group for g in groups.reading(moment.snapshot, topic.topic))
+    row = topics.row(moment.snapshot, topic, trends)
     return {
         "topic": row,
         "rows": topics.partition_rows(topic, moment.as_of_ms),
         "readers": row.readers,
+        "consume_command": commands.consume(topic.topic),
         "skew": topics.skew_figures(topic),
         "rate_in": rate(topic.rate),
         "bytes_in": byte_rate(topic.byte_rate),

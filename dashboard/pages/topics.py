@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.presenters import topics
+from dashboard.presenters import commands, groups, topics
 from dashboard.presenters.words import plural
 
 from .moments import Moment
@@ -30,13 +30,15 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     hidden = sum(t.internal for t in snapshot.topics.values())
     shown = [t for t in snapshot.topics.values() if with_internal or not t.internal]
     found = listing(shown, address, COLUMNS, text=lambda t: t.topic, default_sort="name")
+    trends = moment.trends({g.group for t in found.rows for g in groups.reading(snapshot, t.topic)})
     lines = moment.sparklines("topic", [t.topic for t in found.rows], "rate")
     return {
         "list": found,
-        "rows": [(topics.row(snapshot, t), lines[t.topic]) for t in found.rows],
+        "rows": [(topics.row(snapshot, t, trends), lines[t.topic]) for t in found.rows],
         "summary": plural(found.total, "topic"),
         "internal": with_internal,
         "hidden": hidden,
+        "play_command": commands.PLAY_WITH_KEY,
         "internal_href": link(address, internal=None if with_internal else "1", page=None),
         "clear_href": link(address, q=None, page=None),
     }

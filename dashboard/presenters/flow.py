@@ -5,6 +5,7 @@ Pure geometry: everything a template needs to draw an SVG, in user units. The wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log10
 
@@ -12,6 +13,7 @@ from streamlab.metrics.snapshot import GroupSnapshot, Snapshot, TopicSnapshot
 
 from . import groups
 from .figures import Figure, count, rate
+from .trend import UNKNOWN, Trend
 from .words import Status, plural
 
 MOST_NODES = 7
@@ -81,22 +83,26 @@ class Flow:
     node_height = NODE_HEIGHT
 
 
-def picture(snapshot: Snapshot) -> Flow | None:
-    """None when there is nothing to draw."""
+def picture(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Flow | None:
+    """None when there is nothing to draw. `trends` holds those of the groups by name."""
     all_topics = [t for t in snapshot.topics.values() if not t.internal]
     if not all_topics:
         return None
     topics = sorted(
-        sorted(all_topics, key=lambda t: (-(t.rate or 0), -t.records))[:MOST_NODES], key=lambda t: t.topic
+        sorted(_worth_drawing(snapshot, all_topics), key=lambda t: (-(t.rate or 0), -t.records, t.topic))[
+            :MOST_NODES
+        ],
+        key=lambda t: t.topic,
     )
     names = {t.topic for t in topics}
     readers = [g for g in snapshot.groups.values() if names & set(groups.topics(g))]
-    chosen = sorted(
-        sorted(readers, key=lambda g: -(g.consumed_rate or 0))[:MOST_NODES], key=lambda g: g.group
-    )
+    chosen = sorted(sorted(readers, key=_busiest_first)[:MOST_NODES], key=lambda g: g.group)
     rows = max(len(topics), len(chosen), 1)
     left = {t.topic: _topic_node(t, _y(i, len(topics), rows)) for i, t in enumerate(topics)}
-    right = {g.group: _group_node(g, _y(i, len(chosen), rows)) for i, g in enumerate(chosen)}
+    right = {
+        g.group: _group_node(g, trends.get(g.group, UNKNOWN), _y(i, len(chosen), rows))
+        for i, g in enumerate(chosen)
+    }
     pairs = [(t, g) for t in topics for g in chosen if t.topic in groups.topics(g)]
     most = max((groups.rate_on(g, t.topic) or 0 for t, g in pairs), default=0)
     edges = [_edge(left[t.topic], right[g.group], groups.rate_on(g, t.topic), most) for t, g in pairs]
@@ -109,6 +115,16 @@ def picture(snapshot: Snapshot) -> Flow | None:
     )
 
 
+def _worth_drawing(snapshot: Snapshot, topics: list[TopicSnapshot]) -> list[TopicSnapshot]:
+    """Topics that something passes or somebody reads; all of them where there is none such."""
+    read = {name for group in snapshot.groups.values() for name in groups.topics(group)}
+    return [t for t in topics if t.rate or t.topic in read] or topics
+
+
+def _busiest_first(group: GroupSnapshot) -> tuple[bool, float, int, str]:
+    return groups.is_idle(group), -(group.consumed_rate or 0), -(group.lag or 0), group.group
+
+
 def _y(index: int, of: int, rows: int) -> int:
     """Spreads the shorter side over the height of the longer one."""
     return round((index + 0.5) * rows * ROW / of - NODE_HEIGHT / 2)
@@ -118,11 +134,10 @@ def _topic_node(topic: TopicSnapshot, y: int) -> Node:
     return Node(topic.topic, 0, y, rate(topic.rate), plural(len(topic.partitions), "partition"))
 
 
-def _group_node(group: GroupSnapshot, y: int) -> Node:
+def _group_node(group: GroupSnapshot, heading: Trend, y: int) -> Node:
     lag = count(group.lag).text
-    return Node(
-        group.group, WIDTH - NODE_WIDTH, y, rate(group.consumed_rate), f"lag {lag}", groups.status(group)
-    )
+    status = groups.status(group, heading)
+    return Node(group.group, WIDTH - NODE_WIDTH, y, rate(group.consumed_rate), f"lag {lag}", status)
 
 
 def _edge(topic: Node, group: Node, per_s: float | None, most: float) -> Edge:

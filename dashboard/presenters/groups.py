@@ -13,13 +13,16 @@ from streamlab.metrics.snapshot import (
     TopicSnapshot,
 )
 
-from . import trend
 from .figures import Figure, count, duration, moment, percent, rate
 from .trend import Direction, Trend
 from .words import SEVERITY, Status, Tone, plural
 
 LATE_MS = 30_000
 """A group whose oldest unread record is older than this is late, whatever its lag counts."""
+NO_LONGER_LATE_MS = 25_000
+WAITING_MS = 5_000
+"""A lag that rises is worth a word only when records wait longer than this: between commits it always rises."""
+NO_LONGER_WAITING_MS = 3_000
 NEVER_COMMITTED = "Never committed, so there is nothing to measure from"
 NOTHING_COMMITTED = "The group has not committed on any partition yet"
 
@@ -39,14 +42,18 @@ def unread(group: GroupSnapshot) -> list[GroupPartition]:
     return [p for p in group.partitions if p.owner is None and p.lag != 0]
 
 
-def status(group: GroupSnapshot, heading: Trend = trend.UNKNOWN) -> Status:
+def status(group: GroupSnapshot, heading: Trend) -> Status:
     """One word for a group, worst first. `heading` is the trend of its lag.
+
+    Every part of every page says this word. It changes only with what held for some samples, so that it does not
+    come and go around a threshold.
 
     lost     records were removed unread
     stopped  records wait and no member reads
     late     the oldest unread record is older than LATE_MS and the lag is not falling
     behind   records wait longer than LATE_MS, but the lag falls; or the lag rises
     moving   members, but partitions are changing hands
+    nothing  members, but no commit to measure from
     idle     no members, nothing to read
     ok       reads along
     """
@@ -61,18 +68,26 @@ def status(group: GroupSnapshot, heading: Trend = trend.UNKNOWN) -> Status:
                 "stopped", Tone.BAD, f"{plural(group.lag, 'record')} wait and the group has no members"
             )
         return Status("idle", Tone.IDLE, "The group has no members")
-    late = group.time_lag_ms is not None and group.time_lag_ms > LATE_MS
-    if late and heading.direction is not Direction.FALLING:
+    late = heading.older_than(LATE_MS, NO_LONGER_LATE_MS, group.time_lag_ms)
+    if late and heading.held is not Direction.FALLING:
         return Status(
             "late", Tone.BAD, f"The oldest unread record has waited {duration(group.time_lag_ms).plain}"
         )
     if late:
-        return Status("catching up", Tone.WARN, f"Late, but the lag is {heading.words}")
-    if heading.direction is Direction.RISING and (group.time_lag_ms or 0) > 5_000:
-        return Status("falling behind", Tone.WARN, f"The lag is {heading.words}")
+        return Status("catching up", Tone.WARN, f"Late, but the lag is {_pace(heading)}")
+    waiting = heading.older_than(WAITING_MS, NO_LONGER_WAITING_MS, group.time_lag_ms)
+    if waiting and heading.held is Direction.RISING:
+        return Status("falling behind", Tone.WARN, f"The lag is {_pace(heading)}")
     if group.state in ("Assigning", "Reconciling"):
         return Status("rebalancing", Tone.NOTE, "Partitions are changing hands")
+    if group.lag is None:
+        return Status("nothing committed yet", Tone.NOTE, NOTHING_COMMITTED)
     return Status("ok", Tone.OK, "Reads along")
+
+
+def _pace(heading: Trend) -> str:
+    """What the lag does now, or what it did until a moment ago."""
+    return heading.words if heading.direction is heading.held else heading.held.value
 
 
 @dataclass(frozen=True)
@@ -91,12 +106,12 @@ class GroupRow:
     trend: Trend
 
     @property
-    def severity(self) -> tuple[int, float]:
-        """Sorts what wants attention first."""
-        return SEVERITY[self.status.tone], -(self.lag.value or 0)
+    def severity(self) -> tuple[int, float, float, str]:
+        """Sorts what wants attention first; among equals the larger lag, then the busier."""
+        return SEVERITY[self.status.tone], -(self.lag.value or 0), -(self.consumed.value or 0), self.name
 
 
-def row(group: GroupSnapshot, heading: Trend = trend.UNKNOWN) -> GroupRow:
+def row(group: GroupSnapshot, heading: Trend) -> GroupRow:
     return GroupRow(
         name=group.group,
         state=group.state,
@@ -257,6 +272,11 @@ def reading(snapshot: Snapshot, topic: str) -> list[GroupSnapshot]:
     """The groups that read a topic, by name."""
     named = snapshot.topics[topic].groups if topic in snapshot.topics else []
     return [snapshot.groups[name] for name in sorted(named) if name in snapshot.groups]
+
+
+def is_idle(group: GroupSnapshot) -> bool:
+    """Whether nobody reads and nothing waits."""
+    return not group.members and not group.lag
 
 
 def lag_on(group: GroupSnapshot, topic: str) -> int | None:

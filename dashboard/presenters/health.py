@@ -5,7 +5,7 @@ Rules, in order of what one should look at first:
 1. lost records     retention removed records before a group read them
 2. stopped group    records wait and the group has no members
 3. late group       the oldest unread record is old and the lag is not falling
-4. falling behind   the lag rises
+4. behind           the lag rises, or the oldest unread record is old though the lag falls
 5. orphaned         members are there, but some partitions that hold records belong to nobody
 6. memory           Redis is above nine tenths of its limit
 7. no AOF           Redis keeps nothing over a restart
@@ -19,15 +19,13 @@ from dataclasses import dataclass, field, replace
 
 from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, TopicSnapshot
 
-from . import groups, skew
+from . import commands, groups, skew
 from .figures import count, duration, percent, rate, size
 from .trend import UNKNOWN, Trend
 from .words import SEVERITY, Tone, listed, plural
 
 MEMORY_LIMIT_SHARE = 0.9
 ORPHANED_AFTER_MS = 10_000
-PLAY = "python -m streamlab play FILE --topic orders"
-CONSUME = "python -m streamlab consume {topic} --group G --from-beginning"
 
 
 @dataclass(frozen=True)
@@ -69,19 +67,21 @@ def _calm(snapshot: Snapshot) -> Verdict:
     topics = [t for t in snapshot.topics.values() if not t.internal]
     if not topics:
         detail = "No topic exists. Send a first record, or play a file of them:"
-        return Verdict(Tone.IDLE, "Nothing here yet", detail, command=PLAY)
+        return Verdict(Tone.IDLE, "Nothing here yet", detail, command=commands.PLAY)
     if not snapshot.groups:
         detail = f"{plural(len(topics), 'topic')}, and no consumer group. Start one:"
-        return Verdict(Tone.IDLE, "Nobody reads yet", detail, command=CONSUME.format(topic=topics[0].topic))
+        return Verdict(Tone.IDLE, "Nobody reads yet", detail, command=commands.consume(topics[0].topic))
     if not any(group.members for group in snapshot.groups.values()):
         return Verdict(
             Tone.IDLE, "All groups are idle", "No group has members, and none has records waiting."
         )
+    if not any(group.members and group.lag is not None for group in snapshot.groups.values()):
+        return Verdict(Tone.NOTE, "Nothing is committed yet", "Lag is known from a group's first commit on.")
     return Verdict(Tone.OK, _all_well(snapshot), _calm_detail(snapshot))
 
 
 def _all_well(snapshot: Snapshot) -> str:
-    n = len(snapshot.groups)
+    n = sum(1 for group in snapshot.groups.values() if group.members and group.lag is not None)
     return "The group keeps up" if n == 1 else f"All {n:,} groups keep up"
 
 
@@ -122,7 +122,7 @@ def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
             Tone.BAD,
             f"{group.group} is stopped",
             f"Lag {lag}{pace} on {where}; no member reads.",
-            "Start its consumers.",
+            "Start its consumers again.",
             **here,
         )
     if status.word == "late":
@@ -133,13 +133,28 @@ def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
             "Add members, or see which partition holds it up.",
             **here,
         )
-    if status.word in ("falling behind", "catching up"):
-        tone = Tone.WARN if status.word == "falling behind" else Tone.NOTE
+    if status.word == "catching up":
         return Finding(
-            tone,
-            f"{group.group} is {status.word}",
+            Tone.WARN,
+            f"{group.group} is {duration(group.time_lag_ms).plain} behind, catching up",
             f"Lag {lag} on {where}, {heading.words}.",
-            "Watch its lag." if tone is Tone.NOTE else "Add members, or make its handler faster.",
+            "Watch its lag.",
+            **here,
+        )
+    if status.word == "falling behind":
+        return Finding(
+            Tone.WARN,
+            f"{group.group} is falling behind",
+            f"Lag {lag} on {where}, {heading.words}.",
+            "Add members, or make its handler faster.",
+            **here,
+        )
+    if status.word == "nothing committed yet":
+        return Finding(
+            Tone.NOTE,
+            f"{group.group} has committed nothing yet",
+            "Its lag is known from its first commit on.",
+            "See whether its consumers commit.",
             **here,
         )
     orphans = [p for p in groups.unread(group) if (p.time_lag_ms or 0) > ORPHANED_AFTER_MS]

@@ -1,4 +1,8 @@
-"""Where a lag is heading: slope over the last minute, in words, with a dead band against noise."""
+"""Where a lag is heading: its slope over the last seconds, in words, with a dead band against noise.
+
+The shortest window that is sure of itself speaks, so that a change shows within 5 to 6 seconds. A lag that commits
+drop in steps needs a longer one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,12 @@ from .figures import Figure, rate, spell_duration, unknown
 
 DEAD_BAND_PER_S = 1.0
 """Slopes within ± this many records/s count as steady."""
-MIN_SAMPLES = 8
+MIN_SAMPLES = 5
+WINDOWS_S = (6, 12, 20)
+HELD_SAMPLES = 3
+"""So many samples in a row have to agree before what was said before is dropped."""
+LOOK_BACK = 10
+"""Samples whose direction is looked at for what holds now."""
 SURE = 4.0
 """A slope below so many of its standard errors is noise: neighbouring samples are alike, so it is a high bar."""
 
@@ -33,6 +42,39 @@ class Trend:
     direction: Direction
     per_s: float | None
     closes_in_ms: float | None  # until the lag is 0 at this pace; None: it is not falling
+    directions: tuple[Direction, ...] = ()  # at the last samples, oldest first; () where nobody looked
+    ages_ms: tuple[float | None, ...] = ()  # of the oldest unread record at the last samples, oldest first
+
+    @property
+    def held(self) -> Direction:
+        """The direction that held for some samples; a single other one does not change it.
+
+        >>> up, flat = Direction.RISING, Direction.STEADY
+        >>> Trend(flat, 0.0, None, (up, up, flat, up, flat)).held.value
+        'rising'
+        """
+        found, streak = self.directions[0] if self.directions else self.direction, 0
+        for before, now in zip(self.directions, self.directions[1:], strict=False):
+            streak = streak + 1 if now is before else 0
+            if streak >= HELD_SAMPLES - 1:
+                found = now
+        return found
+
+    def older_than(self, enter_ms: int, leave_ms: int, now_ms: float | None) -> bool:
+        """Whether the oldest unread record is old: from above `enter_ms` until it stays below `leave_ms`.
+
+        `now_ms` is its age now. The answer follows from the samples alone, so that everybody gets the same one.
+        """
+        old, below = False, 0
+        for age in (*self.ages_ms, now_ms):
+            if age is None:
+                continue
+            below = below + 1 if age < leave_ms else 0
+            if age > enter_ms:
+                old = True
+            elif below >= HELD_SAMPLES:
+                old = False
+        return old
 
     @property
     def arrow(self) -> str:
@@ -78,15 +120,34 @@ def slope(times_ms: Sequence[int], values: Sequence[float | None]) -> tuple[floa
     return per_s, sqrt(unexplained / (len(points) - 2) / spread)
 
 
-def of_lag(times_ms: Sequence[int], lags: Sequence[float | None]) -> Trend:
-    """The trend of a group's lag from about a minute of samples, oldest first."""
-    measured = slope(times_ms, lags)
-    if measured is None:
-        return UNKNOWN
-    per_s, error = measured
-    now = next((lag for lag in reversed(lags) if lag is not None), 0)
-    if abs(per_s) <= max(DEAD_BAND_PER_S, SURE * error) or not now:
-        return Trend(Direction.STEADY, per_s, None)
-    if per_s > 0:
-        return Trend(Direction.RISING, per_s, None)
-    return Trend(Direction.FALLING, per_s, now / -per_s * 1000)
+def of_lag(
+    times_ms: Sequence[int], lags: Sequence[float | None], ages_ms: Sequence[float | None] = ()
+) -> Trend:
+    """The trend of a group's lag from about a minute of samples, oldest first.
+
+    `ages_ms` holds the age of the oldest unread record at the same samples.
+    """
+    known = [(t, lag) for t, lag in zip(times_ms, lags, strict=True) if lag is not None]
+    found = [_at_the_end_of(known[:end]) for end in range(max(len(known) - LOOK_BACK + 1, 1), len(known) + 1)]
+    directions = tuple(direction for direction, _ in found if direction is not Direction.UNKNOWN)
+    direction, per_s = found[-1] if found else (Direction.UNKNOWN, None)
+    closes_in_ms = known[-1][1] / -per_s * 1000 if per_s and direction is Direction.FALLING else None
+    return Trend(direction, per_s, closes_in_ms, directions, tuple(ages_ms))
+
+
+def _at_the_end_of(samples: Sequence[tuple[int, float]]) -> tuple[Direction, float | None]:
+    """Direction and records/s at the last of these samples, by the shortest window that is sure."""
+    end_ms, lag = samples[-1]
+    first: tuple[float, float] | None = None
+    for window_s in WINDOWS_S:
+        recent = [(t, v) for t, v in samples[-window_s - 1 :] if end_ms - t <= window_s * 1000]
+        measured = slope([t for t, _ in recent], [v for _, v in recent])
+        if measured is None:
+            continue
+        first = first or measured
+        per_s, error = measured
+        if abs(per_s - first[0]) > SURE * first[1]:
+            break  # a longer window remembers what is over already
+        if abs(per_s) > max(DEAD_BAND_PER_S, SURE * error) and lag:
+            return (Direction.RISING if per_s > 0 else Direction.FALLING), per_s
+    return (Direction.UNKNOWN, None) if first is None else (Direction.STEADY, first[0])

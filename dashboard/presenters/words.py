@@ -16,7 +16,7 @@ class Tone(StrEnum):
     IDLE = "idle"
 
 
-SEVERITY = {Tone.BAD: 0, Tone.WARN: 1, Tone.NOTE: 2, Tone.IDLE: 3, Tone.OK: 4}
+SEVERITY = {Tone.BAD: 0, Tone.WARN: 1, Tone.NOTE: 2, Tone.OK: 3, Tone.IDLE: 4}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 // The only place that speaks to Plotly. Keeps 15 minutes of points a chart, draws at most once a second, and only
 // charts that can be seen. Colours come from the tokens in tokens.css.
 
+import { outline, withGaps } from "./gaps.js";
+
 const DASHES = ["solid", "6px,2px", "2px,2px", "8px,2px,2px,2px", "10px,3px", "4px,3px", "solid", "solid"];
-const GAP_MS = 3500; // samples further apart than this have a hole between them
 const SHORTEST_MS = 120_000;
 const CONFIG = {
   displaylogo: false,
@@ -66,22 +67,23 @@ class Chart {
   }
 
   traces() {
-    return this.columns.map((column, i) => {
+    return this.columns.flatMap((column, i) => {
       const label = this.spec.lines[i];
       const colour = token(`--chart-${i % 8}`);
       const { x, y } = withGaps(column);
-      return {
+      const line = {
         type: "scatter",
         mode: "lines",
         name: label.replaceAll("<", "‹").replaceAll("&", "＆"), // Plotly reads names as markup
         x,
         y,
         line: { color: colour, width: 1.75, dash: DASHES[i % 8] },
-        fill: this.spec.area ? "tozeroy" : "none",
-        fillcolor: this.spec.area ? faint(colour) : undefined,
         connectgaps: false,
         hovertemplate: `%{y:,.4~g} ${this.spec.unit}<extra>%{fullData.name}</extra>`,
       };
+      if (!this.spec.area) return [line];
+      const area = { type: "scatter", mode: "lines", ...outline(column), line: { width: 0 }, fill: "tozeroy", fillcolor: faint(colour), hoverinfo: "skip" };
+      return [area, line];
     });
   }
 
@@ -132,21 +134,6 @@ class Chart {
   free() {
     window.Plotly?.purge(this.element);
   }
-}
-
-/** Nulls where samples are missing, so that a line breaks instead of pretending. */
-function withGaps({ t, y }) {
-  const x = [];
-  const out = [];
-  t.forEach((at, i) => {
-    if (i && at - t[i - 1] > GAP_MS) {
-      x.push(t[i - 1] + 1);
-      out.push(null);
-    }
-    x.push(at);
-    out.push(y[i]);
-  });
-  return { x, y: out };
 }
 
 /** One row a minute, the newest first: what the chart shows, for those who cannot see it. */

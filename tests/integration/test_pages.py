@@ -135,6 +135,36 @@ def test_a_group_that_never_committed_shows_dashes_with_the_reason(visitor, redi
     assert 'title="Never committed, so there is nothing to measure from">—</abbr>' in html
 
 
+def test_a_group_without_members_is_told_how_to_start_its_own_consumers_and_no_other(visitor, redis_url):
+    publish(redis_url, a_snapshot(*(a_group(name, lag=4, members=[]) for name in ("inventory", "mine"))))
+    assert "python -m streamlab shop scale inventory 1" in text_of(visitor.get("/groups/inventory/"))
+    for name in ("inventory", "mine"):
+        html = text_of(visitor.get(f"/groups/{name}/"))
+        assert "consumers are started again" in html
+        assert "streamlab consume" not in html
+
+
+def test_the_list_of_groups_sorts_by_the_status_that_it_shows(visitor, redis_url):
+    late = a_group("late", lag=9, time_lag_ms=60_000)
+    asleep = a_group("asleep", members=[])
+    publish(redis_url, a_snapshot(a_topic(groups=["late"]), asleep, a_group("fine"), late))
+    html = text_of(visitor.get("/groups/?sort=status"))
+    assert re.findall(r'<tr data-key="(\w+)"', html) == ["late", "fine", "asleep"]
+
+
+def test_a_narrow_overview_says_that_the_flow_scrolls(visitor, redis_url):
+    publish(redis_url, busy_snapshot())
+    assert 'class="hint narrow">Scroll sideways' in text_of(visitor.get("/"))
+
+
+def test_every_python_command_on_a_page_names_the_projects_own_python(visitor, redis_url):
+    publish(redis_url, a_snapshot())
+    for path in ("/", "/topics/", "/groups/", "/sign-in/"):
+        html = text_of((visitor if path != "/sign-in/" else Client()).get(path))
+        assert re.findall(r"python (?:-m|manage\.py)", html), path
+        assert not re.findall(r"(?<!\.venv/bin/)python (?:-m|manage\.py)", html), path
+
+
 @pytest.mark.parametrize("path", ["/topics/nothing/", "/groups/nobody/"])
 def test_what_does_not_exist_is_a_404_that_says_so(visitor, redis_url, path):
     publish(redis_url, busy_snapshot())

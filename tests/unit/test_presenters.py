@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
-from dashboard.presenters import flow, groups, health, skew, topics, trend
+from dashboard.pages import overview
+from dashboard.presenters import commands, flow, groups, health, skew, topics, trend
 from dashboard.presenters.sparkline import sparkline
 from dashboard.presenters.trend import Direction, Trend
 from dashboard.presenters.words import Tone
@@ -25,7 +28,7 @@ STATUSES = [
     ("young records, and the lag rises a moment ago", a_group(lag=9, time_lag_ms=900), RISING, "ok"),
     ("partitions change hands", a_group(state="Reconciling"), trend.UNKNOWN, "rebalancing"),
     ("retention was faster", a_group(partitions=[a_position(lost=3)]), trend.UNKNOWN, "lost records"),
-    ("never committed", a_group(lag=None), trend.UNKNOWN, "ok"),
+    ("never committed", a_group(lag=None), trend.UNKNOWN, "nothing committed yet"),
 ]
 
 
@@ -37,7 +40,7 @@ def test_a_group_has_one_word_for_how_it_is(group, heading, word):
 
 
 def test_a_lag_that_nobody_measured_is_unknown_not_zero():
-    row = groups.row(a_group(lag=None))
+    row = groups.row(a_group(lag=None), trend.UNKNOWN)
     assert not row.lag.known
     assert not row.time_lag.known
 
@@ -61,15 +64,42 @@ def test_when_all_is_well_it_says_so():
     assert (verdict.tone, verdict.headline, verdict.first) == (Tone.OK, "All 2 groups keep up", None)
 
 
+def test_only_groups_that_read_are_counted_among_those_that_keep_up():
+    snapshot = a_snapshot(a_topic(), a_group("a"), a_group("b"), a_group("asleep", members=[]))
+    assert health.verdict(snapshot, {}).headline == "All 2 groups keep up"
+
+
+def test_a_group_that_is_minutes_behind_is_the_headline_though_it_catches_up():
+    late = a_group("notifications", lag=900, time_lag_ms=286_000)
+    verdict = health.verdict(a_snapshot(a_topic(), a_group("a"), late), {"notifications": FALLING})
+    assert verdict.headline == "notifications is 4 min 46 s behind, catching up"
+    assert verdict.tone is Tone.WARN
+
+
+def test_a_group_without_a_commit_does_not_count_as_keeping_up():
+    verdict = health.verdict(a_snapshot(a_topic(), a_group("new", lag=None)), {})
+    assert (verdict.tone, verdict.headline) == (Tone.NOTE, "Nothing is committed yet")
+    assert [note.headline for note in verdict.others] == ["new has committed nothing yet"]
+
+
+def test_every_part_of_a_page_says_the_same_word_for_a_group():
+    group = a_group("a", lag=900, time_lag_ms=286_000)
+    snapshot, trends = a_snapshot(a_topic("orders", groups=["a"]), group), {"a": FALLING}
+    [drawn] = flow.picture(snapshot, trends).groups
+    [reader] = topics.readers(snapshot, "orders", trends)
+    words = {drawn.status.word, reader.status.word, groups.row(group, FALLING).status.word}
+    assert words == {"catching up"}
+
+
 def test_an_empty_broker_says_what_to_type():
     verdict = health.verdict(a_snapshot(), {})
     assert verdict.tone is Tone.IDLE
-    assert verdict.command.startswith("python -m streamlab play")
+    assert verdict.command.startswith(".venv/bin/python -m streamlab play")
 
 
 def test_topics_without_a_group_say_how_to_read_them():
     verdict = health.verdict(a_snapshot(a_topic("orders")), {})
-    assert verdict.command == "python -m streamlab consume orders --group G --from-beginning"
+    assert verdict.command == ".venv/bin/python -m streamlab consume orders --group G --from-beginning"
 
 
 def test_partitions_that_nobody_reads_are_found_though_the_group_has_members():
@@ -128,6 +158,45 @@ def test_a_steady_climb_is_rising_and_noise_around_a_level_is_not():
     assert trend.of_lag(times, noise).direction is Direction.STEADY
 
 
+@pytest.mark.parametrize("change", [85.0, -85.0])
+def test_a_change_of_pace_shows_in_full_within_six_seconds(change):
+    lags = [50_000.0] * 54 + [50_000.0 + change * s for s in range(1, 7)]
+    assert trend.of_lag(list(range(0, 60_000, 1_000)), lags).per_s == pytest.approx(change, rel=0.1)
+
+
+def test_a_rise_that_is_over_is_no_longer_a_rise():
+    lags = [85.0 * min(s, 53) + (s * 7 % 5) for s in range(60)]
+    assert trend.of_lag(list(range(0, 60_000, 1_000)), lags).direction is Direction.STEADY
+
+
+def test_a_lag_that_grows_between_commits_and_drops_with_each_is_steady():
+    for phase in range(5):
+        lags = [85.0 * ((s + phase) % 5) for s in range(60)]
+        assert trend.of_lag(list(range(0, 60_000, 1_000)), lags).held is Direction.STEADY
+
+
+def test_an_age_around_the_threshold_does_not_come_and_go():
+    ages = [1_000.0, 5_100, 4_900, 5_100, 4_000, 2_900, 5_050, 4_800]
+    climb = [10.0 * n for n in range(20)]
+    words = set()
+    for end in range(2, len(ages) + 1):
+        heading = trend.of_lag(list(range(0, 20_000, 1_000)), climb, ages[:end])
+        words.add(groups.status(a_group(lag=190, time_lag_ms=ages[end - 1]), heading).word)
+    assert words == {"falling behind"}
+
+
+def test_an_age_that_stays_low_ends_it():
+    heading = Trend(Direction.RISING, 9.0, None, ages_ms=(6_000, 2_000, 2_000))
+    assert heading.older_than(5_000, 3_000, 2_000) is False
+    assert heading.older_than(5_000, 3_000, 3_500) is True
+
+
+def test_one_sample_of_another_direction_changes_nothing_and_three_do():
+    up, flat = Direction.RISING, Direction.STEADY
+    assert Trend(flat, 0.0, None, (up, up, up, flat)).held is up
+    assert Trend(flat, 0.0, None, (up, flat, flat, flat)).held is flat
+
+
 def test_a_falling_lag_says_when_it_is_closed():
     times = list(range(0, 60_000, 1_000))
     falling = trend.of_lag(times, [2_000.0 - 20 * i for i in range(60)])
@@ -160,16 +229,45 @@ def test_the_flow_draws_a_band_for_each_pair_and_the_widest_for_the_most():
             partitions=[a_position("clicks", consumed_rate=900.0), a_position("orders", consumed_rate=9.0)],
         ),
     )
-    picture = flow.picture(snapshot)
+    picture = flow.picture(snapshot, {})
     widths = {edge.key: float(edge.width) for edge in picture.edges}
     assert widths["clicks/a"] == flow.MAX_STROKE
     assert flow.MIN_STROKE < widths["orders/a"] < widths["clicks/a"]
 
 
 def test_the_flow_of_very_many_topics_says_what_it_leaves_out():
-    picture = flow.picture(a_snapshot(*[a_topic(f"t{n:02}") for n in range(20)]))
+    picture = flow.picture(a_snapshot(*[a_topic(f"t{n:02}") for n in range(20)]), {})
     assert len(picture.topics) == flow.MOST_NODES
     assert picture.left_out == f"The busiest are drawn; {20 - flow.MOST_NODES} more topics not."
+
+
+def test_the_flow_draws_no_quiet_unread_topic_and_puts_groups_that_do_nothing_last():
+    quiet = [a_topic(f"a{n}", rate=0.0) for n in range(9)]
+    asleep = [a_group(f"a{n}", members=[], consumed_rate=0.0) for n in range(flow.MOST_NODES)]
+    snapshot = a_snapshot(*quiet, a_topic("orders"), *asleep, a_group("z", consumed_rate=0.0))
+    picture = flow.picture(snapshot, {})
+    assert [node.name for node in picture.topics] == ["orders"]
+    assert "z" in [node.name for node in picture.groups]
+
+
+def test_what_does_nothing_comes_after_what_works_in_a_list_and_in_the_chart():
+    asleep = [a_group(f"a{n}", members=[], consumed_rate=0.0) for n in range(9)]
+    busy, calm = a_group("y", consumed_rate=50.0), a_group("b", consumed_rate=5.0)
+    rows = sorted((groups.row(g, trend.UNKNOWN) for g in (*asleep, calm, busy)), key=lambda r: r.severity)
+    assert [row.name for row in rows][:3] == ["y", "b", "a0"]
+    assert {"b", "y"} <= set(overview.laggards(a_snapshot(*asleep, calm, busy)))
+
+
+def test_names_in_commands_are_quoted_and_never_options():
+    for name in ("o'clock & co", "$(reboot)", "--help"):
+        words = shlex.split(commands.consume(name))
+        assert words.count(name) == 1
+    assert commands.consume("--help").endswith(" -- --help")
+
+
+def test_only_groups_of_the_simulated_shop_have_a_command_that_starts_them():
+    assert commands.start_again("notifications").endswith("shop scale notifications 1")
+    assert commands.start_again("somebody's") == ""
 
 
 def test_a_sparkline_breaks_where_nothing_was_measured():

@@ -1,0 +1,33 @@
+"""Commands to copy into a shell in the project's directory. Names are quoted: they may hold anything."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from streamlab.lab.shop.layout import DEPARTMENTS
+
+PYTHON = ".venv/bin/python"
+SIGN_IN = f"{PYTHON} manage.py signin_link"
+PLAY = f"{PYTHON} -m streamlab play FILE --topic orders"
+PLAY_WITH_KEY = f"{PLAY} --key CustomerID"
+
+
+def consume(topic: str = "orders") -> str:
+    """
+    >>> consume("it's")
+    '.venv/bin/python -m streamlab consume \'it\'"\'"\'s\' --group G --from-beginning'
+    """
+    if topic.startswith("-"):  # would be read as an option
+        return f"{PYTHON} -m streamlab consume --group G --from-beginning -- {quote(topic)}"
+    return f"{PYTHON} -m streamlab consume {quote(topic)} --group G --from-beginning"
+
+
+def start_again(group: str) -> str:
+    """How a group of the simulated shop gets a consumer; "" for others: only their owner knows how to start them.
+
+    A console consumer would be no answer: it would commit what the real consumers have not handled.
+
+    >>> start_again("notifications")
+    '.venv/bin/python -m streamlab shop scale notifications 1'
+    """
+    return f"{PYTHON} -m streamlab shop scale {quote(group)} 1" if group in DEPARTMENTS else ""
