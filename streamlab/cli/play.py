@@ -111,6 +111,9 @@ def _conclude(progress: Progress, rejects: Any, key: str | None, time: str | Non
         note(line)
     if time is not None and 0 < progress.settled.rows == progress.settled.rejected:
         note(f"No row could be played: does {time!r} hold times? --time-format says how they are written.")
+    if progress.damage:
+        note(f"streamlab: {progress.damage}")
+        raise typer.Exit(FAILED)
     if not progress.finished:
         note(f"Stopped before line {progress.place.line}. The same command with --resume goes on there.")
         raise typer.Exit(FAILED)

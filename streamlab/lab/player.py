@@ -28,7 +28,7 @@ from .arrivals import arrived_ids, log_ends
 from .pace import FlatOut, Pace
 from .positions import Counts, Position, Positions
 from .rejects import RejectsFile
-from .rows import Blank, Fields, Item, Place, Reject, Row
+from .rows import Blank, Fields, Item, Place, Reject, Row, SourceError
 from .sources import Source
 
 EVENT_TYPE = "streamlab.file.row"
@@ -72,6 +72,7 @@ class Progress(msgspec.Struct):
     seconds: float = 0.0  # since this run began
     next_in_s: float = 0.0  # until the next row is due
     finished: bool = False
+    damage: str = ""  # why the rest of the file could not be read
 
 
 class Player:
@@ -113,17 +114,15 @@ class Player:
         return self._positions.load(self._topic, self.uri)
 
     def play(self, previous: Position | None = None) -> Progress:
-        """Play from `previous` on, or from the first row. Raises PlayError, SourceError, StreamlabError."""
+        """Play from `previous` on, or from the first row. Raises PlayError, StreamlabError."""
         self._begin(previous)
         arrived = arrived_ids(self._broker, self._topic, self._ends, self.uri) if previous else set()
         producer = self._broker.producer(**self._producer_config)
         try:
-            for item in self._source.read(self._fields, previous.place if previous else None):
-                self._take(item, producer, arrived)
-                if self._stop.is_set():
-                    break
-            else:
-                self._progress.finished = True
+            try:
+                self._take_all(previous.place if previous else None, producer, arrived)
+            except SourceError as error:  # what could be read is played
+                self._progress.damage = str(error)
             self._settle_all(producer)
         finally:
             self._end(producer)
@@ -142,6 +141,13 @@ class Player:
             self._ends, self._fingerprint = log_ends(self._broker, self._topic), self._source.fingerprint()
         self._rejects.start(self._progress.place.line)
         self._save()
+
+    def _take_all(self, start: Place | None, producer: Any, arrived: set[bytes]) -> None:
+        for item in self._source.read(self._fields, start):
+            self._take(item, producer, arrived)
+            if self._stop.is_set():
+                return
+        self._progress.finished = True
 
     def _take(self, item: Item, producer: Any, arrived: set[bytes]) -> None:
         if isinstance(item, Row):

@@ -28,6 +28,7 @@ _BY_SUFFIX = {".csv": CSV, ".tsv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LI
 _HEAD_BYTES = 64 * 1024
 _BUFFER_BYTES = 1024 * 1024
 _UTF8_BOM = b"\xef\xbb\xbf"
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive (or a spreadsheet)",
     b"BZh": "compressed with bzip2",
@@ -103,12 +104,13 @@ class Source:
                 yield from json_lines.read(self._lines, fields)
             else:
                 yield from self._table.read(fields, self._lines)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise SourceError(f"{self.path} is damaged from line {self._lines.line} on: {error}.") from error
+        except _DAMAGE as error:
+            what = "it ends early, within the compressed data" if isinstance(error, EOFError) else error
+            raise SourceError(f"{self.path} is damaged from line {self._lines.line} on: {what}.") from error
 
     def fingerprint(self, head_bytes: int = _HEAD_BYTES) -> Fingerprint:
         with _decompressed(self.path.open("rb")) as file:
-            head = file.read(head_bytes)
+            head = _head(file, head_bytes)
         return Fingerprint(len(head), hashlib.sha256(head).hexdigest(), self.size)
 
     def __enter__(self) -> Source:
@@ -134,7 +136,7 @@ def open_source(
     try:
         head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
         return Source(path, form or _form(path, head), raw, file, encoding, separator)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raw.close()
         raise SourceError(f"{path} is damaged: {error}.") from error
     except SourceError as error:
@@ -142,10 +144,30 @@ def open_source(
         raise SourceError(f"{path} cannot be played. {error}") from None
 
 
+class _Gzip(gzip.GzipFile):
+    """Gives what can be read of a damaged file before it fails; GzipFile itself fails first."""
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _head(file: io.BufferedReader, size: int) -> bytes:
+    """Up to `size` bytes, fewer of a damaged file: reading its rows will tell."""
+    head = b""
+    try:
+        while len(head) < size and (more := file.read1(size - len(head))):
+            head += more
+    except _DAMAGE:
+        pass
+    return head
+
+
 def _decompressed(raw: BinaryIO) -> io.BufferedReader:
     magic = raw.read(2)
     raw.seek(0)
-    plain: Any = gzip.GzipFile(fileobj=raw) if magic == b"\x1f\x8b" else raw
+    plain: Any = _Gzip(fileobj=raw) if magic == b"\x1f\x8b" else raw
     return io.BufferedReader(plain, _BUFFER_BYTES)
 
 

@@ -258,7 +258,29 @@ def test_a_damaged_file_is_played_as_far_as_it_goes_and_then_fails(shell, broker
     done = shell("play", "a.csv.gz", "--topic", "a")
     assert done.returncode == 1
     assert "damaged from line" in done.stderr
-    assert written(broker, "a") > 50_000
+    assert "ends early" in done.stderr
+    played = written(broker, "a")
+    assert played > 50_000
+    assert f"{played} rows: {played} acknowledged" in done.stderr
+
+
+def test_a_small_damaged_file_is_played_as_far_as_it_goes_too(shell, broker):
+    import gzip
+
+    content = b"".join(b'{"n": %d}\n' % (n * 7919) for n in range(500))
+    (shell.directory / "a.jsonl.gz").write_bytes(gzip.compress(content)[:-700])
+    done = shell("play", "a.jsonl.gz", "--topic", "a")
+    assert done.returncode == 1
+    assert "ends early" in done.stderr
+    played = written(broker, "a")
+    assert 0 < played < 500
+    assert f"{played} rows: {played} acknowledged" in done.stderr
+
+
+def test_a_time_column_without_times_is_asked_about(shell):
+    (shell.directory / "b.csv").write_text("when\nnever\nnot yet\n")
+    done = shell("play", "b.csv", "--topic", "b", "--time", "when")
+    assert "does 'when' hold times?" in done.stderr
 
 
 @pytest.mark.data
