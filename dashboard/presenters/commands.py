@@ -7,15 +7,14 @@ from shlex import quote
 from streamlab.lab.shop.layout import DEPARTMENTS
 
 PYTHON = ".venv/bin/python"
-SIGN_IN = f"{PYTHON} manage.py signin_link"
 PLAY = f"{PYTHON} -m streamlab play FILE --topic orders"
 PLAY_WITH_KEY = f"{PLAY} --key CustomerID"
 
 
 def consume(topic: str = "orders") -> str:
     """
-    >>> consume("it's")
-    '.venv/bin/python -m streamlab consume \'it\'"\'"\'s\' --group G --from-beginning'
+    >>> consume("new orders")
+    ".venv/bin/python -m streamlab consume 'new orders' --group G --from-beginning"
     """
     if topic.startswith("-"):  # would be read as an option
         return f"{PYTHON} -m streamlab consume --group G --from-beginning -- {quote(topic)}"

@@ -128,6 +128,8 @@ def of_lag(
     `ages_ms` holds the age of the oldest unread record at the same samples.
     """
     known = [(t, lag) for t, lag in zip(times_ms, lags, strict=True) if lag is not None]
+    if len(known) >= MIN_SAMPLES and len({lag for _, lag in known}) == 1:  # most groups, most of the time
+        return Trend(Direction.STEADY, 0.0, None, ages_ms=tuple(ages_ms))
     found = [_at_the_end_of(known[:end]) for end in range(max(len(known) - LOOK_BACK + 1, 1), len(known) + 1)]
     directions = tuple(direction for direction, _ in found if direction is not Direction.UNKNOWN)
     direction, per_s = found[-1] if found else (Direction.UNKNOWN, None)
