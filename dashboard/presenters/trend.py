@@ -65,6 +65,8 @@ class Trend:
 
         `now_ms` is its age now. The answer follows from the samples alone, so that everybody gets the same one.
         """
+        if now_ms is None:
+            return False
         old, below = False, 0
         for age in (*self.ages_ms, now_ms):
             if age is None:

@@ -189,6 +189,7 @@ def test_an_age_that_stays_low_ends_it():
     heading = Trend(Direction.RISING, 9.0, None, ages_ms=(6_000, 2_000, 2_000))
     assert heading.older_than(5_000, 3_000, 2_000) is False
     assert heading.older_than(5_000, 3_000, 3_500) is True
+    assert heading.older_than(5_000, 3_000, None) is False
 
 
 def test_one_sample_of_another_direction_changes_nothing_and_three_do():
