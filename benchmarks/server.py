@@ -1,4 +1,5 @@
-"""The one Redis that everything is measured on: our own, in a temporary directory, with the settings of `make demo`."""
+"""The one Redis that everything is measured on: our own, in a temporary directory, with the settings of `make demo`
+but for the moment at which the AOF is rewritten."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Server:
 @contextmanager
 def own_server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="streamlab-bench-") as folder:
-        embedded = EmbeddedServer(folder)
+        # the AOF is rewritten between the turns, never in one
+        embedded = EmbeddedServer(folder, settings={"auto-aof-rewrite-percentage": "0"})
         server = Server(embedded.start())
         try:
             yield server
