@@ -54,7 +54,7 @@ def test_the_chart_shows_what_was_before_the_page_was_opened(stack, load, open_p
     points = page.evaluate("() => JSON.parse(document.getElementById('chart-data').textContent)[0].y[0]")
     assert max(point for point in points if point is not None) > 600
     drawn = page.locator("[data-chart=lag] .scatterlayer path.js-line")
-    expect(drawn).to_have_count(1, timeout=15_000)
+    expect(drawn).to_have_count(2, timeout=15_000)  # the edge of the area, and the line on it
 
 
 def test_the_page_says_when_its_figures_are_old_and_comes_back_by_itself(stack, load, open_page):
