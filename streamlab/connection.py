@@ -79,10 +79,6 @@ class Connection:
                 f"{self.url!r} is not a server address: {error}. Write redis://host:port/0 or unix:///path/to/socket."
             ) from error
 
-    def blocking_client(self, block_ms: float) -> redis.Redis:
-        """A client of its own for commands that the server may hold for up to `block_ms`."""
-        return self._client(block_ms / 1000 + BLOCK_SLACK_S)
-
     def kept_wire(self, timeout_s: float) -> KeptWire:
         """A connection for one thread's requests, which may each take up to `timeout_s`. Raises redis-py's errors."""
         return KeptWire(self._client(timeout_s), timeout_s)

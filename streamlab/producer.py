@@ -49,10 +49,9 @@ _numbers = itertools.count(1)
 class _TopicBuffer:
     """One topic as the producer sees it: its partitions, and the open batch of each."""
 
-    __slots__ = ("open", "partitions", "remembered", "spec", "sticky", "tps")
+    __slots__ = ("open", "partitions", "remembered", "sticky", "tps")
 
     def __init__(self, topic: str, spec: TopicSpec):
-        self.spec = spec
         self.partitions = spec.partitions
         self.tps = [TopicPartition(topic, n) for n in range(spec.partitions)]
         self.open: list[Batch | None] = [None] * spec.partitions
@@ -404,7 +403,6 @@ class Producer:
                     ]
                     buffer.open += [None] * (spec.partitions - buffer.partitions)
                     buffer.partitions = spec.partitions
-                    buffer.spec = spec
                     buffer.remembered = {}
 
 
