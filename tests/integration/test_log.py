@@ -126,6 +126,14 @@ def test_offsets_are_found_by_append_time(broker, log):
     assert log.at_time({partition: second_ms + 1})[partition] is None
 
 
+def test_offsets_by_append_time_never_point_below_the_log_start(broker, log):
+    topic = a_topic(broker)
+    partition = TopicPartition(topic, 0)
+    append(broker, topic, 10)
+    log.delete_before(partition, 5)
+    assert log.at_time({partition: 0})[partition].offset == 5
+
+
 def test_retention_by_bytes_keeps_whole_batches_and_never_less_than_asked(broker, log):
     topic = a_topic(broker, retention_bytes=1000)
     partition = TopicPartition(topic, 0)
