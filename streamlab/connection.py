@@ -113,6 +113,19 @@ class Connection:
                 replies[i] = reply
         return replies
 
+    def execute_many(self, commands: Sequence[Sequence[Any]], client: redis.Redis | None = None) -> list[Any]:
+        """Run plain commands, whatever keys they speak of, in as few round trips as possible; the i-th answer is the
+        i-th command's, as the server sent it.
+
+        Raises the first error among the answers as a StreamlabError; the others have run all the same.
+        """
+        client = self.client if client is None else client
+        with translated():
+            pipe = client.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            return pipe.execute()
+
     def server_time_ms(self) -> int:
         with translated():
             seconds, micros = self.client.time()
