@@ -16,8 +16,13 @@ sl:{group:analytics}:owners      hash    groups/take.lua            ownership   
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
 sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
 sl:groups                        set     groups/membership.py       the group's    names of all groups
-sl:clients                       zset    metrics/telemetry.py       for ever       client id by its last push
-sl:clients:<client id>           string  metrics/telemetry.py       10 s           telemetry of one running client
+sl:clients                       zset    metrics/telemetry.py       for ever       instances by their last push (server ms)
+sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state and figures of one running client
+sl:{config}:version              string  configs/change.lua         for ever       number of the newest change of configuration
+sl:{config}:entities             set     configs/change.lua         for ever       entities with settings, `group:revenue`
+sl:{config}:of:<entity>          hash    configs/change.lua         its settings'  setting -> JSON; @version of its last change
+sl:{config}:events               stream  configs/change.lua         10,000 entries what was changed: history and outbox
+sl:{config}:wake                 channel configs/change.lua         -              "the configuration changed, look again"
 sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
 sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot
 sl:snapshot:seq                  string  metrics/sampler.py         for ever       number of the newest snapshot
@@ -35,6 +40,10 @@ PREFIX = "sl:"
 TOPICS = PREFIX + "topics"
 GROUPS = PREFIX + "groups"
 CLIENTS = PREFIX + "clients"
+CONFIG_VERSION = PREFIX + "{config}:version"
+CONFIG_ENTITIES = PREFIX + "{config}:entities"
+CONFIG_EVENTS = PREFIX + "{config}:events"
+CONFIG_WAKE = PREFIX + "{config}:wake"
 SAMPLER_LEASE = PREFIX + "sampler:lease"
 SNAPSHOT = PREFIX + "snapshot"
 SNAPSHOT_SEQ = PREFIX + "snapshot:seq"
@@ -99,8 +108,16 @@ def group_wake(group_id: str) -> str:
     return _group(group_id, "wake")
 
 
-def client(client_id: str) -> str:
-    return f"{PREFIX}clients:{client_id}"
+def client(instance: str) -> str:
+    return f"{PREFIX}clients:{instance}"
+
+
+def config_of(entity: str) -> str:
+    """
+    >>> config_of("group:revenue")
+    'sl:{config}:of:group:revenue'
+    """
+    return f"{PREFIX}{{config}}:of:{entity}"
 
 
 def history(resolution: str, what: str, name: str) -> str:
