@@ -16,13 +16,13 @@ sl:{group:analytics}:owners      hash    groups/take.lua            ownership   
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
 sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
 sl:groups                        set     groups/membership.py       the group's    names of all groups
-sl:clients                       zset    metrics/telemetry.py       for ever       instances by their last push (server ms)
-sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state and figures of one running client
-sl:{config}:version              string  configs/change.lua         for ever       number of the newest change of configuration
-sl:{config}:entities             set     configs/change.lua         for ever       entities with settings, `group:revenue`
-sl:{config}:of:<entity>          hash    configs/change.lua         its settings'  setting -> JSON; @version of its last change
-sl:{config}:events               stream  configs/change.lua         10,000 entries what was changed: history and outbox
-sl:{config}:wake                 channel configs/change.lua         -              "the configuration changed, look again"
+sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
+sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state, figures of a running client
+sl:{config}:version              string  configs/change.lua         for ever       number of the newest change
+sl:{config}:entities             set     configs/change.lua         for ever       entities that have settings
+sl:{config}:of:<entity>          hash    configs/change.lua         its settings'  setting -> JSON; its @version
+sl:{config}:events               stream  configs/change.lua         10,000 last    changes: history and outbox
+sl:{config}:wake                 channel configs/change.lua         -              "look again"
 sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
 sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot
 sl:snapshot:seq                  string  metrics/sampler.py         for ever       number of the newest snapshot
