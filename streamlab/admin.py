@@ -114,7 +114,7 @@ class Admin:
             self._topics.add_partitions(name, total["count"] if isinstance(total, Mapping) else total)
         return {"results": [{"name": name, "error": None} for name in topic_partitions]}
 
-    def configure_topic(self, topic: str, configs: Mapping[str, Any]) -> dict[str, int]:
+    def configure_topic(self, topic: str, configs: Mapping[str, Any]) -> dict[str, Any]:
         """Set some of a topic's settings. Returns those that differ from the defaults."""
         return dict(self._topics.configure(topic, configs).configs)
 

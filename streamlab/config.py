@@ -117,13 +117,39 @@ CONSUMER: dict[str, Setting] = CLIENT | {
     "value_deserializer": Setting(None, "bytes → value"),
 }
 
+_EVER = float(2**62)
+
 TOPIC: dict[str, Setting] = {
-    "retention.ms": Setting(
-        604_800_000, "records older than this are removed; -1: never", "ms", -1, float(2**62)
+    "cleanup.policy": Setting(
+        "delete",
+        "how old records go: by retention, by compaction, or by both",
+        choices=("delete", "compact", "compact,delete"),
     ),
-    "retention.bytes": Setting(-1, "a partition keeps about this much; -1: all", "bytes", -1, float(2**62)),
+    "retention.ms": Setting(604_800_000, "records older than this are removed; -1: never", "ms", -1, _EVER),
+    "retention.bytes": Setting(-1, "a partition keeps about this much; -1: all", "bytes", -1, _EVER),
     "max.message.bytes": Setting(1_048_588, "largest record batch", "bytes", 1, 256 << 20),
+    "message.timestamp.type": Setting(
+        "CreateTime",
+        "whose time a record carries: the producer's, or the server's at the append",
+        choices=("CreateTime", "LogAppendTime"),
+    ),
+    "delete.retention.ms": Setting(
+        86_400_000, "how long compaction keeps a tombstone after its first pass over it", "ms", 0, _EVER
+    ),
+    "min.compaction.lag.ms": Setting(0, "records younger than this are not compacted", "ms", 0, _EVER),
+    "max.compaction.lag.ms": Setting(
+        2**62, "a record older than this is compacted whatever the dirty ratio", "ms", 1, _EVER
+    ),
+    "min.cleanable.dirty.ratio": Setting(
+        0.5, "share of a partition that must be new since the last compaction for the next one", "", 0, 1
+    ),
 }
+
+BROKER: dict[str, Setting] = {
+    "auto.create.topics.enable": Setting(True, "a topic may come into being at its first use"),
+    "num.partitions": Setting(1, "partitions of a topic that is created without a number", "", 1, 10_000),
+}
+"""What holds for the whole server."""
 
 IGNORED = frozenset(
     [
@@ -201,28 +227,41 @@ def resolved(given: Mapping[str, Any], table: Mapping[str, Setting]) -> dict[str
     return values
 
 
-def topic_configs(given: Mapping[str, Any] | None) -> dict[str, int]:
-    """The topic's own settings as numbers; they may come as text, as Kafka's tools send them.
+TopicValue = int | float | str
+
+
+def topic_configs(given: Mapping[str, Any] | None) -> dict[str, TopicValue]:
+    """The topic's own settings; numbers may come as text, as Kafka's tools send them.
 
     Raises InvalidConfigurationError.
 
-    >>> topic_configs({"retention.ms": "60000"})
-    {'retention.ms': 60000}
+    >>> topic_configs({"retention.ms": "60000", "cleanup.policy": "delete, compact"})
+    {'retention.ms': 60000, 'cleanup.policy': 'compact,delete'}
     """
-    values: dict[str, int] = {}
+    values: dict[str, TopicValue] = {}
     for name, raw in (given or {}).items():
         setting = TOPIC.get(name)
         if setting is None:
             raise InvalidConfigurationError(f"There is no topic setting {name!r}.{_meant(name, TOPIC)}")
-        try:
-            value = int(raw)
-        except (TypeError, ValueError):
-            raise InvalidConfigurationError(f"{name} must be a whole number, not {raw!r}.") from None
+        value = _topic_value(name, setting.default, raw)
         problem = setting.problem(value)
         if problem:
             raise InvalidConfigurationError(f"{name} {problem}.")
         values[name] = value
     return values
+
+
+def _topic_value(name: str, default: Any, raw: Any) -> TopicValue:
+    if isinstance(default, str):
+        if name != "cleanup.policy" or not isinstance(raw, (str, list, tuple)):
+            return raw if isinstance(raw, str) else repr(raw)
+        policies = raw.split(",") if isinstance(raw, str) else raw
+        return ",".join(sorted({str(policy).strip() for policy in policies}))  # as Kafka, in any order
+    kind = "number" if isinstance(default, float) else "whole number"
+    try:
+        return float(raw) if isinstance(default, float) else int(raw)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidConfigurationError(f"{name} must be a {kind}, not {raw!r}.") from None
 
 
 def _meant(name: str, table: Mapping[str, Setting]) -> str:

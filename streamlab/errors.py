@@ -10,7 +10,7 @@
     ├── IllegalArgumentError, IllegalStateError, KafkaConfigurationError      the caller's mistake
     ├── TopicError: UnknownTopicOrPartitionError, TopicAlreadyExistsError, InvalidTopicError,
     │               InvalidPartitionsError, InvalidConfigurationError
-    ├── RecordError: MessageSizeTooLargeError, CorruptRecordError, UnsupportedCodecError
+    ├── RecordError: MessageSizeTooLargeError, InvalidRecordError, CorruptRecordError, UnsupportedCodecError
     ├── OffsetOutOfRangeError, NoOffsetForPartitionError
     ├── ProducerError: OutOfOrderSequenceNumberError, DuplicateSequenceNumberError, ProducerFencedError
     └── GroupError: UnknownMemberIdError, FencedMemberEpochError (FencedEpoch), CommitFailedError,
@@ -102,7 +102,12 @@ class RecordError(StreamlabError):
 
 
 class MessageSizeTooLargeError(RecordError):
-    """Raised when a record is larger than max_request_size. Send less, or raise the limit on both sides."""
+    """Raised when a record is larger than the producer's max_request_size or the topic's max.message.bytes. Send
+    less, or raise the limit that the message names."""
+
+
+class InvalidRecordError(RecordError):
+    """Raised when a record without a key is sent to a compacted topic, which could never keep it. Give it a key."""
 
 
 class CorruptRecordError(RecordError):

@@ -14,8 +14,16 @@ from redis.exceptions import ResponseError
 
 from . import codec, keys
 from .connection import Call, Connection
-from .errors import CorruptRecordError, StreamlabError, UnknownTopicOrPartitionError, translate, translated
+from .errors import (
+    CorruptRecordError,
+    RecordError,
+    StreamlabError,
+    UnknownTopicOrPartitionError,
+    translate,
+    translated,
+)
 from .model import (
+    LOG_APPEND_TIME,
     ConsumerRecord,
     EntryId,
     OffsetAndTimestamp,
@@ -32,9 +40,14 @@ class Entry(NamedTuple):
     """One batch as it came off the wire, not yet decoded."""
 
     id: EntryId
-    base_offset: int
-    records: int
+    base_offset: int  # first offset that the entry stands for
+    records: int  # offsets that it stands for; where compaction went over it, some are without a record
     batch: bytes
+
+    @property
+    def sparse(self) -> bool:
+        """Whether compaction removed records here, or entries before it, whose offsets it then stands for."""
+        return len(self.batch) >= codec.HEAD_BYTES and codec.count(self.batch) != self.records
 
 
 class Place(NamedTuple):
@@ -74,19 +87,40 @@ def records_of(partition: TopicPartition, entry: Entry, check_crcs: bool = True)
             f"{partition} offset {entry.base_offset}: {error}", *partition, entry.id.last_offset + 1
         ) from error
     topic, number = partition
-    base, deltas, ages = entry.base_offset, columns.offset_deltas, columns.ages
+    ages, append_time = columns.ages, codec.has_append_time(entry.batch)
     parts: list[Iterable[Any]] = [
         repeat(topic, len(ages)),
         repeat(number),
-        range(base, base + len(ages)) if deltas is None else [base + delta for delta in deltas],
-        [base_timestamp + age for age in ages],
+        _offsets(entry.id.last_offset, columns),
+        repeat(entry.id.append_ms) if append_time else [base_timestamp + age for age in ages],
         columns.keys,
         columns.values,
     ]
-    if columns.headers is not None:
-        parts.append(columns.headers)
+    if columns.headers is not None or append_time:
+        parts.append(columns.headers or repeat(None))
+    if append_time:
+        parts += [repeat(None), repeat(LOG_APPEND_TIME)]
     make: Callable[..., ConsumerRecord] = ConsumerRecord
     return list(map(make, *parts))
+
+
+def _offsets(last: int, columns: codec.Columns) -> Iterable[int]:
+    if columns.distances is None:
+        return range(last + 1 - len(columns.ages), last + 1)
+    return [last - distance for distance in columns.distances]
+
+
+def first_offset(entry: Entry, at_least: int) -> int:
+    """Of the first record in the entry from offset `at_least` on, as far as that can be read."""
+    first = max(entry.base_offset, at_least)
+    if not entry.sparse:
+        return first
+    try:
+        _, columns = codec.decode(entry.batch)
+    except RecordError:
+        return first  # reading it will say what is wrong
+    last = entry.id.last_offset
+    return min((offset for offset in _offsets(last, columns) if offset >= first), default=last)
 
 
 def sizes(parts: Sequence[bytes | None]) -> list[int]:
@@ -116,11 +150,9 @@ class PartitionLog:
         wanted = [TopicPartition(*p) for p in partitions]
         for partition in wanted:
             self._require(partition)
-        with translated():
-            pipe = self._connection.client.pipeline(transaction=False)
-            for partition in wanted:
-                pipe.hmget(keys.meta(*partition), "start", "end", "ms", "bytes", "trimmed")
-            replies = pipe.execute()
+        replies = self._connection.execute_many(
+            [("HMGET", keys.meta(*p), "start", "end", "ms", "bytes", "trimmed") for p in wanted]
+        )
         found = {}
         for partition, reply in zip(wanted, replies, strict=True):
             start, end, ms, appended, trimmed = (int(v or 0) for v in reply)
@@ -157,19 +189,21 @@ class PartitionLog:
 
         Time is the append time: the one clock that only moves forward in a log.
         """
-        with translated():
-            pipe = self._connection.client.pipeline(transaction=False)
-            for partition, ms in moments.items():
-                pipe.execute_command("XRANGE", keys.log(*partition), max(0, ms), "+", "COUNT", 1)
-                pipe.hget(keys.meta(*partition), "start")
-            replies = pipe.execute()
+        commands: list[tuple[Any, ...]] = []
+        for partition, ms in moments.items():
+            commands.append(("XRANGE", keys.log(*partition), max(0, ms), "+", "COUNT", 1))
+            commands.append(("HGET", keys.meta(*partition), "start"))
+        replies = self._connection.execute_many(commands)
         found: dict[TopicPartition, OffsetAndTimestamp | None] = {}
         for partition, entries, start in zip(moments, replies[::2], replies[1::2], strict=True):
-            entry = parse_entry(entries[0]) if entries else None
-            first = (
-                max(entry.base_offset, int(start or 0)) if entry else 0
-            )  # the front of a batch may be deleted
-            found[partition] = OffsetAndTimestamp(first, entry.id.append_ms) if entry else None
+            entry = (
+                parse_entry(entries[0]) if entries else None
+            )  # its front may be deleted: then from the start on
+            found[partition] = (
+                OffsetAndTimestamp(first_offset(entry, int(start or 0)), entry.id.append_ms)
+                if entry
+                else None
+            )
         return found
 
     def apply_retention(self, partition: TopicPartition, now_ms: int) -> int:

@@ -46,13 +46,23 @@ class TopicSpec(msgspec.Struct, frozen=True):
     """What the registry holds of one topic."""
 
     partitions: int
-    configs: dict[str, int] = {}  # only what differs from the defaults
+    configs: dict[str, int | float | str] = {}  # only what differs from the defaults
     created_ms: int = 0
     state: TopicState = TopicState.ACTIVE
 
-    def config(self, name: str) -> int:
+    def config(self, name: str) -> Any:
         """A setting's value in force. Raises KeyError for an unknown name."""
-        return self.configs.get(name, int(TOPIC[name].default))
+        return self.configs.get(name, TOPIC[name].default)
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the newest record of each key is kept, so that every record needs a key."""
+        return "compact" in self.config("cleanup.policy")
+
+    @property
+    def append_time(self) -> bool:
+        """Whether records carry the server's time at the append instead of the producer's."""
+        return bool(self.config("message.timestamp.type") == "LogAppendTime")
 
 
 def check_name(topic: str) -> None:

@@ -121,7 +121,7 @@ def delete(
     note(f"Topic {topic} with {found.records} records has been deleted.")
 
 
-def _configs(broker: Any, topic: str) -> dict[str, int]:
+def _configs(broker: Any, topic: str) -> dict[str, Any]:
     """What differs from the defaults."""
     from ..topics import Topics
 

@@ -21,6 +21,7 @@ from ..errors import (
     InvalidConfigurationError,
     InvalidGroupIdError,
     InvalidPartitionsError,
+    InvalidRecordError,
     InvalidTopicError,
     KafkaConfigurationError,
     KafkaConnectionError,
@@ -97,6 +98,7 @@ CODES: dict[int, type[StreamlabError]] = {
     46: DuplicateSequenceNumberError,
     68: NonEmptyGroupError,
     69: GroupIdNotFoundError,
+    87: InvalidRecordError,
     90: ProducerFencedError,
     110: FencedMemberEpochError,
 }
@@ -111,7 +113,7 @@ _FINAL = """
     GroupSubscribedToTopicError IllegalSaslStateError InconsistentClusterIdError
     InconsistentGroupProtocolError InconsistentVoterSetError IneligibleReplicaError
     InvalidCommitOffsetSizeError InvalidFetchRequestError InvalidPrincipalTypeError
-    InvalidProducerIdMappingError InvalidReceiveError InvalidRecordError InvalidRecordStateError
+    InvalidProducerIdMappingError InvalidReceiveError InvalidRecordStateError
     InvalidRegistrationError InvalidRequestError InvalidRequiredAcksError InvalidSessionTimeoutError
     InvalidTimestampError InvalidTransactionTimeoutError InvalidTxnStateError InvalidUpdateVersionError
     InvalidVoterKeyError KafkaProtocolError LogDirNotFoundError LogTruncationError MemberIdRequiredError
@@ -191,6 +193,7 @@ __all__ = [
     "InvalidMetadataError",
     "InvalidPartitionsError",
     "InvalidProducerEpochError",
+    "InvalidRecordError",
     "InvalidReplicationAssignmentError",
     "InvalidReplicationFactorError",
     "InvalidTopicError",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from streamlab.config import CONSUMER, IGNORED, PRODUCER, TOPIC
+from streamlab.config import BROKER, CONSUMER, IGNORED, PRODUCER, TOPIC
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "configuration.md").read_text()
 ROWS = dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]*)` \|", TEXT, re.MULTILINE))
 VARIABLES = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE))
-SETTINGS = CONSUMER | PRODUCER | TOPIC
+SETTINGS = CONSUMER | PRODUCER | TOPIC | BROKER
 
 
 def written(default: object) -> str:
