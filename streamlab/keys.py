@@ -8,12 +8,27 @@ sl:{orders/3}:log                stream  append.lua, trim.lua       retention   
 sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, trimmed
 sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
 sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 10 batches
+sl:{orders/3}:retry-due:<group>  zset    delivery/*.lua             its records'   id by when it is due, or its lease ends
+sl:{orders/3}:retry-records:<..> hash    delivery/*.lua             until settled  id -> `QueuedRecord`
+sl:{orders/3}:retry-state:<..>   hash    delivery/*.lua             until settled  id -> kind, chain
+sl:{orders/3}:retry-chain:<..>   zset    delivery/*.lua             until settled  chain and offset: who waits for whom
+sl:{orders/3}:retry-leases:<..>  hash    delivery/*.lua             the lease      id -> turn
+sl:{orders/3}:retry-done:<..>    zset    delivery/*.lua             next commit    settled, but not committed offsets
+sl:{orders/3}:retry-outbox:<..>  hash    delivery/*.lua             until told     dead letters and events on their way
+sl:{orders/3}:retry-counts:<..>  hash    delivery/*.lua             the topic's    parked, bytes, numbers given so far
+sl:{orders/3}:retry-replays:<..> zset    delivery/replay.lua        7 days         replays put in, by when
 sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, assigned, owner_seq, assignor
 sl:{group:analytics}:members     hash    groups/*.lua               lease          member id -> JSON of `Member`
 sl:{group:analytics}:leases      zset    groups/*.lua               lease          member id by expiry (server ms)
 sl:{group:analytics}:target      hash    groups/assign.lua          epoch          member id -> JSON of partitions
 sl:{group:analytics}:owners      hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
+sl:{orders.revenue.dlq/3}:letters hash   letters/*.lua              the letters'   offset -> state of a dead letter
+sl:{orders.revenue.dlq/3}:replays hash   letters/*.lua              30 days        replay id -> how far it came here
+sl:dead-letters                  hash    dead_letter_topics.py      for ever       dead-letter topic -> topic and group
+sl:replays                       zset    replay_jobs.py             30 days        replay id by time of its draft
+sl:replay:<id>                   hash    replay_jobs.py             30 days        a replay job: spec, state, who, when
+sl:replay:<id>:lease             string  replay_runner.py           10 s           which process runs it
 sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
@@ -39,6 +54,8 @@ PREFIX = "sl:"
 
 TOPICS = PREFIX + "topics"
 GROUPS = PREFIX + "groups"
+DEAD_LETTER_TOPICS = PREFIX + "dead-letters"
+REPLAYS = PREFIX + "replays"
 CLIENTS = PREFIX + "clients"
 CONFIG_VERSION = PREFIX + "{config}:version"
 CONFIG_ENTITIES = PREFIX + "{config}:entities"
@@ -72,6 +89,34 @@ def commits(topic: str, partition: int) -> str:
 
 def producers(topic: str, partition: int) -> str:
     return _partition(topic, partition, "producers")
+
+
+def letters(topic: str, partition: int) -> str:
+    return _partition(topic, partition, "letters")
+
+
+def replay_progress(topic: str, partition: int) -> str:
+    return _partition(topic, partition, "replays")
+
+
+def replay(replay_id: str) -> str:
+    return f"{PREFIX}replay:{replay_id}"
+
+
+def replay_lease(replay_id: str) -> str:
+    return f"{PREFIX}replay:{replay_id}:lease"
+
+
+RETRY_KINDS = ("due", "records", "state", "chain", "leases", "done", "outbox", "counts", "replays")
+
+
+def retry(kind: str, topic: str, partition: int, group_id: str) -> str:
+    """`kind` is one of RETRY_KINDS.
+
+    >>> retry("due", "orders", 3, "revenue")
+    'sl:{orders/3}:retry-due:revenue'
+    """
+    return _partition(topic, partition, f"retry-{kind}:{group_id}")
 
 
 def _group(group_id: str, suffix: str) -> str:

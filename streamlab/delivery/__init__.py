@@ -1,0 +1,1 @@
+"""What becomes of records whose handling fails: worker, retries, dead letters, replay."""
