@@ -29,6 +29,11 @@ class Setting:
     check: Callable[[Any], bool] | None = None
     optional: bool = False  # None is allowed
 
+    @property
+    def _whole(self) -> bool:
+        """Times may have fractions, counts and sizes not."""
+        return isinstance(self.default, int) and self.unit != "ms"
+
     def problem(self, value: Any) -> str | None:
         """What is wrong with the value, None when nothing is."""
         if value is None:
@@ -42,6 +47,8 @@ class Setting:
         if isinstance(self.default, (int, float)):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 return f"must be a number{f' of {self.unit}' if self.unit else ''}, not {value!r}"
+            if self._whole and not isinstance(value, int):
+                return f"must be a whole number{f' of {self.unit}' if self.unit else ''}, not {value!r}"
             if not self.low <= value <= self.high:
                 return f"must be between {self.low:g} and {self.high:g}{f' {self.unit}' if self.unit else ''}"
         return None
@@ -56,6 +63,7 @@ CLIENT: dict[str, Setting] = {
     "retry_backoff_max_ms": Setting(1_000, "longest pause before a repeat", "ms", 1, _NEVER),
     "metadata_max_age_ms": Setting(5_000, "how often the topics are looked at again", "ms", 100, _NEVER),
     "allow_auto_create_topics": Setting(True, "create a topic at its first use"),
+    "metrics_enabled": Setting(True, "push figures to the server once a second"),
 }
 
 PRODUCER: dict[str, Setting] = CLIENT | {
@@ -145,6 +153,16 @@ TOPIC: dict[str, Setting] = {
     ),
 }
 
+GROUP: dict[str, Setting] = {
+    "assignor": Setting(
+        None,
+        "how partitions are shared out; none: as the members ask",
+        choices=("range", "roundrobin", "sticky", "cooperative-sticky", "lag-aware", None),
+        optional=True,
+    ),
+}
+"""What holds for a group as a whole."""
+
 BROKER: dict[str, Setting] = {
     "auto.create.topics.enable": Setting(True, "a topic may come into being at its first use"),
     "num.partitions": Setting(1, "partitions of a topic that is created without a number", "", 1, 10_000),
@@ -167,7 +185,6 @@ IGNORED = frozenset(
         "max_in_flight_requests_per_connection",
         "metric_group_prefix",
         "metric_reporters",
-        "metrics_enabled",
         "metrics_num_samples",
         "metrics_sample_window_ms",
         "proxy_url",
