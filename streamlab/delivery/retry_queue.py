@@ -1,0 +1,278 @@
+"""The retry queue: records of one group and partition that are to be tried again, in the order of their time.
+
+It lies in the partition's slot, so that everything about a record (its place in the queue, its lease, its dead letter
+on the way, the event that tells of it) changes in one script:
+
+    fail      a record of the main stream failed            → waits until it is due; committed only after this
+    park      its key has somebody before it                → waits until that one is settled
+    lease     it is due                                     → its owner has it until the lease ends
+    settle    done, once more, or dead                      → out, back, or into the outbox; who was parked is due
+    replay    a dead letter is to be handled again          → due at once; the queue's owner finds it
+
+Whoever owns the partition works on its queue (`partition_retries.py`); every script but `replay` is refused to an older
+owner. This class is for all others: operators, replays, the sampler.
+
+    queue = RetryQueue(broker.connection)
+    queue.enqueue("revenue", [QueuedRecord(...)])           # replay: idempotent on (offset, replays)
+    queue.counts("revenue", partitions)                     # one round trip
+    queue.list("revenue", partition)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .. import keys
+from ..connection import Call, Connection
+from ..errors import translated
+from ..log import script_error
+from ..model import CREATE_TIME, ConsumerRecord, Headers, TopicPartition
+from .dead_letter import Attempt, Origin
+
+Flags = list[bool]
+Ids = list[bytes]
+"""The class below has a method named `list`."""
+
+REPLAYS_KEPT_MS = 7 * 86_400_000
+"""For so long a replay that is put in again is recognised."""
+_REPLAYS_A_CALL = 100
+_ENTRIES_A_PAGE = 500
+
+
+class QueuedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, array_like=True):
+    """A record that waits to be handled again: as the group read it, bytes untouched, and what was tried so far."""
+
+    topic: str  # where the group read it, which is the partition whose queue it is in
+    partition: int
+    offset: int
+    timestamp: int  # ms since 1970, the record's
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = []
+    timestamp_type: int = CREATE_TIME
+    attempts: list[Attempt] = []  # every attempt so far, oldest first; those before a replay too
+    before: int = 0  # how many of them were made before the last replay: the policy does not count those
+    first_ms: int = 0  # when the first attempt since the last replay began, server time; 0: none was made
+    losses: int = 0  # attempts whose worker died; they are repeated under the same number
+    origin: Origin | None = None  # of a replay: where it was first produced, and which replay this is
+
+    @property
+    def id(self) -> str:
+        """What it is called in its queue: the offset, and which replay it is."""
+        return f"{self.offset}r{self.replays}" if self.replays else str(self.offset)
+
+    @property
+    def replays(self) -> int:
+        return self.origin.replays if self.origin is not None else 0
+
+    @property
+    def next_attempt(self) -> int:
+        """Number of the attempt that comes, counted from 1 over all replays."""
+        return self.attempts[-1].attempt + 1 if self.attempts else 1
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+    def as_record(self) -> ConsumerRecord:
+        return ConsumerRecord(
+            self.topic,
+            self.partition,
+            self.offset,
+            self.timestamp,
+            self.key,
+            self.value,
+            self.headers or None,
+            None,
+            self.timestamp_type,
+        )
+
+    @classmethod
+    def of(cls, record: ConsumerRecord, **more: Any) -> QueuedRecord:
+        """`record` as it was read, key and value still bytes."""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=record.timestamp,
+            timestamp_type=record.timestamp_type,
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
+            **more,
+        )
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(QueuedRecord)
+
+
+def pack(record: QueuedRecord) -> bytes:
+    """
+    >>> unpack(pack(QueuedRecord(topic="t", partition=0, offset=7, timestamp=1, key=None, value=b"v"))).value
+    b'v'
+    """
+    return _encode(record)
+
+
+def unpack(data: bytes) -> QueuedRecord:
+    return _decoder.decode(data)
+
+
+class Waiting(NamedTuple):
+    """One record in a queue, as an operator sees it."""
+
+    record: QueuedRecord
+    due_ms: int | None  # server time; None: it is parked behind another record of its key
+    leased: bool  # a worker has it right now; due_ms is then the end of its lease
+    ordered: bool  # later records of its key (or partition) wait for it
+
+
+class Counts(NamedTuple):
+    """How much waits in one queue."""
+
+    retrying: int  # that have a time, or are being tried right now
+    parked: int  # behind another one of their key
+    size_bytes: int  # of all these records
+
+    @property
+    def records(self) -> int:
+        return self.retrying + self.parked
+
+
+def queue_keys(group_id: str, partition: TopicPartition) -> list[str]:
+    """KEYS of every delivery script."""
+    kinds = ("due", "records", "state", "chain", "leases", "done", "outbox", "counts")
+    return [
+        keys.commits(*partition),
+        *[keys.retry(kind, *partition, group_id) for kind in kinds],
+        keys.meta(*partition),
+        keys.retry("replays", *partition, group_id),
+    ]
+
+
+class RetryQueue:
+    """The queues of all groups and partitions of one server. Safe to share between threads."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def enqueue(
+        self, group_id: str, records: Sequence[QueuedRecord], delays_ms: Sequence[int] | None = None
+    ) -> Flags:
+        """Put records, of any partitions, into the group's queues, due after `delays_ms` (None: at once).
+
+        Idempotent on (group, topic, partition, offset, replays): False for what was put in before, within
+        REPLAYS_KEPT_MS, even when it has been handled since. They keep no order among each other, and hold up
+        nobody. Raises UnknownTopicOrPartitionError; what was put in before the error is in, and a repeat knows it.
+        """
+        with translated():
+            now_ms = self._connection.server_time_ms()
+            calls, indices = [], []
+            for partition, numbers in _by_partition(records).items():
+                for start in range(0, len(numbers), _REPLAYS_A_CALL):
+                    part = numbers[start : start + _REPLAYS_A_CALL]
+                    args: list[Any] = [now_ms - REPLAYS_KEPT_MS]
+                    for number in part:
+                        delay_ms = delays_ms[number] if delays_ms is not None else 0
+                        args += [records[number].id, delay_ms, pack(records[number])]
+                    calls.append(Call("delivery/replay", queue_keys(group_id, partition), args))
+                    indices.append((partition, part))
+            replies = self._connection.run_many(calls)
+        fresh = [False] * len(records)
+        for (partition, part), reply in zip(indices, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise script_error(reply, partition) from reply
+            for number, new in zip(part, reply, strict=True):
+                fresh[number] = bool(new)
+        return fresh
+
+    def counts(self, group_id: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Counts]:
+        """Of each partition, in one round trip."""
+        found = self.counts_of((group_id, TopicPartition(*partition)) for partition in partitions)
+        return {partition: counts for (_, partition), counts in found.items()}
+
+    def counts_of(
+        self, queues: Iterable[tuple[str, TopicPartition]]
+    ) -> dict[tuple[str, TopicPartition], Counts]:
+        """Of each (group, partition), in one round trip."""
+        asked = list(queues)
+        replies = self._connection.execute_many(counts_commands(asked))
+        return {queue: parse_counts(replies[2 * i : 2 * i + 2]) for i, queue in enumerate(asked)}
+
+    def list(self, group_id: str, partition: TopicPartition) -> Iterator[Waiting]:
+        """Every record of a queue; what has a time first, by its time, then what is parked, by its offset.
+
+        Read in pages: what changes meanwhile may be missing.
+        """
+        due = self._due(group_id, partition)
+        parked = sorted(
+            (id for id in self._states(group_id, partition) if id not in due),
+            key=lambda id: int(id.partition(b"r")[0]),
+        )
+        ids = [*due, *parked]
+        for start in range(0, len(ids), _ENTRIES_A_PAGE):
+            yield from self._page(group_id, partition, ids[start : start + _ENTRIES_A_PAGE], due)
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _key(self, kind: str, group_id: str, partition: TopicPartition) -> str:
+        return keys.retry(kind, *partition, group_id)
+
+    def _due(self, group_id: str, partition: TopicPartition) -> dict[bytes, int]:
+        [found] = self._connection.execute_many(
+            [("ZRANGE", self._key("due", group_id, partition), 0, -1, "WITHSCORES")]
+        )
+        return {id: int(float(ms)) for id, ms in _pairs(found)}
+
+    def _states(self, group_id: str, partition: TopicPartition) -> Ids:
+        [found] = self._connection.execute_many([("HKEYS", self._key("state", group_id, partition))])
+        return [*found]
+
+    def _page(
+        self, group_id: str, partition: TopicPartition, ids: Ids, due: Mapping[bytes, int]
+    ) -> Iterator[Waiting]:
+        if not ids:
+            return
+        names = [self._key(kind, group_id, partition) for kind in ("records", "leases", "state")]
+        records, leases, states = self._connection.execute_many([("HMGET", name, *ids) for name in names])
+        for id, record, lease, state in zip(ids, records, leases, states, strict=True):
+            if record is not None and state is not None:
+                yield Waiting(unpack(record), due.get(id), lease is not None, not state.endswith(b" -"))
+
+
+def counts_commands(queues: Iterable[tuple[str, TopicPartition]]) -> list[tuple[Any, ...]]:
+    """Two commands for each (group, partition), for who reads other things in the same round trip."""
+    commands: list[tuple[Any, ...]] = []
+    for group_id, partition in queues:
+        commands.append(("ZCARD", keys.retry("due", *partition, group_id)))
+        commands.append(("HMGET", keys.retry("counts", *partition, group_id), "parked", "bytes"))
+    return commands
+
+
+def parse_counts(replies: Sequence[Any]) -> Counts:
+    """The answers to the two commands.
+
+    >>> parse_counts([3, [b"2", None]])
+    Counts(retrying=3, parked=2, size_bytes=0)
+    """
+    retrying, (parked, size) = replies
+    return Counts(int(retrying), int(parked or 0), int(size or 0))
+
+
+def _by_partition(records: Sequence[QueuedRecord]) -> dict[TopicPartition, list[int]]:
+    found: dict[TopicPartition, list[int]] = {}
+    for number, record in enumerate(records):
+        found.setdefault(record.topic_partition, []).append(number)
+    return found
+
+
+def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Of an answer WITHSCORES: flat in RESP2, pairs where a client has made them."""
+    if flat and isinstance(flat[0], (list, tuple)):
+        yield from flat
+    else:
+        yield from zip(flat[::2], flat[1::2], strict=True)

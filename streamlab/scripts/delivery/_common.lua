@@ -1,0 +1,85 @@
+-- Put in front of every delivery script. All keys are of one partition and one group.
+-- KEYS  1 commits  2 retry-due  3 retry-records  4 retry-state  5 retry-chain  6 retry-leases  7 retry-done
+--       8 retry-outbox  9 retry-counts  10 meta  11 retry-replays
+-- An entry's id is "<offset>", or "<offset>r<n>" for the n-th replay of that record.
+-- Its state is "<kind> <chain>": kind R has failed or waits for its turn now, P is parked behind another;
+-- chain "-" keeps no order, "*" that of the whole partition, else the SHA-1 of the key.
+local COMMITS, DUE, RECORDS, STATE, CHAIN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local LEASES, DONE, OUTBOX, COUNTS, META, REPLAYS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+
+local function server_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The group's committed offset; an error reply unless this owner has the partition.
+local function fenced(group, epoch, owner)
+  local stored = redis.call('HGET', COMMITS, group)
+  local offset, has, by = '-1', '-', '-'
+  if stored then offset, has, by = string.match(stored, '^(%S+) %S+ %S+ (%S+) (%S+)') end
+  if has ~= epoch or by ~= owner then
+    return nil, redis.error_reply('FENCED owner epoch ' .. epoch .. ' of ' .. owner .. ', the partition is at ' .. has)
+  end
+  return tonumber(offset)
+end
+
+local function link_of(chain, id)
+  local offset = string.match(id, '^%d+')
+  return chain .. ':' .. string.rep('0', 16 - #offset) .. offset .. ':' .. id
+end
+
+local function first_of(chain)
+  local found = redis.call('ZRANGEBYLEX', CHAIN, '[' .. chain .. ':', '(' .. chain .. ';', 'LIMIT', 0, 1)[1]
+  return found and string.match(found, ':([^:]+)$')
+end
+
+-- Known already: in the queue, or settled while the commit has not reached it.
+local function known(id)
+  return redis.call('HEXISTS', STATE, id) == 1 or redis.call('ZSCORE', DONE, id) ~= false
+end
+
+local function add(id, chain, kind, record)
+  redis.call('HSET', RECORDS, id, record)
+  redis.call('HSET', STATE, id, kind .. ' ' .. chain)
+  redis.call('HINCRBY', COUNTS, 'bytes', #record)
+  if chain ~= '-' then redis.call('ZADD', CHAIN, 0, link_of(chain, id)) end
+  if kind == 'P' then redis.call('HINCRBY', COUNTS, 'parked', 1) end
+end
+
+-- Out of the queue; whoever is parked behind it is due at once. Returns 1 when its chain is empty now, else 0.
+local function remove(id)
+  local chain = string.match(redis.call('HGET', STATE, id), ' (%S+)$')
+  redis.call('HINCRBY', COUNTS, 'bytes', -redis.call('HSTRLEN', RECORDS, id))
+  redis.call('HDEL', RECORDS, id)
+  redis.call('HDEL', STATE, id)
+  redis.call('HDEL', LEASES, id)
+  redis.call('ZREM', DUE, id)
+  if chain == '-' then return 1 end
+  redis.call('ZREM', CHAIN, link_of(chain, id))
+  local following = first_of(chain)
+  if not following then return 1 end
+  if string.sub(redis.call('HGET', STATE, following), 1, 1) == 'P' then
+    redis.call('HSET', STATE, following, 'R ' .. chain)
+    redis.call('HINCRBY', COUNTS, 'parked', -1)
+    redis.call('ZADD', DUE, string.format('%.0f', server_ms()), following)
+  end
+  return 0
+end
+
+-- Remember that it is settled for as long as the main stream may bring it again.
+local function mark_done(id, committed)
+  redis.call('ZREMRANGEBYSCORE', DONE, '-inf', string.format('(%.0f', committed))
+  local offset = string.match(id, '^(%d+)$')
+  if offset and tonumber(offset) >= committed then redis.call('ZADD', DONE, offset, id) end
+end
+
+-- What the group's history, or its dead letter topic, is still to be told. '' is nothing.
+local function tell(field, event)
+  if event ~= '' then redis.call('HSET', OUTBOX, field, event) end
+end
+
+-- A dead letter on its way; its number is its sequence as the dead letter topic's producer.
+local function post(letter)
+  local number = redis.call('HINCRBY', COUNTS, 'letters', 1) - 1
+  redis.call('HSET', OUTBOX, string.format('L%.0f', number), letter)
+end

@@ -1,0 +1,14 @@
+-- Records wait behind an earlier one of their chain that is to be tried again.
+-- ARGV  1 group  2 owner epoch  3 owner  4 chain, then pairs: id, record
+-- Returns how many are new; -1 when nobody is before them, and nothing was done. Error: FENCED.
+local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
+if not committed then return refusal end
+if not first_of(ARGV[4]) then return -1 end
+local added = 0
+for i = 5, #ARGV, 2 do
+  if not known(ARGV[i]) then
+    add(ARGV[i], ARGV[4], 'P', ARGV[i + 1])
+    added = added + 1
+  end
+end
+return added
