@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "csp",
     "axes",
     "dashboard.access",
+    "dashboard.audit",
+    "dashboard.operations",
     "dashboard.pages",
     "dashboard.live",
     "dashboard.supervisor",
@@ -78,6 +80,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "dashboard.access.context.roles",
             ],
         },
     },
@@ -206,6 +209,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         # One that waited this long says nothing about now: let it be dropped instead of queueing up.
         "options": {"expires": 10},
+    },
+    "operations": {
+        "task": "dashboard.operations.look_after",
+        "schedule": 10.0,
+        "options": {"expires": 20},
     },
 }
 

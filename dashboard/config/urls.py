@@ -2,10 +2,13 @@
 
 from django.urls import include, path
 
+from dashboard.audit.views import export
 from dashboard.health import healthz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("", include("dashboard.access.urls")),
+    path("", include("dashboard.operations.urls")),
+    path("audit/export.jsonl", export, name="audit-export"),
     path("", include("dashboard.pages.urls")),
 ]

@@ -113,15 +113,16 @@ class Hub:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            watches = list(self._watches.values())
             try:
                 moment = await asyncio.to_thread(moments.current)
             except NoMeasurements as reason:
-                log.debug("Nothing to draw: %s", reason)
-                continue
+                log.debug("Nothing measured: %s", reason)
+                moment, watches = moments.bare(), [w for w in watches if not w.measured]
             except Exception:
                 log.exception("Reading the snapshot failed")
                 continue
-            for watch in list(self._watches.values()):
+            for watch in watches:
                 if watch.wants(moment):
                     await self._draw(watch, moment)
 

@@ -32,6 +32,10 @@ class Watch:
         self._drawn: Moment | None = None
         self._full: str | None = None  # of the moment drawn last
 
+    @property
+    def measured(self) -> bool:
+        return self._page.measured
+
     def wants(self, moment: Moment) -> bool:
         """Whether this moment is new here, or a browser came or lost its thread since it was drawn."""
         return self._is_new(moment) or any(box.owed for box in self.mailboxes)

@@ -21,11 +21,13 @@ from streamlab import keys
 from streamlab.connection import Connection
 from streamlab.errors import StreamlabError, translated
 from streamlab.metrics.history import History
-from streamlab.metrics.snapshot import Snapshot, decode
+from streamlab.metrics.snapshot import ServerSnapshot, Snapshot, decode
 
 TREND_WINDOW_MS = 60_000
 FINE, COARSE = "1s", "10s"
 STALE_AFTER_MS = 5_000
+_NOWHERE = "redis://127.0.0.1:1/0"
+"""Address of a history that is never asked."""
 
 
 class NoMeasurements(Exception):
@@ -96,6 +98,22 @@ class Moment:
 @cache
 def _connection(url: str) -> Connection:
     return Connection(url)
+
+
+def current_or_bare() -> Moment:
+    """The newest moment, or now with nothing measured, for pages that need no measurements."""
+    try:
+        return current()
+    except NoMeasurements:
+        return bare()
+
+
+def bare() -> Moment:
+    """Now, with nothing measured."""
+    server = ServerSnapshot("", "", 0, 0, 0, 0, 0.0, False, None)
+    return Moment(
+        Snapshot(0, time.time_ns() // 1_000_000, 0.0, {}, {}, server), History(Connection(_NOWHERE))
+    )
 
 
 def current() -> Moment:

@@ -55,6 +55,7 @@ class Page:
     parts: tuple[str, ...]
     context: Callable[[Moment, Address], dict[str, Any]]
     charts: Callable[[Moment, Address], Sequence[Chart]] = lambda moment, address: ()
+    measured: bool = True  # False: what it shows does not come from the sampler, so it is there without one
     menu: MenuEntry | None = None
     under: str = ""  # name of the menu page that it belongs to
 

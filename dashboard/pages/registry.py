@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from . import group, groups, overview, topic, topics
+from . import audit, group, groups, operation, operations, overview, topic, topics
 from .page import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE, topics.PAGE, topic.PAGE, groups.PAGE, group.PAGE)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    topics.PAGE,
+    topic.PAGE,
+    groups.PAGE,
+    group.PAGE,
+    operations.PAGE,
+    operation.PAGE,
+    audit.PAGE,
+)
 
 
 def menu() -> list[Page]:

@@ -29,7 +29,7 @@ def view_of(page: Page) -> Callable[..., HttpResponse]:
         address = Address(request.path, args, request.GET)
         wants_frame = FRAME_TYPE in request.headers.get("Accept", "")
         try:
-            moment = moments.current()
+            moment = moments.current() if page.measured else moments.current_or_bare()
             response = (
                 _frame(page, moment, address, request)
                 if wants_frame

@@ -1,0 +1,1 @@
+"""What operators do: previewed, confirmed, run by a job, kept."""

@@ -1,0 +1,116 @@
+"""The contract of a kind of operation. Each kind is one module of `kinds/` that fills it in.
+
+`preview` reads only, and says exactly what would happen. `run` is called by a worker with what the preview was true
+of; it raises `WorldMoved` when that no longer holds, and then has changed nothing. Errors of the core say what to do,
+so they may pass through both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from django import forms
+
+from dashboard.access.roles import Role
+from streamlab.broker import Broker
+
+Spec = Mapping[str, Any]
+"""What was asked for, as JSON; the kind's form makes it."""
+
+
+class WorldMoved(Exception):
+    """Raised when the broker is no longer as the preview saw it. Nothing was changed. Its text says what moved."""
+
+
+class Stopped(Exception):
+    """Raised inside `run` by `Job.check` when somebody cancelled. What was done until then stays done."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The effect, line by line."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    left_out: int = 0  # further rows that are not shown
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an operation would do now."""
+
+    effect: str  # one sentence with the exact numbers: what the button will do
+    facts: Sequence[tuple[str, str]] = ()  # figure by figure
+    table: Table | None = None
+    warnings: Sequence[str] = ()
+    blocked: str = ""  # why it cannot be run as things are; "" when it can
+    undo: str = ""  # how it could be taken back; "" when it cannot
+    world: Mapping[str, Any] = field(default_factory=dict)  # JSON; what must still hold when it starts
+
+    def as_json(self) -> dict[str, Any]:
+        shown = asdict(self)
+        del shown["world"]
+        return shown
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it."""
+
+    effect: str  # one sentence in the past tense
+    facts: Sequence[tuple[str, str]] = ()
+    table: Table | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)  # JSON; what an undo needs
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Job(Protocol):
+    """What a running operation may say and ask. Every call is cheap; most write nothing."""
+
+    number: int  # of the operation
+    progress: dict[str, Any]  # as saved by an earlier run that died; {} at the first
+
+    def step(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Say how far it is. Raises Stopped when somebody cancelled."""
+
+    def save(self, progress: Mapping[str, Any]) -> None:
+        """Keep where to go on, should this worker die."""
+
+
+class Form(forms.Form):
+    """What is asked for. `fill` offers the choices that exist now, `spec` is what was chosen, as JSON."""
+
+    def __init__(self, *args: Any, broker: Broker, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.broker = broker
+        self.fill()
+
+    def fill(self) -> None:
+        """Put the topics and groups that there are into the fields."""
+
+    def spec(self) -> dict[str, Any]:
+        return dict(self.cleaned_data)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of operation."""
+
+    name: str  # in addresses
+    title: str  # "Reset offsets"
+    verb: str  # on the button that does it: "Reset 6 partitions" begins with it
+    about: str  # one sentence: what it is for
+    form: type[Form]
+    subject: Callable[[Spec], str]  # "group revenue"
+    preview: Callable[[Broker, Spec], Preview]
+    run: Callable[[Broker, Spec, Mapping[str, Any], Job], Result]
+    command: Callable[[Spec], str]  # the same in a shell; "" when there is no such command
+    role: Role = Role.OPERATOR
+    undo: Callable[[Spec, Mapping[str, Any]], tuple[str, dict[str, Any]] | None] = lambda spec, data: None
+    """(spec, result data) -> kind and spec of the operation that takes it back; None when nothing can."""
+    resumable: bool = False  # a run that died may be begun again with its saved progress
+    dangerous: bool = False  # destroys what cannot be brought back: the name must be typed

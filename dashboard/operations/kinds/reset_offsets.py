@@ -1,0 +1,252 @@
+"""Move what a stopped group has committed: back to process again, or forward to skip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from shlex import quote
+from typing import Any
+
+import msgspec
+from django import forms
+
+from dashboard.presenters import figures
+from streamlab.broker import Broker
+from streamlab.groups import describe, reset
+from streamlab.groups.reset import Plan, ShiftBy, Target
+from streamlab.log import PartitionLog
+from streamlab.model import OffsetSpec, OffsetTimestamp, TopicPartition
+from streamlab.topics import Topics
+
+from ..kind import Form, Job, Kind, Preview, Result, Spec
+from .fields import offer_groups, offer_topics, plural, shell, shortened
+
+TARGETS = (
+    ("earliest", "the beginning of the log"),
+    ("latest", "the end of the log"),
+    ("datetime", "a moment"),
+    ("duration", "so long ago"),
+    ("shift", "so many records further, or back"),
+    ("offset", "an offset"),
+    ("before", "where it stood before an earlier reset"),
+)
+_NEEDS = {"datetime": "moment", "duration": "minutes", "shift": "records", "offset": "records"}
+
+
+class ResetForm(Form):
+    group = forms.ChoiceField(label="Group")
+    topic = forms.ChoiceField(label="Topic", required=False)
+    partitions = forms.RegexField(
+        r"^\s*\d+(\s*,\s*\d+)*\s*$",
+        label="Partitions",
+        required=False,
+        help_text="Numbers with commas, of one topic. Empty: all.",
+        error_messages={"invalid": "Write numbers with commas, like 0,2,5."},
+    )
+    to = forms.ChoiceField(label="Move to", choices=TARGETS[:-1], initial="earliest")
+    moment = forms.DateTimeField(
+        label="Moment (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
+        help_text="The first record appended then or later.",
+    )
+    minutes = forms.FloatField(label="Minutes ago", required=False, min_value=0)
+    records = forms.IntegerField(
+        label="Records, or the offset", required=False, help_text="A negative number of records goes back."
+    )
+
+    def fill(self) -> None:
+        offer_groups(self.fields["group"], self.broker)
+        offer_topics(self.fields["topic"], self.broker, ("", "all that it has committed on"))
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        needed = _NEEDS.get(given.get("to", ""))
+        if needed and given.get(needed) is None and needed not in self.errors:
+            self.add_error(needed, "This is needed for where it shall move to.")
+        if given.get("to") == "offset" and (given.get("records") or 0) < 0:
+            self.add_error("records", "An offset is 0 or more.")
+        if given.get("partitions") and not given.get("topic"):
+            self.add_error("partitions", "Choose the topic that these partitions belong to.")
+        return given
+
+    def spec(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        spec: dict[str, Any] = {"group": given["group"], "topic": given["topic"], "to": given["to"]}
+        if given["partitions"]:
+            spec["partitions"] = sorted({int(n) for n in given["partitions"].split(",")})
+        if given["to"] == "datetime":
+            spec["at_ms"] = int(given["moment"].replace(tzinfo=UTC).timestamp() * 1000)
+        elif given["to"] == "duration":
+            spec["minutes"] = given["minutes"]
+        elif given["to"] in ("shift", "offset"):
+            spec["records"] = given["records"]
+        return spec
+
+
+def _wanted(broker: Broker, spec: Spec) -> list[TopicPartition]:
+    if spec["to"] == "before":
+        return sorted(TopicPartition(t, n) for t, n, _ in spec["offsets"])
+    admin = broker.admin()
+    if not spec["topic"]:
+        return sorted(admin.list_group_offsets(spec["group"])[spec["group"]])
+    here = sorted(admin.list_partition_offsets(spec["topic"]))
+    numbers = spec.get("partitions")
+    return [p for p in here if p.partition in numbers] if numbers else here
+
+
+def _targets(broker: Broker, spec: Spec) -> dict[TopicPartition, Target]:
+    wanted = _wanted(broker, spec)
+    target: Target
+    match spec["to"]:
+        case "before":
+            return {TopicPartition(t, n): offset for t, n, offset in spec["offsets"]}
+        case "earliest":
+            target = OffsetSpec.EARLIEST
+        case "latest":
+            target = OffsetSpec.LATEST
+        case "datetime":
+            target = OffsetTimestamp(spec["at_ms"])
+        case "duration":
+            target = OffsetTimestamp(broker.connection.server_time_ms() - int(spec["minutes"] * 60_000))
+        case "shift":
+            target = ShiftBy(spec["records"])
+        case _:
+            target = int(spec["records"])
+    return dict.fromkeys(wanted, target)
+
+
+def preview(broker: Broker, spec: Spec) -> Preview:
+    group = spec["group"]
+    targets = _targets(broker, spec)
+    if not targets:
+        why = f"Group {group} has committed nothing yet, so there is nothing to move. Choose a topic."
+        return Preview(effect="Nothing would be moved.", blocked=why)
+    plan = reset.plan(broker.connection, _log(broker), group, targets)
+    members = len(describe.describe(broker.connection, group).members)
+    blocked = f"{plural(members, 'member')} of the group {'is' if members == 1 else 'are'} running. Stop them first."
+    impossible = [f"{p.partition}: {p.error}" for p in plan.partitions if p.error]
+    return Preview(
+        effect=_effect(plan, "will be"),
+        facts=_facts(plan),
+        table=shortened(
+            ("Partition", "Stands at", "Moves to", "Again", "Skipped", "From", "To"),
+            [
+                [
+                    str(p.partition),
+                    p.current.offset if p.current else None,
+                    p.new,
+                    p.again,
+                    p.skipped,
+                    _time(p.current_append_ms),
+                    _time(p.new_append_ms),
+                ]
+                for p in plan.partitions
+            ],
+        ),
+        warnings=[f"{p.partition}: {p.warning}." for p in plan.partitions if p.warning],
+        blocked="; ".join(impossible) or (blocked if members else ""),
+        undo="An undo moves the group back to where it stood." if plan.before else "",
+        world={"plan": msgspec.to_builtins(plan)},
+    )
+
+
+def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
+    plan = msgspec.convert(world["plan"], Plan)
+    job.step(0, len(plan.partitions))
+    done = reset.execute(broker.connection, _log(broker), plan)
+    failed = {p: error for p, error in done.items() if error}
+    job.step(len(done) - len(failed), len(done))
+    rows = [[str(p), plan.new.get(p), str(error) if error else "moved"] for p, error in sorted(done.items())]
+    offsets = [[p.topic, p.partition, offset] for p, offset in plan.before.items() if p not in failed]
+    effect = _effect(plan, "were")
+    if failed:
+        effect = (
+            f"{plural(len(failed), 'partition')} of {len(done)} could not be moved; the others were. {effect}"
+        )
+    return Result(
+        effect, _facts(plan), shortened(("Partition", "Now at", "Outcome"), rows), {"offsets": offsets}
+    )
+
+
+def _effect(plan: Plan, verb: str) -> str:
+    again, skipped = _sum(p.again for p in plan.partitions), _sum(p.skipped for p in plan.partitions)
+    moved = sum(
+        1 for p in plan.partitions if p.new is not None and (not p.current or p.current.offset != p.new)
+    )
+    what = [f"{plural(moved, 'partition')} of group {plan.group_id} {verb} moved"]
+    if again:
+        what.append(f"{plural(again, 'record')} {'will be' if verb == 'will be' else 'are'} processed again")
+    if skipped:
+        what.append(f"{plural(skipped, 'record')} {'will be' if verb == 'will be' else 'are'} skipped")
+    return f"{'; '.join(what)}."
+
+
+def _facts(plan: Plan) -> list[tuple[str, str]]:
+    again, skipped = _sum(p.again for p in plan.partitions), _sum(p.skipped for p in plan.partitions)
+    spans = [p.span_ms for p in plan.partitions if p.span_ms]
+    return [
+        ("Processed again", f"{again:,}"),
+        ("Skipped", f"{skipped:,}"),
+        ("Longest span", figures.spell_duration(max(spans)) if spans else "none"),
+    ]
+
+
+def _sum(numbers: Any) -> int:
+    return sum(n or 0 for n in numbers)
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else figures.moment(ms).exact
+
+
+def _log(broker: Broker) -> PartitionLog:
+    return PartitionLog(broker.connection, Topics(broker.connection))
+
+
+def command(spec: Spec) -> str:
+    """
+    >>> command({"group": "revenue", "topic": "orders", "partitions": [0, 2], "to": "earliest"})
+    '.venv/bin/python -m streamlab groups reset-offsets revenue --topic orders:0,2 --to-earliest --execute'
+    """
+    if spec["to"] == "before":
+        return ""
+    numbers = spec.get("partitions")
+    topic = f"{spec['topic']}:{','.join(map(str, numbers))}" if numbers else spec["topic"]
+    scope = f"--topic {quote(topic)}" if topic else "--all-topics"
+    where = {
+        "earliest": "--to-earliest",
+        "latest": "--to-latest",
+        "datetime": f"--to-datetime {_iso(spec.get('at_ms', 0))}",
+        "duration": f"--by-duration PT{round(spec.get('minutes', 0) * 60)}S",
+        "shift": f"--shift-by {spec.get('records')}",
+        "offset": f"--to-offset {spec.get('records')}",
+    }[spec["to"]]
+    return shell("groups reset-offsets", quote(spec["group"]), scope, where, "--execute")
+
+
+def _iso(ms: int) -> str:
+    from streamlab.cli.output import moment
+
+    return moment(ms)
+
+
+def undo(spec: Spec, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    offsets = data.get("offsets")
+    if not offsets:
+        return None
+    return "reset-offsets", {"group": spec["group"], "topic": "", "to": "before", "offsets": offsets}
+
+
+KIND = Kind(
+    name="reset-offsets",
+    title="Reset offsets",
+    verb="Reset",
+    about="Move where a group reads on: back, to process records again, or forward, to skip them.",
+    form=ResetForm,
+    subject=lambda spec: f"group {spec['group']}",
+    preview=preview,
+    run=run,
+    command=command,
+    undo=undo,
+)

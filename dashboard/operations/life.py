@@ -1,0 +1,196 @@
+"""The life of an operation: each step is one compare-and-set on its row, so it happens once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from dashboard.audit import trail
+from dashboard.audit.trail import Actor
+from dashboard.broker import broker
+
+from .kind import Kind, Preview, Result
+from .models import ACTIVE, Operation, State
+from .registry import KINDS
+
+LOST_AFTER = timedelta(seconds=30)
+"""A worker beats every 5 s; one that was not heard for this long is dead."""
+FORGOTTEN_AFTER = timedelta(seconds=20)
+"""A confirmed operation that no worker took is handed to Celery again: the message may be lost."""
+DRAFTS_KEPT = timedelta(days=1)
+
+
+class NotNow(Exception):
+    """Raised when an operation is not in a state for this step. Its text says why."""
+
+
+def kind_of(operation: Operation) -> Kind:
+    return KINDS[operation.kind]
+
+
+def draft(kind: Kind, spec: dict[str, Any], actor: Actor, undoes: Operation | None = None) -> Operation:
+    """Preview it and keep it, for somebody to confirm. Raises StreamlabErrors of the preview."""
+    seen = kind.preview(broker(), spec)
+    operation = Operation.objects.create(
+        kind=kind.name,
+        subject=kind.subject(spec),
+        spec=spec,
+        preview=seen.as_json(),
+        world=dict(seen.world),
+        previewed_at=timezone.now(),
+        created_by=actor.user,
+        undoes=undoes,
+    )
+    _audit(operation, actor, "operation.drafted", effect=seen.effect)
+    return operation
+
+
+def preview_again(operation: Operation, actor: Actor) -> None:
+    """Look at the broker as it is now. Raises NotNow unless it is a draft."""
+    seen: Preview = kind_of(operation).preview(broker(), operation.spec)
+    changed = _move(
+        operation,
+        (State.DRAFT,),
+        preview=seen.as_json(),
+        world=dict(seen.world),
+        previewed_at=timezone.now(),
+    )
+    if not changed:
+        raise NotNow("It is not a draft any more.")
+
+
+def confirm(operation: Operation, actor: Actor) -> None:
+    """Queue it. Raises NotNow when it was confirmed already, or is blocked."""
+    from .tasks import send
+
+    if operation.preview.get("blocked"):
+        raise NotNow(operation.preview["blocked"])
+    with transaction.atomic():
+        now = timezone.now()
+        if not _move(
+            operation,
+            (State.DRAFT,),
+            state=State.QUEUED,
+            confirmed_at=now,
+            confirmed_by=actor.user,
+            sent_at=now,
+        ):
+            raise NotNow("It was confirmed or discarded already.")
+        _audit(
+            operation, actor, "operation.confirmed", effect=operation.preview["effect"], spec=operation.spec
+        )
+    send(operation.pk)
+
+
+def cancel(operation: Operation, actor: Actor) -> None:
+    """Stop it at its next step, or at once when no worker has it. Raises NotNow when it is over."""
+    now = timezone.now()
+    before_it_began = _move(
+        operation, (State.DRAFT, State.QUEUED), state=State.CANCELLED, cancel_wanted=True, finished_at=now
+    )
+    if not before_it_began and not _move(operation, (State.RUNNING,), cancel_wanted=True):
+        raise NotNow("It is over already.")
+    _audit(operation, actor, "operation.cancelled", began=not before_it_began)
+
+
+def claim(number: int) -> Operation | None:
+    """Have it for this worker; None when another has it or it was cancelled."""
+    now, token = timezone.now(), uuid.uuid4().hex
+    taken = Operation.objects.filter(pk=number, state=State.QUEUED).update(
+        state=State.RUNNING, claim=token, beat_at=now, started_at=now, runs=F("runs") + 1
+    )
+    return Operation.objects.get(pk=number, claim=token) if taken else None
+
+
+def finish(operation: Operation, state: State, result: Result | None = None, error: str = "") -> bool:
+    """End it; False when this run no longer has it, because it was given up for dead."""
+    changes: dict[str, Any] = {"state": state, "finished_at": timezone.now(), "error": error, "note": ""}
+    if result is not None:
+        changes["result"] = result.as_json()
+    with transaction.atomic():
+        ended = Operation.objects.filter(pk=operation.pk, state=State.RUNNING, claim=operation.claim).update(
+            **changes
+        )
+        if ended and state == State.DONE and operation.undoes_id:
+            Operation.objects.filter(pk=operation.undoes_id, state=State.DONE).update(state=State.UNDONE)
+        if ended:
+            effect = result.effect if result else ""
+            actor = Actor(operation.confirmed_by)
+            _audit(operation, actor, f"operation.{state}", effect=effect, error=error)
+    return bool(ended)
+
+
+def undo(operation: Operation, actor: Actor) -> Operation:
+    """A draft that takes it back. Raises NotNow when nothing can."""
+    kind = kind_of(operation)
+    wanted = (
+        kind.undo(operation.spec, operation.result.get("data", {})) if operation.state == State.DONE else None
+    )
+    if wanted is None:
+        raise NotNow("It cannot be taken back.")
+    name, spec = wanted
+    return draft(KINDS[name], spec, actor, undoes=operation)
+
+
+def lost(now: datetime) -> list[Operation]:
+    """Running ones whose worker has not been heard from."""
+    return list(Operation.objects.filter(state=State.RUNNING, beat_at__lt=now - LOST_AFTER))
+
+
+def revive(operation: Operation) -> bool:
+    """Queue a lost one again where its kind can go on, else end it. Returns whether it was queued."""
+    kind = kind_of(operation)
+    still_its = Operation.objects.filter(pk=operation.pk, state=State.RUNNING, claim=operation.claim)
+    if kind.resumable and not operation.cancel_wanted:
+        return bool(
+            still_its.update(state=State.QUEUED, claim="", sent_at=timezone.now(), note="Its worker died")
+        )
+    if operation.cancel_wanted:
+        finish(operation, State.CANCELLED)
+    else:
+        of = f" of {operation.total:,}" if operation.total is not None else ""
+        finish(
+            operation,
+            State.FAILED,
+            error=f"Its worker died after {operation.done:,}{of} steps. Preview it again to see what is left to do.",
+        )
+    return False
+
+
+def forgotten(now: datetime) -> list[int]:
+    """Numbers of queued ones that no worker took for long; each is returned to one caller only."""
+    late = Operation.objects.filter(state=State.QUEUED, sent_at__lt=now - FORGOTTEN_AFTER)
+    return [
+        number
+        for number, sent_at in late.values_list("pk", "sent_at")
+        if Operation.objects.filter(pk=number, state=State.QUEUED, sent_at=sent_at).update(sent_at=now)
+    ]
+
+
+def forget_old_drafts(now: datetime) -> None:
+    Operation.objects.filter(state=State.DRAFT, created_at__lt=now - DRAFTS_KEPT).delete()
+
+
+def search(text: str) -> Q:
+    """Operations whose kind, subject or number match."""
+    found = Q(kind__icontains=text) | Q(subject__icontains=text) | Q(created_by__username__icontains=text)
+    return found | Q(pk=int(text)) if text.isdecimal() and len(text) < 18 else found
+
+
+def _move(operation: Operation, expected: tuple[State, ...], **changes: Any) -> bool:
+    """Change the row if it is in one of the expected states, and the object with it."""
+    moved = Operation.objects.filter(pk=operation.pk, state__in=expected).update(**changes)
+    operation.refresh_from_db()
+    return bool(moved)
+
+
+def _audit(operation: Operation, actor: Actor, action: str, **detail: Any) -> None:
+    trail.record(actor, action, f"{operation.kind}: {operation.subject}", operation.pk, **detail)
+
+
+__all__ = ["ACTIVE", "NotNow", "cancel", "claim", "confirm", "draft", "finish", "preview_again", "undo"]

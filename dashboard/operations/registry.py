@@ -1,0 +1,18 @@
+"""All kinds of operations. A new one is one module and one line here."""
+
+from __future__ import annotations
+
+from .kind import Kind
+from .kinds import partitions, purge, reset_offsets, scale, topics
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        reset_offsets.KIND,
+        partitions.KIND,
+        purge.KIND,
+        topics.CREATE,
+        topics.DELETE,
+        scale.KIND,
+    )
+}

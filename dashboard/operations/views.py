@@ -1,0 +1,114 @@
+"""The few addresses that change something: ask for an operation, confirm, cancel, take back.
+
+All are POSTs of an operator with a CSRF token; looking at operations is a page like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dashboard.access.roles import has_role
+from dashboard.audit import trail
+from dashboard.audit.trail import actor_of
+from dashboard.broker import broker
+from dashboard.pages.registry import menu
+from streamlab.errors import StreamlabError
+
+from . import life
+from .kind import Kind
+from .life import NotNow
+from .models import Operation
+from .registry import KINDS
+
+Step = Callable[[HttpRequest, Operation], HttpResponse]
+
+
+def allow(request: HttpRequest, kind: Kind, what: str) -> None:
+    """Raises PermissionDenied, and leaves a trail, unless this person may do such a thing."""
+    if not has_role(request.user, kind.role):  # type: ignore[arg-type]
+        trail.record(actor_of(request), "operation.refused", what)
+        raise PermissionDenied(f"This needs the role {kind.role}. Ask an Admin for it.")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest, name: str) -> HttpResponse:
+    """The form of a kind, filled in from the query; POST previews what it says and keeps that as a draft."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise Http404(f"There is no operation “{name}”.")
+    allow(request, kind, kind.name)
+    status = 200
+    try:
+        form = kind.form(request.POST or None, initial=request.GET.dict(), broker=broker())
+        if request.method == "POST":
+            if form.is_valid():
+                operation = life.draft(kind, form.spec(), actor_of(request))
+                return redirect("operation", operation.pk)
+            status = 422
+    except StreamlabError as error:
+        return render(request, "pages/operation/cannot.html", _shell(kind, reason=str(error)), status=503)
+    return render(request, "pages/operation/new.html", _shell(kind, form=form), status=status)
+
+
+def _shell(kind: Kind, **more: object) -> dict[str, object]:
+    return {"title": kind.title, "menu": menu(), "current": "operations", "kind": kind, **more}
+
+
+def _step(step: Step) -> Callable[[HttpRequest, int], HttpResponse]:
+    """A POST that moves one operation on; whoever may not, or comes too late, is told."""
+
+    @require_POST
+    @wraps(step)
+    def view(request: HttpRequest, number: int) -> HttpResponse:
+        operation = get_object_or_404(Operation, pk=number)
+        allow(request, life.kind_of(operation), f"{step.__name__} {operation.kind}: {operation.subject}")
+        try:
+            return step(request, operation)
+        except (NotNow, StreamlabError) as reason:
+            messages.error(request, str(reason))
+            return redirect("operation", operation.pk)
+
+    return view
+
+
+@_step
+def confirm(request: HttpRequest, operation: Operation) -> HttpResponse:
+    if life.kind_of(operation).dangerous and request.POST.get("typed", "").strip() != _name(operation):
+        raise NotNow(f"Type {_name(operation)} to confirm: what goes cannot be brought back.")
+    life.confirm(operation, actor_of(request))
+    return redirect("operation", operation.pk)
+
+
+@_step
+def preview(request: HttpRequest, operation: Operation) -> HttpResponse:
+    life.preview_again(operation, actor_of(request))
+    return redirect("operation", operation.pk)
+
+
+@_step
+def cancel(request: HttpRequest, operation: Operation) -> HttpResponse:
+    life.cancel(operation, actor_of(request))
+    return redirect("operation", operation.pk)
+
+
+@_step
+def undo(request: HttpRequest, operation: Operation) -> HttpResponse:
+    return redirect("operation", life.undo(operation, actor_of(request)).pk)
+
+
+@_step
+def again(request: HttpRequest, operation: Operation) -> HttpResponse:
+    """The same once more, as a new draft against the broker as it is now."""
+    return redirect("operation", life.draft(life.kind_of(operation), operation.spec, actor_of(request)).pk)
+
+
+def _name(operation: Operation) -> str:
+    """What must be typed: the name of what is destroyed."""
+    return operation.subject.partition(" ")[2]

@@ -1,0 +1,69 @@
+"""Pages that show rows of the database: one page of a query, and connections that outlive no restart of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.db import close_old_connections, connection
+from django.db.models import QuerySet
+
+from .moments import Moment
+from .page import Address
+from .table import PAGE_SIZE, link
+
+Context = Callable[[Moment, Address], dict[str, Any]]
+MOST_COUNTED = 10_000
+"""More rows than this are not counted: a list of millions must not cost a count for each look at it."""
+
+
+@dataclass(frozen=True)
+class RowsPage:
+    """What is on the screen, and the links around it. A `Listing` for rows of the database."""
+
+    rows: Sequence[Any]
+    total: int  # MOST_COUNTED at most
+    query: str
+    page: int
+    pages: int
+    previous_href: str
+    next_href: str
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * PAGE_SIZE + 1 if self.total else 0
+
+    @property
+    def last(self) -> int:
+        return min(self.page * PAGE_SIZE, self.total)
+
+
+def page_of(found: QuerySet[Any], address: Address) -> RowsPage:
+    """The `?page=n` of a query, the nearest there is."""
+    total = found[:MOST_COUNTED].count()
+    pages = max(1, -(-total // PAGE_SIZE))
+    asked = address.query.get("page", "1")
+    page = min(max(1, int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 1), pages)
+    return RowsPage(
+        rows=list(found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]),
+        total=total,
+        query=address.query.get("q", "").strip(),
+        page=page,
+        pages=pages,
+        previous_href=link(address, page=str(page - 1)) if page > 1 else "",
+        next_href=link(address, page=str(page + 1)) if page < pages else "",
+    )
+
+
+def fresh_connection(context: Context) -> Context:
+    """For the contexts of live pages: they are drawn in threads that no request begins or ends."""
+
+    @wraps(context)
+    def drawn(moment: Moment, address: Address) -> dict[str, Any]:
+        if not connection.in_atomic_block:  # a test's
+            close_old_connections()
+        return context(moment, address)
+
+    return drawn

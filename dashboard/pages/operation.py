@@ -1,0 +1,57 @@
+"""One operation: what it would do, how far it is, what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.audit.models import Entry
+from dashboard.operations.models import Operation
+from dashboard.operations.registry import KINDS
+from dashboard.presenters import operations
+
+from .database import fresh_connection
+from .moments import Gone, Moment
+from .page import Address, Page
+
+
+def _operation(address: Address) -> Operation:
+    try:
+        found = Operation.objects.select_related("created_by", "confirmed_by", "undoes")
+        return found.get(pk=int(address.args["number"]))
+    except (Operation.DoesNotExist, OverflowError):
+        raise Gone(f"There is no operation {address.args['number']}; drafts are kept for a day.") from None
+
+
+@fresh_connection
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    operation = _operation(address)
+    kind = KINDS.get(operation.kind)
+    undo = operation.undone_by.order_by("-id").first()
+    return {
+        "operation": operation,
+        "row": operations.row(operation, moment.read_at_ms),
+        "kind": kind,
+        "command": kind.command(operation.spec) if kind else "",
+        "preview": operation.preview,
+        "result": operation.result,
+        "typed_name": operation.subject.partition(" ")[2],
+        "share": operations.share_done(operation),
+        "steps": operations.steps(operation),
+        "eta": operations.time_left(operation, moment.read_at_ms),
+        "undone_by": undo,
+        "can_undo": bool(
+            kind and operation.state == "done" and kind.undo(operation.spec, operation.result.get("data", {}))
+        ),
+        "trail": Entry.objects.filter(operation=operation.pk).order_by("id")[:50],
+    }
+
+
+PAGE = Page(
+    name="operation",
+    pattern="operations/<int:number>/",
+    title=lambda address: f"Operation {address.args['number']}",
+    parts=("headline", "progress", "outcome", "trail"),
+    context=context,
+    measured=False,
+    under="operations",
+)

@@ -1,0 +1,108 @@
+"""An operation in words and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dashboard.operations.models import Operation, State
+from dashboard.operations.registry import KINDS
+
+from .figures import Figure, count, moment, spell_duration
+from .words import Status, Tone
+
+_TONES = {
+    State.DRAFT: Tone.IDLE,
+    State.QUEUED: Tone.NOTE,
+    State.RUNNING: Tone.NOTE,
+    State.DONE: Tone.OK,
+    State.CANCELLED: Tone.IDLE,
+    State.FAILED: Tone.BAD,
+    State.UNDONE: Tone.IDLE,
+}
+
+
+@dataclass(frozen=True)
+class OperationRow:
+    """One operation in a list."""
+
+    number: int
+    title: str
+    subject: str
+    status: Status
+    who: str  # who confirmed it, else who drafted it
+    created: Figure
+    took: str  # from start to end; "" before that
+    effect: str  # one sentence: what it did, or would do
+
+
+def row(operation: Operation, now_ms: int) -> OperationRow:
+    kind = KINDS.get(operation.kind)
+    who = operation.confirmed_by or operation.created_by
+    return OperationRow(
+        number=operation.pk,
+        title=kind.title if kind else operation.kind,
+        subject=operation.subject,
+        status=status(operation),
+        who=who.get_username() if who else "—",
+        created=moment(_ms(operation.created_at), now_ms),
+        took=_took(operation),
+        effect=operation.error or operation.result.get("effect") or operation.preview.get("effect", ""),
+    )
+
+
+def status(operation: Operation) -> Status:
+    state = State(operation.state)
+    if operation.cancel_wanted and state is State.RUNNING:
+        return Status("stopping", Tone.WARN, "It stops at its next step")
+    word = "waits for confirmation" if state is State.DRAFT else state.value
+    return Status(word, _TONES[state], operation.error or operation.note)
+
+
+def share_done(operation: Operation) -> float | None:
+    """0..1; None when it is not known."""
+    if operation.state == State.DONE:
+        return 1.0
+    return min(1.0, operation.done / operation.total) if operation.total else None
+
+
+def steps(operation: Operation) -> str:
+    """
+    >>> steps(Operation(done=1200, total=5000))
+    '1,200 of 5,000'
+    """
+    return f"{operation.done:,}" + (f" of {operation.total:,}" if operation.total is not None else "")
+
+
+def time_left(operation: Operation, now_ms: int) -> str:
+    """In words, from the pace so far; "" when it cannot be told."""
+    if (
+        operation.state != State.RUNNING
+        or not operation.total
+        or not operation.done
+        or not operation.started_at
+    ):
+        return ""
+    so_far_ms = now_ms - (_ms(operation.started_at) or now_ms)
+    left_ms = so_far_ms * (operation.total - operation.done) / operation.done
+    return f"about {spell_duration(left_ms)} left" if so_far_ms > 2_000 else ""
+
+
+def done_count(operation: Operation) -> Figure:
+    return count(operation.done, "steps")
+
+
+def _took(operation: Operation) -> str:
+    if operation.started_at is None or operation.finished_at is None:
+        return ""
+    return spell_duration((operation.finished_at - operation.started_at).total_seconds() * 1000)
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1000)
+
+
+def cells(table: dict[str, Any] | None) -> list[list[Any]]:
+    """The rows of a preview's table, for a template."""
+    return table["rows"] if table else []

@@ -1,0 +1,322 @@
+"""Operations: previewed, confirmed, run, kept; refused to those who may not, and when the broker has moved."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from dashboard.access.models import User
+from dashboard.access.roles import Role
+from dashboard.audit.models import Entry
+from dashboard.operations import life, tasks
+from dashboard.operations.models import Operation, State
+from dashboard.operations.registry import KINDS
+from streamlab.broker import Broker
+from streamlab.model import TopicPartition
+from tests.builders import a_topic, numbered, produce, read
+from tests.integration.broker_pictures import busy_snapshot, publish
+
+pytestmark = pytest.mark.django_db
+
+
+def a_person(role: Role | None) -> User:
+    user = User.objects.create(username=f"{role or 'nobody'}".lower())
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+@pytest.fixture
+def operator(client: Client, redis_url: str, settings: Settings) -> Client:
+    """Signed in as an operator of an empty broker."""
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.OPERATOR))
+    return client
+
+
+@pytest.fixture
+def viewer(operator: Client) -> Client:
+    """Another person at the same broker, who may only look."""
+    client = Client()
+    client.force_login(a_person(Role.VIEWER))
+    return client
+
+
+def a_group_that_read(broker: Broker, count: int) -> tuple[str, str]:
+    """A topic with `count` records, and a stopped group that has read them all."""
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(count))
+    with broker.consumer(topic, group_id="revenue", auto_offset_reset="earliest") as consumer:
+        read(consumer, count)
+        consumer.commit()
+    return topic, "revenue"
+
+
+def committed(broker: Broker, group: str, topic: str) -> int:
+    return broker.admin().list_group_offsets(group)[group][TopicPartition(topic, 0)].offset
+
+
+def ask(client: Client, kind: str, **fields: object) -> Operation:
+    response = client.post(f"/operations/new/{kind}/", fields)
+    assert response.status_code == 302, response.content.decode()
+    return Operation.objects.get(pk=int(response.headers["Location"].strip("/").split("/")[-1]))
+
+
+def step(client: Client, operation: Operation, name: str, **fields: str) -> Operation:
+    assert client.post(f"/operations/{operation.pk}/{name}/", fields).status_code == 302
+    operation.refresh_from_db()
+    return operation
+
+
+def carry_out(client: Client, operation: Operation, **fields: str) -> Operation:
+    """Confirm it, and do what a worker does with it."""
+    step(client, operation, "confirm", **fields)
+    assert operation.state == State.QUEUED
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
+
+
+def text_of(client: Client, path: str) -> str:
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_a_reset_says_what_it_would_do_and_does_nothing_before_it_is_confirmed(operator, broker):
+    topic, group = a_group_that_read(broker, 40)
+    operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
+    html = text_of(operator, f"/operations/{operation.pk}/")
+    assert "40 records will be processed again" in html
+    assert f"groups reset-offsets revenue --topic {topic} --to-earliest --execute" in html
+    assert committed(broker, group, topic) == 40
+    carry_out(operator, operation)
+    assert operation.state == State.DONE
+    assert committed(broker, group, topic) == 0
+
+
+def test_what_was_done_can_be_taken_back_by_another_operation(operator, broker):
+    topic, group = a_group_that_read(broker, 40)
+    reset = carry_out(
+        operator, ask(operator, "reset-offsets", group=group, topic="", to="shift", records=-15)
+    )
+    assert committed(broker, group, topic) == 25
+    response = operator.post(f"/operations/{reset.pk}/undo/")
+    undo = Operation.objects.get(undoes=reset)
+    assert response.headers["Location"] == f"/operations/{undo.pk}/"
+    assert committed(broker, group, topic) == 25
+    carry_out(operator, undo)
+    reset.refresh_from_db()
+    assert (committed(broker, group, topic), reset.state) == (40, State.UNDONE)
+    step(operator, reset, "undo")
+    assert Operation.objects.filter(undoes=reset).count() == 1
+
+
+def test_a_group_that_moved_since_its_preview_is_left_alone(operator, broker):
+    topic, group = a_group_that_read(broker, 40)
+    operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
+    broker.admin().alter_group_offsets(group, {TopicPartition(topic, 0): 10})
+    carry_out(operator, operation)
+    assert operation.state == State.FAILED
+    assert "since the plan was made" in operation.error
+    assert committed(broker, group, topic) == 10
+
+
+def test_a_running_group_blocks_its_reset_until_it_is_stopped_and_previewed_again(operator, broker):
+    topic, group = a_group_that_read(broker, 40)
+    with broker.consumer(topic, group_id=group) as consumer:
+        consumer.poll(100)
+        operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
+        assert "1 member of the group is running" in text_of(operator, f"/operations/{operation.pk}/")
+        assert step(operator, operation, "confirm").state == State.DRAFT
+    step(operator, operation, "preview")
+    assert carry_out(operator, operation).state == State.DONE
+
+
+def test_a_topic_is_made_and_its_undo_asks_for_the_name_before_it_deletes(operator, broker):
+    made = carry_out(
+        operator, ask(operator, "create-topic", topic="invoices", partitions=4, retention_days=2)
+    )
+    assert len(broker.admin().list_partition_offsets("invoices")) == 4
+    step(operator, made, "undo")
+    undo = Operation.objects.get(undoes=made)
+    assert step(operator, undo, "confirm", typed="invoice").state == State.DRAFT
+    assert "invoices" in broker.admin().list_topics()
+    carry_out(operator, undo, typed="invoices")
+    assert "invoices" not in broker.admin().list_topics()
+
+
+def test_purging_counts_what_goes_and_who_has_not_read_it(operator, broker):
+    topic, _ = a_group_that_read(broker, 40)
+    produce(broker, topic, numbered(10))
+    operation = ask(operator, "purge", topic=topic)
+    html = text_of(operator, f"/operations/{operation.pk}/")
+    assert "50 records of topic" in html
+    assert "Group revenue has not read 10 records of them" in html
+    carry_out(operator, operation, typed=topic)
+    [edge] = broker.admin().list_partition_offsets(topic).values()
+    assert (edge.log_start, edge.log_end) == (50, 50)
+
+
+def test_partitions_that_somebody_else_added_meanwhile_stop_the_operation(operator, broker):
+    topic = a_topic(broker, partitions=2)
+    operation = ask(operator, "add-partitions", topic=topic, total=6)
+    broker.admin().create_partitions({topic: 3})
+    carry_out(operator, operation)
+    assert (operation.state, operation.error[:20]) == (State.FAILED, "Nothing was changed:")
+    assert len(broker.admin().list_partition_offsets(topic)) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "says"),
+    [
+        ("reset-offsets", {"group": "nobody", "to": "earliest"}, "nobody is not one of the available"),
+        ("create-topic", {"topic": "a b", "partitions": 1, "retention_days": 1}, "is not a topic name"),
+        ("create-topic", {"topic": "ok", "partitions": 0, "retention_days": 1}, "greater than or equal to 1"),
+        ("add-partitions", {"topic": "<script>", "total": 3}, "&lt;script&gt; is not one of the available"),
+        ("scale-consumers", {"group": "revenue", "consumers": 99}, "less than or equal to 8"),
+    ],
+)
+def test_a_wrong_form_says_what_is_wrong_and_keeps_nothing(operator, broker, kind, fields, says):
+    response = operator.post(f"/operations/new/{kind}/", fields)
+    assert response.status_code == 422
+    assert says in response.content.decode()
+    assert not Operation.objects.exists()
+
+
+def test_a_confirmation_counts_once(operator, broker):
+    operation = ask(operator, "create-topic", topic="once", partitions=1, retention_days=1)
+    step(operator, operation, "confirm")
+    step(operator, operation, "confirm")
+    assert Entry.objects.filter(action="operation.confirmed", operation=operation.pk).count() == 1
+    tasks.run(operation.pk)
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    assert (operation.state, operation.runs) == (State.DONE, 1)
+
+
+def test_what_is_cancelled_before_a_worker_had_it_is_never_run(operator, broker):
+    operation = ask(operator, "create-topic", topic="never", partitions=1, retention_days=1)
+    step(operator, operation, "confirm")
+    assert step(operator, operation, "cancel").state == State.CANCELLED
+    tasks.run(operation.pk)
+    assert "never" not in broker.admin().list_topics()
+
+
+def given_up_for_dead(operation: Operation) -> Operation:
+    """As a worker leaves it that was killed in the middle."""
+    long_ago = timezone.now() - life.LOST_AFTER - timedelta(seconds=1)
+    Operation.objects.filter(pk=operation.pk).update(
+        state=State.RUNNING, claim="gone", beat_at=long_ago, done=3
+    )
+    operation.refresh_from_db()
+    return operation
+
+
+def test_a_dead_workers_operation_is_begun_again_where_that_does_no_harm(operator, broker):
+    topic, _ = a_group_that_read(broker, 40)
+    operation = given_up_for_dead(ask(operator, "purge", topic=topic))
+    tasks.look_after()
+    operation.refresh_from_db()
+    assert operation.state == State.QUEUED
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.DONE
+
+
+def test_a_dead_workers_operation_is_ended_with_a_word_where_it_cannot_go_on(operator, broker):
+    topic, group = a_group_that_read(broker, 40)
+    operation = given_up_for_dead(ask(operator, "reset-offsets", group=group, topic=topic, to="earliest"))
+    tasks.look_after()
+    operation.refresh_from_db()
+    assert operation.state == State.FAILED
+    assert "Its worker died after 3 steps" in operation.error
+
+
+def test_a_run_that_was_given_up_for_dead_can_end_nothing_any_more(operator, broker):
+    operation = ask(operator, "create-topic", topic="slow", partitions=1, retention_days=1)
+    step(operator, operation, "confirm")
+    mine = life.claim(operation.pk)
+    Operation.objects.filter(pk=operation.pk).update(claim="another")
+    assert mine is not None
+    assert not life.finish(mine, State.DONE)
+
+
+def test_what_no_worker_took_is_sent_again_to_one_of_those_who_look(operator, broker):
+    operation = ask(operator, "create-topic", topic="late", partitions=1, retention_days=1)
+    step(operator, operation, "confirm")
+    late = timezone.now() - life.FORGOTTEN_AFTER - timedelta(seconds=1)
+    Operation.objects.filter(pk=operation.pk).update(sent_at=late)
+    now = timezone.now()
+    assert (life.forgotten(now), life.forgotten(now)) == ([operation.pk], [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_viewer_is_refused_every_form(viewer, broker, kind):
+    for response in (viewer.get(f"/operations/new/{kind}/"), viewer.post(f"/operations/new/{kind}/", {})):
+        assert response.status_code == 403
+    assert Entry.objects.filter(action="operation.refused", who="viewer").exists()
+
+
+@pytest.mark.parametrize("name", ["confirm", "preview", "cancel", "undo", "again"])
+def test_a_viewer_is_refused_every_step(operator, viewer, broker, name):
+    operation = ask(operator, "create-topic", topic="mine", partitions=1, retention_days=1)
+    assert viewer.post(f"/operations/{operation.pk}/{name}/").status_code == 403
+    operation.refresh_from_db()
+    assert operation.state == State.DRAFT
+    assert Operation.objects.count() == 1
+
+
+def test_a_viewer_sees_operations_without_their_buttons(operator, viewer, broker, redis_url):
+    publish(redis_url, busy_snapshot())
+    operation = ask(operator, "create-topic", topic="mine", partitions=1, retention_days=1)
+    assert "csrfmiddlewaretoken" in text_of(operator, f"/operations/{operation.pk}/")
+    html = text_of(viewer, f"/operations/{operation.pk}/")
+    assert "may-operate" not in html
+    assert f"/operations/{operation.pk}/confirm/" not in html
+    assert "/operations/new/" not in text_of(viewer, "/operations/")
+
+
+def test_a_step_without_a_token_of_the_page_is_refused(operator, broker):
+    operation = ask(operator, "create-topic", topic="mine", partitions=1, retention_days=1)
+    elsewhere = Client(enforce_csrf_checks=True)
+    elsewhere.force_login(User.objects.get(username="operator"))
+    assert elsewhere.post(f"/operations/{operation.pk}/confirm/").status_code == 403
+    operation.refresh_from_db()
+    assert operation.state == State.DRAFT
+
+
+def test_every_write_leaves_who_when_from_where_and_what_came_of_it(operator, broker):
+    operation = carry_out(
+        operator, ask(operator, "create-topic", topic="kept", partitions=1, retention_days=1)
+    )
+    found = Entry.objects.filter(operation=operation.pk).order_by("id")
+    assert [(e.who, e.action, e.origin) for e in found] == [
+        ("operator", "operation.drafted", "127.0.0.1"),
+        ("operator", "operation.confirmed", "127.0.0.1"),
+        ("operator", "operation.done", ""),
+    ]
+    assert "operation.confirmed" in text_of(operator, "/audit/?q=kept")
+    assert "operation.confirmed" not in text_of(operator, "/audit/?q=zebra")
+    lines = b"".join(operator.get("/audit/export.jsonl?q=kept").streaming_content).splitlines()
+    assert len(lines) == 3
+
+
+def test_the_audit_trail_is_exported_to_operators_only(viewer):
+    assert viewer.get("/audit/export.jsonl").status_code == 403
+
+
+def test_pages_of_operations_need_no_sampler(operator, broker):
+    for path in ("/operations/", "/audit/"):
+        assert operator.get(path).status_code == 200
+
+
+def test_an_operation_that_does_not_exist_is_a_404(operator):
+    assert operator.get("/operations/12345/").status_code == 404
+    assert operator.post("/operations/12345/confirm/").status_code == 404
+    assert operator.get("/operations/new/nonsense/").status_code == 404
