@@ -17,11 +17,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from .address import parse
+from .cluster.client import ClusterClient
+from .cluster.slots import key_slot
+from .cluster.topology import Node, Topology
 from .errors import IllegalArgumentError, translated
 from .wire import KeptWire
 
 SOCKET_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
+MAP_TIMEOUT_S = 1.0
+"""For the question who has which slot, which any node answers."""
 READ_SIZE_BYTES = 256 * 1024
 BLOCK_SLACK_S = 5.0
 """A blocking client waits this much longer for the socket than the server may hold the command."""
@@ -58,20 +64,39 @@ class Call(NamedTuple):
 
 
 class Connection:
-    """Clients and scripts for one server URL. Safe to share between threads."""
+    """Clients and scripts for one server or one cluster. Safe to share between threads.
+
+    On a cluster `client`, its pipelines, `run_many` and `execute_many` bring each command to the master that has its
+    key, whatever keys the others speak of. What needs several keys at once needs them in one slot.
+    """
 
     def __init__(self, url: str):
+        """Raises IllegalArgumentError when `url` is not an address."""
         self.url = url
+        self._address = parse(url)
+        self.topology: Topology | None = None  # None: it is one server
+        if self._address.is_cluster:
+            self.topology = Topology(
+                self._address.nodes, lambda node: self._server(node, MAP_TIMEOUT_S, MAP_TIMEOUT_S)
+            )
         self.client = self._client(SOCKET_TIMEOUT_S)
 
     def _client(self, socket_timeout_s: float) -> redis.Redis:
+        if self.topology is not None:
+            return ClusterClient(self.topology, lambda node: self._server(node, socket_timeout_s))
+        return self._server(None, socket_timeout_s)
+
+    def _server(
+        self, node: Node | None, socket_timeout_s: float, connect_timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> redis.Redis:
+        """A client for one server; `node` None: the one that the URL names."""
         try:
             return redis.Redis.from_url(
-                self.url,
+                self._address.url_of(node),
                 protocol=2,
                 retry=Retry(NoBackoff(), 0),
                 socket_timeout=socket_timeout_s,
-                socket_connect_timeout=CONNECT_TIMEOUT_S,
+                socket_connect_timeout=connect_timeout_s,
                 socket_read_size=READ_SIZE_BYTES,
             )
         except ValueError as error:
@@ -79,9 +104,26 @@ class Connection:
                 f"{self.url!r} is not a server address: {error}. Write redis://host:port/0 or unix:///path/to/socket."
             ) from error
 
-    def kept_wire(self, timeout_s: float) -> KeptWire:
-        """A connection for one thread's requests, which may each take up to `timeout_s`. Raises redis-py's errors."""
-        return KeptWire(self._client(timeout_s), timeout_s)
+    def node_of(self, key: str) -> Node | None:
+        """The master that has a key now; None when there is one server. Raises redis-py's errors."""
+        return None if self.topology is None else self.topology.master_of(key_slot(key))
+
+    def kept_wire(self, timeout_s: float, node: Node | None = None) -> KeptWire:
+        """A connection for one thread's requests, which may each take up to `timeout_s`. Raises redis-py's errors.
+
+        On a cluster to one master: see `node_of`.
+        """
+        if self.topology is not None and node is None:
+            raise IllegalArgumentError("On a cluster a connection goes to one node: say which.")
+        return KeptWire(self._server(node, timeout_s), timeout_s)
+
+    def servers(self) -> list[redis.Redis]:
+        """A client for each master that there is now, for what has no key: SCAN, INFO, CONFIG. Raises redis-py's
+        errors."""
+        if self.topology is None:
+            return [self.client]
+        assert isinstance(self.client, ClusterClient)
+        return [self.client.on(node) for node in self.topology.masters()]
 
     def private_client(self, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
         """A client with sockets of its own, for one thread that must not wait for the others'."""
@@ -101,15 +143,14 @@ class Connection:
         """Run many scripts in one round trip; the i-th answer is the i-th call's reply or its RedisError.
 
         Raises redis-py's errors when the connection breaks. A call is repeated only when the server said that
-        it did not know the script, which means that it did not run.
+        it did not know the script, which means that it did not run; it is told the script along with the repeat.
         """
         client = self.client if client is None else client
-        replies = _pipelined(client, calls)
+        replies = _pipelined(client, calls, by_name=True)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            for name in {calls[i].script for i in unknown}:
-                client.script_load(script(name).source)
-            for i, reply in zip(unknown, _pipelined(client, [calls[i] for i in unknown]), strict=True):
+            repeated = _pipelined(client, [calls[i] for i in unknown], by_name=False)
+            for i, reply in zip(unknown, repeated, strict=True):
                 replies[i] = reply
         return replies
 
@@ -135,10 +176,12 @@ class Connection:
         self.client.close()
 
 
-def _pipelined(client: redis.Redis, calls: Iterable[Call]) -> list[Any]:
+def _pipelined(client: redis.Redis, calls: Iterable[Call], by_name: bool) -> list[Any]:
     pipe = client.pipeline(transaction=False)
     for call in calls:
-        pipe.execute_command("EVALSHA", script(call.script).sha, len(call.keys), *call.keys, *call.args)
+        known = script(call.script)
+        how = ("EVALSHA", known.sha) if by_name else ("EVAL", known.source)
+        pipe.execute_command(*how, len(call.keys), *call.keys, *call.args)
     return pipe.execute(raise_on_error=False)
 
 

@@ -8,13 +8,15 @@
     │   ├── RebalanceInProgressError        the group is being re-assigned
     │   └── NotEnoughReplicasError          acks=all was not confirmed by enough copies
     ├── IllegalArgumentError, IllegalStateError, KafkaConfigurationError      the caller's mistake
+    ├── StaleConfigError                    settings were changed since they were looked at
     ├── TopicError: UnknownTopicOrPartitionError, TopicAlreadyExistsError, InvalidTopicError,
     │               InvalidPartitionsError, InvalidConfigurationError
     ├── RecordError: MessageSizeTooLargeError, InvalidRecordError, CorruptRecordError, UnsupportedCodecError
     ├── OffsetOutOfRangeError, NoOffsetForPartitionError
     ├── ProducerError: OutOfOrderSequenceNumberError, DuplicateSequenceNumberError, ProducerFencedError
-    └── GroupError: UnknownMemberIdError, FencedMemberEpochError (FencedEpoch), CommitFailedError,
-                    InvalidGroupIdError, GroupIdNotFoundError, NonEmptyGroupError, StalePlanError
+    └── GroupError: UnknownMemberIdError, FencedMemberEpochError (FencedEpoch), FencedInstanceIdError,
+                    CommitFailedError, InvalidGroupIdError, GroupIdNotFoundError, NonEmptyGroupError, GroupPausedError,
+                    StalePlanError
 
 Errors of the Redis client never leave this library: `translated()` turns them into these at the edge.
 """
@@ -71,6 +73,10 @@ class IllegalStateError(StreamlabError):
 
 class KafkaConfigurationError(StreamlabError, ValueError):
     """Raised when a setting is unknown or out of its range. The message names the nearest known one."""
+
+
+class StaleConfigError(StreamlabError):
+    """Raised when somebody else changed the settings since they were looked at. Nothing was changed; look again."""
 
 
 class TopicError(StreamlabError):
@@ -167,10 +173,21 @@ class UnknownMemberIdError(GroupError):
 
 
 class FencedMemberEpochError(GroupError):
-    """Raised when another member has owned the partition since. Its records will be read by that member."""
+    """Raised when another member has owned the partition since. Its records will be read by that member.
+
+    `owner_epoch` is that of its newest owner, 0 where it is not known.
+    """
+
+    def __init__(self, message: str = "", owner_epoch: int = 0):
+        super().__init__(message)
+        self.owner_epoch = owner_epoch
 
 
 FencedEpochError = FencedMemberEpochError
+
+
+class FencedInstanceIdError(GroupError):
+    """Raised when another consumer came with the same group_instance_id. Close this one; give each its own id."""
 
 
 class CommitFailedError(GroupError):
@@ -189,8 +206,22 @@ class NonEmptyGroupError(GroupError):
     """Raised when the call needs a group without running members. Stop them first."""
 
 
+class GroupPausedError(GroupError):
+    """Raised when somebody else has paused the group. Wait, or resume it."""
+
+
 class StalePlanError(GroupError):
-    """Raised when commits or logs moved since a reset was planned. Nothing was changed; plan again."""
+    """Raised when the group, its commits or logs moved since something was planned. Nothing was changed; plan again."""
+
+
+def reply_code(error: BaseException) -> str:
+    """The code that a script's error reply begins with, "" when this error is none or comes from none.
+
+    >>> reply_code(rx.ResponseError("UNKNOWN_MEMBER app-1 is not in the group"))
+    'UNKNOWN_MEMBER'
+    """
+    reply = error if isinstance(error, rx.ResponseError) else error.__cause__
+    return str(reply).partition(" ")[0] if isinstance(reply, rx.ResponseError) else ""
 
 
 @contextmanager
@@ -207,6 +238,13 @@ def translated() -> Iterator[None]:
         raise KafkaConnectionError(f"The server cannot be reached: {error}") from error
 
 
+_TAKES_NO_WRITES = (
+    rx.BusyLoadingError,
+    rx.OutOfMemoryError,
+    rx.ReadOnlyError,
+    rx.ClusterDownError,
+    rx.TryAgainError,
+)
 _BUSY = (
     "LOADING",
     "MISCONF",
@@ -227,13 +265,17 @@ def translate(error: Exception) -> StreamlabError:
     text = str(error)
     if isinstance(error, rx.TimeoutError):
         return KafkaTimeoutError(f"No answer from the server in time: {text}")
+    if isinstance(error, rx.AskError) and not isinstance(error, rx.MovedError):
+        return ServerBusyError(f"A part of the cluster is on its way to another server: {text}")
+    if isinstance(error, rx.MovedError):
+        return KafkaConnectionError(
+            f"Another server of the cluster has this now ({text}). A URL that begins with redis+cluster:// follows it."
+        )
     if isinstance(error, (rx.AuthenticationError, rx.AuthorizationError, rx.NoPermissionError)):
         return StreamlabError(
             f"The server refuses this user: {text}. Check the user and password in the URL."
         )
-    if isinstance(error, (rx.BusyLoadingError, rx.OutOfMemoryError, rx.ReadOnlyError)) or text.startswith(
-        _BUSY
-    ):
+    if isinstance(error, _TAKES_NO_WRITES) or text.startswith(_BUSY):
         return ServerBusyError(f"The server takes no writes now: {text}")
     if isinstance(error, rx.ConnectionError):
         return KafkaConnectionError(f"The server cannot be reached: {text}")

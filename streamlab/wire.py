@@ -11,7 +11,7 @@ import ssl
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import hiredis
 import redis
@@ -25,15 +25,17 @@ class Request(NamedTuple):
 
     data: bytes
     replies: int
+    commands: Sequence[Sequence[Argument]]  # what `data` says, for whoever has to send each to its own server
 
 
 def request(commands: Iterable[Sequence[Argument]]) -> Request:
     """
-    >>> request([("GET", "a"), ("TIME",)])
-    Request(data=b'*2\\r\\n$3\\r\\nGET\\r\\n$1\\r\\na\\r\\n*1\\r\\n$4\\r\\nTIME\\r\\n', replies=2)
+    >>> request([("GET", "a"), ("TIME",)]).data
+    b'*2\\r\\n$3\\r\\nGET\\r\\n$1\\r\\na\\r\\n*1\\r\\n$4\\r\\nTIME\\r\\n'
     """
-    packed = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]
-    return Request(b"".join(packed), len(packed))
+    asked = list(commands)
+    packed = [hiredis.pack_command(tuple(command)) for command in asked]  # type: ignore[arg-type]
+    return Request(b"".join(packed), len(packed), asked)
 
 
 def requests(commands: Sequence[Sequence[Argument]], at_most: int) -> list[Request]:
@@ -43,6 +45,8 @@ def requests(commands: Sequence[Sequence[Argument]], at_most: int) -> list[Reque
 
 class Wire:
     """One connection, borrowed from a client's pool."""
+
+    one_slot = False
 
     def __init__(self, connection: Any):
         self._connection = connection
@@ -66,6 +70,10 @@ class Wire:
         """As `ask`, with error replies in their places as ResponseError."""
         self.send(asked)
         return self.read_each(asked.replies)
+
+    def ask_everywhere(self, asked: Request) -> list[list[Any]]:
+        """The answers of each server there is; here of the one."""
+        return [self.ask(asked)]
 
     def send(self, asked: Request) -> None:
         """Only send; the replies are to be read with `read_each`."""
@@ -114,9 +122,26 @@ class KeptWire(Wire):
         self._connection.disconnect()
 
 
+class Line(Protocol):
+    """What can be asked: a `Wire`, or all masters of a cluster."""
+
+    one_slot: bool  # whether the keys of one command must be in one slot
+
+    def ask(self, asked: Request) -> list[Any]: ...
+    def ask_all(self, asked: Sequence[Request]) -> Iterator[list[Any]]: ...
+    def ask_each(self, asked: Request) -> list[Any]: ...
+    def ask_everywhere(self, asked: Request) -> list[list[Any]]: ...
+
+
 @contextmanager
-def wire(client: redis.Redis) -> Iterator[Wire]:
-    """A connection for the length of the block; closed after an error, for it may have unread replies."""
+def wire(client: redis.Redis) -> Iterator[Line]:
+    """A connection for the length of the block; closed after an error, for it may have unread replies.
+
+    For a client of a cluster: whatever brings each command to its master.
+    """
+    if (line := getattr(client, "line", None)) is not None:
+        yield line
+        return
     pool = client.connection_pool
     connection: Any = pool.get_connection()
     try:

@@ -1,4 +1,8 @@
-"""What every test may ask for: a real server, empty at the start of each test, and a broker on it."""
+"""What every test may ask for: a real server, empty at the start of each test, and a broker on it.
+
+Tests of the broker's core run twice, on one server and on a cluster of three masters with a replica each.
+`STREAMLAB_TEST_ENGINES=standalone` leaves the cluster out, `=cluster` the server.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,41 @@ import streamlab
 from streamlab.broker import Broker
 from streamlab.embedded import EmbeddedServer
 
+from .cluster import Cluster
+
 REPOSITORY = Path(__file__).parent.parent
+STANDALONE, CLUSTER = "standalone", "cluster"
+ENGINES = [name for name in os.environ.get("STREAMLAB_TEST_ENGINES", "").split(",") if name]
+ON_BOTH_ENGINES = {
+    "test_collect",
+    "test_consumer",
+    "test_foreign_streams",
+    "test_groups",
+    "test_history",
+    "test_kafka_programs",
+    "test_log",
+    "test_producer",
+    "test_reset_offsets",
+    "test_telemetry",
+}
+"""Modules of tests that speak with the server through the core alone; others ask for it with `both_engines`."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" not in metafunc.fixturenames:
+        return
+    module = metafunc.module.__name__.rpartition(".")[2]
+    marked = metafunc.definition.get_closest_marker("both_engines") is not None
+    if metafunc.definition.get_closest_marker("standalone_only") is not None:
+        return
+    if module in ON_BOTH_ENGINES or marked:
+        metafunc.parametrize("engine", ENGINES or [STANDALONE, CLUSTER], indirect=True)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """What the test runs on: standalone or cluster."""
+    return str(getattr(request, "param", STANDALONE))
 
 
 @pytest.fixture(scope="session")
@@ -23,14 +61,26 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for the whole run; nobody kills its nodes."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def redis_url(redis_server: EmbeddedServer) -> str:
-    """Its URL; nothing is stored there yet."""
-    assert redis_server.url is not None
-    client = redis.Redis.from_url(redis_server.url)
+def redis_url(request: pytest.FixtureRequest, engine: str) -> str:
+    """The URL of the engine; nothing is stored there yet."""
+    if engine == CLUSTER:
+        cluster: Cluster = request.getfixturevalue("redis_cluster")
+        cluster.flush()
+        return cluster.url
+    server: EmbeddedServer = request.getfixturevalue("redis_server")
+    assert server.url is not None
+    client = redis.Redis.from_url(server.url)
     client.flushall()
     client.close()
-    return redis_server.url
+    return server.url
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Takes pictures of the server: three round trips, however many partitions there are.
+"""Takes pictures of the server: four round trips, however many partitions there are.
 
-1. which topics and groups there are, and the server's own figures;
+1. which topics and groups there are; and the servers' own figures;
 2. of each partition the commits and, at once after them, the log's edges: in this order, so that no commit
    seen lies past the end seen, and lag is never negative; then the groups; then the time, so that nothing
-   seen is younger;
+   seen is younger: on a cluster the latest of all masters' times;
 3. the append time of the first record that each group has not consumed, where it is not known yet.
 """
 
@@ -16,14 +16,15 @@ from typing import NamedTuple
 from .. import keys
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
-from ..wire import Request, Wire, request, requests, wire
+from ..wire import Line, Request, request, requests, wire
 from . import picture
 from .first_unread import FirstUnread
 from .picture import GroupPicture, PartitionPicture, Picture, TopicPicture
 
 COMMANDS_A_REQUEST = 400
 _META_FIELDS = ("end", "start", "ms", "bytes", "trimmed")
-_FIRST = request([("HGETALL", keys.TOPICS), ("SMEMBERS", keys.GROUPS), ("INFO",)])
+_NAMES = request([("HGETALL", keys.TOPICS), ("SMEMBERS", keys.GROUPS)])
+_INFO = request([("INFO",)])
 _TIME = request([("TIME",)])
 
 
@@ -50,14 +51,15 @@ class Camera:
     def take(self) -> Picture:
         """Raises redis-py's errors. The next picture after an error starts from the last good one."""
         with wire(self._client) as line:
-            topics, group_names, info = line.ask(_FIRST)
+            topics, group_names = line.ask(_NAMES)
+            infos = [info for [info] in line.ask_everywhere(_INFO)]
             self._lay_out(topics)
             taken_topics = self._topics(line)
             taken_groups = self._groups(line, sorted(name.decode() for name in group_names))
-            ((seconds, micros),) = line.ask(_TIME)
+            times = line.ask_everywhere(_TIME)
             self.time_read_at = self._clock.monotonic()
-            as_of_ms = int(seconds) * 1000 + int(micros) // 1000
-            taken = Picture(as_of_ms, taken_topics, taken_groups, picture.server(info))
+            as_of_ms = max(int(seconds) * 1000 + int(micros) // 1000 for [(seconds, micros)] in times)
+            taken = Picture(as_of_ms, taken_topics, taken_groups, picture.servers(infos))
             self.first_unread.look_up(taken, line)
         self._last = taken
         return taken
@@ -77,7 +79,7 @@ class Camera:
         topics = {name: (spec.created_ms, spec.partitions) for name, spec in specs.items()}
         self._layout = Layout(reply, topics, requests(commands, COMMANDS_A_REQUEST))
 
-    def _topics(self, line: Wire) -> dict[str, TopicPicture]:
+    def _topics(self, line: Line) -> dict[str, TopicPicture]:
         replies = chain.from_iterable(line.ask_all(self._layout.requests))
         answers = zip(replies, replies, self._known(), strict=True)  # two replies for each partition
         partitions = [self._reader.partition(commits, meta, known) for commits, meta, known in answers]
@@ -93,7 +95,7 @@ class Camera:
             before = self._last.topics.get(name) if self._last else None
             yield from islice(chain(before.partitions if before else (), repeat(None)), n)
 
-    def _groups(self, line: Wire, names: list[str]) -> dict[str, GroupPicture]:
+    def _groups(self, line: Line, names: list[str]) -> dict[str, GroupPicture]:
         before = self._last.groups if self._last else {}
         replies = line.ask(request(command for name in names for command in _group_commands(name)))
         return {

@@ -14,6 +14,7 @@ stands at that offset, and groups at the same place share it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from .. import keys
 from ..connection import script
-from ..wire import Wire, request
+from ..wire import Line, request
 from .picture import PartitionPicture, Picture, Position
 
 LOOKUPS_A_CALL = 100
@@ -57,7 +58,7 @@ class FirstUnread:
         entry = self._known.get((topic, created_ms, partition))
         return entry[1] if entry else {}
 
-    def look_up(self, taken: Picture, line: Wire) -> None:
+    def look_up(self, taken: Picture, line: Line) -> None:
         """Ask for what the picture's time lags need and is not known. Raises redis-py's errors."""
         wanted: list[Lookup] = []
         known = {}
@@ -121,14 +122,24 @@ def _portions(wanted: list[Lookup], size: int) -> Iterator[list[Lookup]]:
         yield wanted[i : i + size]
 
 
-def _ask_next(wanted: list[Lookup], line: Wire) -> list[Lookup]:
+def _calls(wanted: list[Lookup], one_slot: bool) -> list[list[Lookup]]:
+    """What one script call may ask for: any partitions on one server, one partition on a cluster."""
+    if not one_slot:
+        return list(_portions(wanted, LOOKUPS_A_CALL))
+    by_partition: dict[tuple[str, int], list[Lookup]] = defaultdict(list)
+    for lookup in wanted:
+        by_partition[lookup.topic, lookup.partition].append(lookup)
+    return [call for lookups in by_partition.values() for call in _portions(lookups, LOOKUPS_A_CALL)]
+
+
+def _ask_next(wanted: list[Lookup], line: Line) -> list[Lookup]:
     """Returns those that found another entry than was meant: the commit's own entry is not in the log any more,
     because the server lost its newest records and others were appended since."""
     mistaken = []
     while wanted:
         left: list[Lookup] = []
         for many in _portions(wanted, LOOKUPS_A_CALL * CALLS_A_ROUND_TRIP):
-            calls = list(_portions(many, LOOKUPS_A_CALL))
+            calls = _calls(many, line.one_slot)
             for call, ids in zip(
                 calls, _run(line, _NEXT, [_next_arguments(call) for call in calls]), strict=True
             ):
@@ -146,7 +157,7 @@ def _next_arguments(call: list[Lookup]) -> list[str | bytes | int]:
     return [len(call), *logs, PAYLOAD_A_CALL_BYTES, *[lookup.place or _START for lookup in call]]
 
 
-def _ask_locate(wanted: list[Lookup], line: Wire) -> None:
+def _ask_locate(wanted: list[Lookup], line: Line) -> None:
     for many in _portions(wanted, LOOKUPS_A_CALL):
         arguments: list[list[str | bytes | int]] = [
             [2, keys.log(w.topic, w.partition), keys.meta(w.topic, w.partition), w.offset] for w in many
@@ -166,7 +177,7 @@ def _learn(lookup: Lookup, entry: bytes) -> bool:
     return True
 
 
-def _run(line: Wire, name: str, calls: list[list[str | bytes | int]]) -> list[list[bytes] | None]:
+def _run(line: Line, name: str, calls: list[list[str | bytes | int]]) -> list[list[bytes] | None]:
     """Run one script several times in one round trip; teaches it to a server that has forgotten it.
 
     None for a call that the server refused: its topic was deleted a moment ago.
@@ -175,6 +186,6 @@ def _run(line: Wire, name: str, calls: list[list[str | bytes | int]]) -> list[li
     asked = request([("EVALSHA", wanted.sha, *call) for call in calls])
     replies = line.ask_each(asked)
     if any(isinstance(reply, NoScriptError) for reply in replies):
-        line.ask(request([("SCRIPT", "LOAD", wanted.source)]))
+        line.ask_everywhere(request([("SCRIPT", "LOAD", wanted.source)]))
         replies = line.ask_each(asked)
     return [None if isinstance(reply, ResponseError) else reply for reply in replies]

@@ -68,7 +68,9 @@ class GroupPicture(msgspec.Struct, frozen=True, gc=False):
 
 
 class ServerPicture(msgspec.Struct, frozen=True, gc=False):
-    version: str
+    """The server; on a cluster all its masters together."""
+
+    version: str  # of several the oldest
     engine: str
     run_id: str  # another one means that the server was restarted and its counters began anew
     uptime_s: int
@@ -199,6 +201,30 @@ def topic_and_number(partition: str) -> tuple[str, int]:
     """
     topic, _, number = partition.rpartition("/")
     return topic, int(number)
+
+
+def servers(infos: Sequence[bytes]) -> ServerPicture:
+    """From the text of each master's INFO: sums, but for what only the weakest can tell."""
+    each = [server(info) for info in infos]
+    if len(each) == 1:
+        return each[0]
+    unlimited = any(not one.max_memory_bytes for one in each)
+    return ServerPicture(
+        version=min((one.version for one in each), key=_numbers),
+        engine=each[0].engine,
+        run_id=" ".join(sorted(one.run_id for one in each)),
+        uptime_s=min(one.uptime_s for one in each),
+        used_memory_bytes=sum(one.used_memory_bytes for one in each),
+        max_memory_bytes=0 if unlimited else sum(one.max_memory_bytes for one in each),
+        clients=sum(one.clients for one in each),
+        ops_rate=sum(one.ops_rate for one in each),
+        aof=all(one.aof for one in each),
+        cpu_s=sum(one.cpu_s for one in each),
+    )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def server(info: bytes) -> ServerPicture:

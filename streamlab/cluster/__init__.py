@@ -1,0 +1,1 @@
+"""Redis Cluster and Valkey Cluster: which master has which slot, and a client that sends each command to its own."""
