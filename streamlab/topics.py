@@ -20,7 +20,7 @@ import msgspec
 
 from . import keys
 from .clock import SYSTEM_CLOCK, Clock
-from .config import TOPIC, topic_configs
+from .config import TOPIC, TopicValue, topic_configs
 from .connection import Call, Connection
 from .errors import (
     InvalidPartitionsError,
@@ -172,6 +172,17 @@ class Topics:
         """Set some settings. Raises UnknownTopicOrPartitionError, InvalidConfigurationError."""
         wanted = topic_configs(configs)
         return self._change(topic, lambda spec: msgspec.structs.replace(spec, configs=spec.configs | wanted))
+
+    def change_configs(
+        self, topic: str, change: Callable[[Mapping[str, TopicValue]], Mapping[str, TopicValue]]
+    ) -> TopicSpec:
+        """Replace the topic's own settings by what `change` makes of them; it is asked again when somebody was faster.
+
+        Raises UnknownTopicOrPartitionError, and what `change` raises.
+        """
+        return self._change(
+            topic, lambda spec: msgspec.structs.replace(spec, configs=dict(change(spec.configs)))
+        )
 
     def make_partitions(self, pairs: Iterable[tuple[str, int]]) -> None:
         """Let partitions of existing topics come into being."""

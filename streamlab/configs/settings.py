@@ -109,9 +109,7 @@ def _why_not(entity: Entity, name: str) -> str:
             if spelled in TABLES[kind]:
                 return f"{spelled} is not a setting of {entity}. It is {_ELSEWHERE[kind]}."
         if spelled in PRODUCER or spelled in CONSUMER:
-            return (
-                f"{spelled} cannot change while a client runs: give it to the constructor and restart the program."
-            )
+            return f"{spelled} cannot change while a client runs: give it to the constructor and restart the program."
     table = TABLES[entity.kind]
     close = get_close_matches(name.replace("." if "_" in min(table) else "_", "_"), table, n=1, cutoff=0.5)
     meant = f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(sorted(table))}."
