@@ -27,10 +27,10 @@ class Entry(models.Model):
             models.Index(fields=["operation"], name="audit_operation"),
         )
 
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.who} {self.action} {self.subject}"
+
     @property
     def effect(self) -> str:
         """What came of it, in words; "" where the action says it all."""
         return str(self.detail.get("error") or self.detail.get("effect") or "")
-
-    def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.who} {self.action} {self.subject}"

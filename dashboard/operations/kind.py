@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from django import forms
 
@@ -84,9 +84,14 @@ class Job(Protocol):
 class Form(forms.Form):
     """What is asked for. `fill` offers the choices that exist now, `spec` is what was chosen, as JSON."""
 
+    when: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Fields that are shown for one answer only: field -> (other field, its answers, separated by spaces)."""
+
     def __init__(self, *args: Any, broker: Broker, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.broker = broker
+        for name, condition in self.when.items():
+            self.fields[name].when = [condition]  # type: ignore[attr-defined]
         self.fill()
 
     def fill(self) -> None:

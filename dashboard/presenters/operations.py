@@ -56,6 +56,8 @@ def status(operation: Operation) -> Status:
     state = State(operation.state)
     if operation.cancel_wanted and state is State.RUNNING:
         return Status("stopping", Tone.WARN, "It stops at its next step")
+    if state is State.DRAFT and operation.preview.get("blocked"):
+        return Status("cannot be done now", Tone.WARN, operation.preview["blocked"])
     word = "waits for confirmation" if state is State.DRAFT else state.value
     return Status(word, _TONES[state], operation.error or operation.note)
 

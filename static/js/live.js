@@ -31,6 +31,7 @@ let paused = false;
 let ended = false;
 
 export function start() {
+  if (!key) return; // a form: nothing on it moves
   document.addEventListener("visibilitychange", visibility);
   window.addEventListener("online", () => { attempts = 0; connect(); });
   window.addEventListener("pageshow", (event) => { if (event.persisted) connect(); });

@@ -1,6 +1,7 @@
 // Starts everything that a page needs. Deferred, as modules are: the document and Plotly are there.
 
 import { start as charts } from "./charts.js";
+import { start as forms } from "./forms.js";
 import { start as keyboard } from "./keyboard.js";
 import { start as live } from "./live.js";
 import { start as search } from "./search.js";
@@ -8,6 +9,7 @@ import { start as search } from "./search.js";
 charts(Number(document.body.dataset.asOf) || Date.now());
 live();
 search();
+forms();
 keyboard();
 theme();
 

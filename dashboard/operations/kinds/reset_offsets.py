@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC
 from shlex import quote
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from django import forms
@@ -34,6 +34,12 @@ _NEEDS = {"datetime": "moment", "duration": "minutes", "shift": "records", "offs
 
 
 class ResetForm(Form):
+    when: ClassVar = {
+        "moment": ("to", "datetime"),
+        "minutes": ("to", "duration"),
+        "records": ("to", "shift offset"),
+    }
+
     group = forms.ChoiceField(label="Group")
     topic = forms.ChoiceField(label="Topic", required=False)
     partitions = forms.RegexField(

@@ -1,0 +1,20 @@
+// A form shows a field only when it matters: `data-when-to="shift offset"` follows the field named "to".
+
+export function start() {
+  for (const form of document.querySelectorAll("form")) {
+    const waiting = [...form.querySelectorAll(".field")].map((field) => [field, condition(field)]).filter(([, when]) => when);
+    if (!waiting.length) continue;
+    const follow = () => {
+      for (const [field, { name, answers }] of waiting) field.hidden = !answers.includes(form.elements[name]?.value);
+    };
+    form.addEventListener("change", follow);
+    follow();
+  }
+}
+
+function condition(field) {
+  for (const { name, value } of field.attributes) {
+    if (name.startsWith("data-when-")) return { name: name.slice("data-when-".length), answers: value.split(" ") };
+  }
+  return null;
+}
