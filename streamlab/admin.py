@@ -135,12 +135,11 @@ class Admin:
         self, records_to_delete: Mapping[TopicPartition, int], **_: Any
     ) -> dict[TopicPartition, int]:
         """Delete what lies before the offset (-1: everything). Returns each partition's log start after it."""
-        starts = {}
-        for partition, offset in records_to_delete.items():
-            partition = TopicPartition(*partition)
-            end = self._log.offsets([partition])[partition].log_end
-            starts[partition] = self._log.delete_before(partition, end if offset == -1 else min(offset, end))
-        return starts
+        wanted = {TopicPartition(*p): offset for p, offset in records_to_delete.items()}
+        edges = self._log.offsets(wanted)
+        return self._log.delete_before(
+            {p: edges[p].log_end if o == -1 else min(o, edges[p].log_end) for p, o in wanted.items()}
+        )
 
     # -- groups ---------------------------------------------------------------------------------------------------
 

@@ -341,7 +341,8 @@ class Fetcher(threading.Thread):
         """Whether the entry continues what was read; if not, the lane looks its position up again."""
         expected = lane.next_offset
         if entry.base_offset == expected or (
-            lane.midway and entry.base_offset < expected <= entry.id.last_offset
+            entry.base_offset < expected <= entry.id.last_offset
+            and (lane.midway or entry.sparse)  # compaction lets an entry stand for those that it removed before it
         ):
             return True
         if entry.base_offset > expected:

@@ -119,9 +119,8 @@ class Lane:
 
     def add(self, entry: Entry) -> None:
         """A batch was read."""
-        first = (
-            self.next_offset if self.midway and self.next_offset > entry.base_offset else entry.base_offset
-        )
+        overlaps = entry.base_offset < self.next_offset <= entry.id.last_offset
+        first = self.next_offset if overlaps else entry.base_offset
         self.entries.append((entry, first))
         self.cursor, self.next_offset, self.midway = str(entry.id), entry.id.last_offset + 1, False
         self.log_end = max(self.log_end or 0, self.next_offset)

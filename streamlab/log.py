@@ -6,7 +6,7 @@ Appending is the producer's (`producer.py`, through `scripts/append.lua`), readi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -30,10 +30,13 @@ from .model import (
     PartitionOffsets,
     TopicPartition,
 )
-from .topics import Topics
+from .topics import Topics, TopicSpec
 
 TRIM_BATCHES_A_CALL = 512
 """Bounds how long one retention call keeps the server busy: about 5 ms at 16 kB a batch."""
+
+
+PARTITIONS_A_ROUND_TRIP = 500
 
 
 class Entry(NamedTuple):
@@ -206,35 +209,52 @@ class PartitionLog:
             )
         return found
 
-    def apply_retention(self, partition: TopicPartition, now_ms: int) -> int:
-        """Remove what the topic's retention allows to remove; returns the log start after it.
+    def apply_retention(
+        self, partitions: Mapping[TopicPartition, TopicSpec], now_ms: int
+    ) -> dict[TopicPartition, int]:
+        """Remove what each topic's retention allows to remove; the log start after it, of those that exist.
 
-        `now_ms` is the server's time, which is also the append times'.
+        `now_ms` is the server's time, which is also the append times'. A topic that is only compacted keeps all ages.
         """
-        spec = self._topics.require(partition.topic)
-        retention_ms, retention_bytes = spec.config("retention.ms"), spec.config("retention.bytes")
-        before_ms = now_ms - retention_ms if retention_ms >= 0 else -1
-        return self._trim(partition, before_ms, retention_bytes, -1)
+        limits = {}
+        for partition, spec in partitions.items():
+            if "delete" in spec.config("cleanup.policy"):
+                retention_ms = spec.config("retention.ms")
+                before_ms = now_ms - retention_ms if retention_ms >= 0 else -1
+                limits[partition] = (before_ms, spec.config("retention.bytes"), -1)
+        return self._trim(limits)
 
-    def delete_before(self, partition: TopicPartition, offset: int) -> int:
-        """Remove records below `offset` (whole batches; the rest of a batch is hidden). Returns the log start."""
-        return self._trim(partition, -1, -1, offset)
+    def delete_before(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Remove records below each offset (whole batches; the rest of a batch is hidden). Returns the log starts.
 
-    def _trim(self, partition: TopicPartition, before_ms: int, keep_bytes: int, from_offset: int) -> int:
-        while True:
-            try:
-                start, _, more = self._connection.run(
-                    "trim",
-                    [keys.log(*partition), keys.meta(*partition)],
-                    [before_ms, keep_bytes, from_offset, TRIM_BATCHES_A_CALL],
-                )
-            except StreamlabError as error:
-                if isinstance(error.__cause__, ResponseError) and "UNKNOWN_PARTITION" in str(error):
-                    self._require(partition)
-                    return 0
-                raise
-            if not more:
-                return int(start)
+        Raises UnknownTopicOrPartitionError, before anything is removed.
+        """
+        for partition in offsets:
+            self._require(partition)
+        starts = self._trim({p: (-1, -1, offset) for p, offset in offsets.items()})
+        return {p: starts.get(p, 0) for p in offsets}  # 0: it was never written to
+
+    def _trim(self, limits: Mapping[TopicPartition, tuple[int, int, int]]) -> dict[TopicPartition, int]:
+        """Limits are before_ms, keep_bytes and from_offset of trim.lua; -1 is no limit."""
+        starts: dict[TopicPartition, int] = {}
+        left = list(limits)
+        while left:
+            now, left = left[:PARTITIONS_A_ROUND_TRIP], left[PARTITIONS_A_ROUND_TRIP:]
+            calls = [
+                Call("trim", [keys.log(*p), keys.meta(*p)], [*limits[p], TRIM_BATCHES_A_CALL]) for p in now
+            ]
+            with translated():
+                replies = self._connection.run_many(calls)
+            for partition, reply in zip(now, replies, strict=True):
+                if isinstance(reply, Exception):
+                    error = script_error(reply, partition)
+                    if not isinstance(error, UnknownTopicOrPartitionError):
+                        raise error from reply
+                    continue  # deleted a moment ago, or never written to
+                starts[partition] = int(reply[0])
+                if reply[2]:
+                    left.append(partition)
+        return starts
 
     def _require(self, partition: TopicPartition) -> None:
         spec = self._topics.require(partition.topic)

@@ -227,12 +227,10 @@ class Topics:
 
     def _finish_deleting(self, topic: str, stored: bytes) -> None:
         spec = msgspec.json.decode(stored, type=TopicSpec)
-        kinds = (keys.log, keys.meta, keys.commits, keys.producers)
-        with translated():
-            pipe = self._connection.client.pipeline(transaction=False)
-            for partition in range(spec.partitions):
-                pipe.unlink(*[kind(topic, partition) for kind in kinds])
-            pipe.execute()
+        kinds = (keys.log, keys.cleaned, keys.meta, keys.commits, keys.producers)
+        self._connection.execute_many(
+            [("UNLINK", *[kind(topic, n) for kind in kinds]) for n in range(spec.partitions)]
+        )
         self._replace(topic, stored, b"")
 
 

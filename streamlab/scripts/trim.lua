@@ -14,26 +14,27 @@ local before_ms, keep_bytes, from_offset, most =
 local start, log_end = tonumber(meta[1]), tonumber(meta[2])
 local appended, trimmed = tonumber(meta[3]), tonumber(meta[4])
 
-local function removable(id, cumulative)
+local function removable(id, size)
   local ms, last = string.match(id, '^(%d+)-(%d+)$')
   return (before_ms >= 0 and tonumber(ms) < before_ms)
-    or (keep_bytes >= 0 and appended - cumulative >= keep_bytes)
+    or (keep_bytes >= 0 and appended - trimmed - size >= keep_bytes)
     or (from_offset >= 0 and tonumber(last) < from_offset)
 end
 
 local removed, more, head = 0, 0, '-'
+local at_once = 1 -- most often nothing is to be removed, and an entry is read with its batch
 while true do
-  local page = redis.call('XRANGE', KEYS[1], head, '+', 'COUNT', 16)
+  local page = redis.call('XRANGE', KEYS[1], head, '+', 'COUNT', at_once)
+  at_once = 16
   local doomed, survivor = {}, nil
   for _, entry in ipairs(page) do
-    local fields = entry[2]
-    local cumulative = tonumber(fields[4])
-    if not removable(entry[1], cumulative) then
+    local size = #(entry[2][6] or '')
+    if not removable(entry[1], size) then
       survivor = true
       break
     end
     doomed[#doomed + 1] = entry[1]
-    trimmed = cumulative
+    trimmed = trimmed + size
     start = tonumber(string.match(entry[1], '-(%d+)$')) + 1
   end
   if #doomed > 0 then

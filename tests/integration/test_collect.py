@@ -37,7 +37,7 @@ def row(snapshot: Snapshot, group: str = "g", partition: int = 0) -> GroupPartit
 
 
 def delete_before(broker: Broker, offset: int) -> None:
-    PartitionLog(broker.connection, Topics(broker.connection)).delete_before(ORDERS, offset)
+    PartitionLog(broker.connection, Topics(broker.connection)).delete_before({ORDERS: offset})
 
 
 def test_an_empty_server_has_a_snapshot_with_nothing_in_it(collector: Collector) -> None:

@@ -26,6 +26,12 @@ def append(broker, topic, count=1, producer=-1, epoch=0, sequence=0, size=10):
     return broker.connection.run("append", places, [producer, epoch, sequence, count, batch])
 
 
+def retain(broker, log, partition, now_ms):
+    """Apply the topic's retention; the log start after it."""
+    spec = Topics(broker.connection).require(partition.topic)
+    return log.apply_retention({partition: spec}, now_ms)[partition]
+
+
 def test_offsets_are_dense_across_batches(broker):
     topic = a_topic(broker)
     assert [append(broker, topic, n)[0] for n in (3, 1, 5)] == [0, 3, 4]
@@ -130,7 +136,7 @@ def test_offsets_by_append_time_never_point_below_the_log_start(broker, log):
     topic = a_topic(broker)
     partition = TopicPartition(topic, 0)
     append(broker, topic, 10)
-    log.delete_before(partition, 5)
+    log.delete_before({partition: 5})
     assert log.at_time({partition: 0})[partition].offset == 5
 
 
@@ -140,7 +146,7 @@ def test_retention_by_bytes_keeps_whole_batches_and_never_less_than_asked(broker
     for _ in range(20):
         append(broker, topic, 2, size=100)
     before = log.offsets([partition])[partition]
-    start = log.apply_retention(partition, broker.connection.server_time_ms())
+    start = retain(broker, log, partition, broker.connection.server_time_ms())
     after = log.offsets([partition])[partition]
     batch = before.size_bytes // 20
     assert start == after.log_start and start % 2 == 0
@@ -154,8 +160,8 @@ def test_retention_by_time_removes_what_is_older(broker, log):
     partition = TopicPartition(topic, 0)
     for _ in range(3):
         _, ms, _ = append(broker, topic)
-    assert log.apply_retention(partition, ms + 49_999) == 0
-    assert log.apply_retention(partition, ms + 60_000) == 3
+    assert retain(broker, log, partition, ms + 49_999) == 0
+    assert retain(broker, log, partition, ms + 60_000) == 3
     offsets = log.offsets([partition])[partition]
     assert (offsets.log_start, offsets.log_end, offsets.size_bytes) == (3, 3, 0)
     assert append(broker, topic)[0] == 3
@@ -167,7 +173,7 @@ def test_retention_goes_through_more_batches_than_one_call_removes(broker, log):
     places = [keys.log(topic, 0), keys.meta(topic, 0), keys.producers(topic, 0)]
     batch = codec.encode([1], [None], [b"v"])
     broker.connection.run_many([Call("append", places, [-1, 0, 0, 1, batch]) for _ in range(1500)])
-    assert log.delete_before(partition, 1400) == 1400
+    assert log.delete_before({partition: 1400}) == {partition: 1400}
     assert broker.connection.client.xlen(keys.log(topic, 0)) == 100
 
 
@@ -175,7 +181,7 @@ def test_records_before_an_offset_inside_a_batch_are_hidden(broker, log):
     topic = a_topic(broker)
     partition = TopicPartition(topic, 0)
     append(broker, topic, 10)
-    assert log.delete_before(partition, 4) == 4
+    assert log.delete_before({partition: 4}) == {partition: 4}
     assert broker.connection.client.xlen(keys.log(topic, 0)) == 1
     consumer = broker.consumer()
     consumer.assign([partition])
