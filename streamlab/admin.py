@@ -7,13 +7,12 @@ from typing import Any
 
 from . import keys
 from .connection import Connection
-from .errors import GroupIdNotFoundError, StreamlabError, translated
-from .groups import describe, offsets, reset
-from .groups.membership import GroupState, group_keys
+from .errors import StreamlabError, translated
+from .groups import control, describe, offsets, reset
 from .groups.offsets import NewCommit
 from .log import PartitionLog
 from .model import OffsetAndMetadata, OffsetSpec, OffsetTimestamp, PartitionOffsets, TopicPartition
-from .topics import DEFAULT_PARTITIONS, Topics, is_internal
+from .topics import Topics, is_internal
 
 _OWNER = "admin"
 
@@ -76,7 +75,7 @@ class Admin:
     ) -> dict[str, Any]:
         partitions = options.get("num_partitions", -1)
         if partitions == -1:
-            partitions = DEFAULT_PARTITIONS
+            partitions = self._topics.defaults().partitions
         try:
             if validate_only:
                 self._topics.validate(name, partitions, options.get("configs"))
@@ -137,9 +136,24 @@ class Admin:
         """Delete what lies before the offset (-1: everything). Returns each partition's log start after it."""
         wanted = {TopicPartition(*p): offset for p, offset in records_to_delete.items()}
         edges = self._log.offsets(wanted)
-        return self._log.delete_before(
+        starts = self._log.delete_before(
             {p: edges[p].log_end if o == -1 else min(o, edges[p].log_end) for p, o in wanted.items()}
         )
+        self._say_deleted(edges, starts)
+        return starts
+
+    def _say_deleted(
+        self, edges: Mapping[TopicPartition, PartitionOffsets], starts: Mapping[TopicPartition, int]
+    ) -> None:
+        deletions: dict[str, list[dict[str, int]]] = {}
+        for partition, start in starts.items():
+            before = edges[partition].log_start
+            if start > before and not is_internal(partition.topic):
+                said = {"partition": partition.partition, "before": before, "after": start}
+                deletions.setdefault(partition.topic, []).append(said)
+        for topic, its in deletions.items():
+            at_ms = self._connection.server_time_ms()
+            self._topics.say(topic, "records.deleted", {"deletions": its, "at_ms": at_ms})
 
     # -- groups ---------------------------------------------------------------------------------------------------
 
@@ -226,6 +240,14 @@ class Admin:
         members, StalePlanError when it commits at the same moment, UnknownTopicOrPartitionError,
         NoOffsetForPartitionError for an OffsetSpec that Streamlab cannot look up.
         """
+        return self._reset(group_id, offset_specs, keep_metadata=False)
+
+    def _reset(
+        self,
+        group_id: str,
+        offset_specs: Mapping[TopicPartition, OffsetSpec | OffsetTimestamp | int],
+        keep_metadata: bool,
+    ) -> dict[TopicPartition, dict[str, Any]]:
         if not offset_specs:
             return {}
         targets: dict[TopicPartition, reset.Target] = {}
@@ -237,7 +259,7 @@ class Admin:
             bare = not isinstance(spec, (OffsetSpec, OffsetTimestamp))
             targets[TopicPartition(*partition)] = OffsetSpec.LATEST if bare and spec < 0 else spec
         plan = reset.plan(self._connection, self._log, group_id, targets)
-        done = reset.execute(self._connection, self._log, plan)
+        done = reset.execute(self._connection, self._log, plan, keep_metadata=keep_metadata)
         new = plan.new
         return {p: {"error": type(e) if e else None, "offset": new[p]} for p, e in done.items()}
 
@@ -245,16 +267,7 @@ class Admin:
         """Forget groups and all their commits. Raises NonEmptyGroupError, GroupIdNotFoundError."""
         done: dict[str, None] = {}
         for group_id in group_ids:
-            if describe.describe(self._connection, group_id).state is GroupState.DEAD:
-                raise GroupIdNotFoundError(f"There is no group {group_id!r}.")
-            reset.fence(self._connection, group_id)
-            with translated():
-                pipe = self._connection.client.pipeline(transaction=False)
-                for partition in self._all_partitions():
-                    pipe.hdel(keys.commits(*partition), group_id)
-                pipe.unlink(*group_keys(group_id)[:-1])
-                pipe.srem(keys.GROUPS, group_id)
-                pipe.execute()
+            control.delete_group(self._connection, self._topics, group_id)
             done[group_id] = None
         return done
 

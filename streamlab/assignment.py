@@ -14,6 +14,8 @@ from typing import Any
 from .clock import Clock
 from .connection import Connection
 from .errors import (
+    FencedInstanceIdError,
+    FencedMemberEpochError,
     NonEmptyGroupError,
     NoOffsetForPartitionError,
     UnknownMemberIdError,
@@ -22,7 +24,7 @@ from .errors import (
 from .fetcher import Fetcher
 from .groups import offsets
 from .groups.committer import NO_EPOCH, Committer, Places
-from .groups.membership import Membership
+from .groups.membership import Membership, View
 from .log import PartitionLog
 from .model import Commit, TopicPartition
 from .subscription import Subscription
@@ -167,6 +169,9 @@ class Assignment:
     # -- following ------------------------------------------------------------------------------------------------
 
     def _follow_group(self, membership: Membership) -> None:
+        if membership.fenced:
+            self.lose(self.partitions)
+            raise FencedInstanceIdError(f"{membership.fenced}. Close this consumer.")
         if not membership.joined:
             self.lose(self.partitions)
             self._unreleased.clear()
@@ -183,12 +188,28 @@ class Assignment:
             gone = self.partitions - view.target
             if gone or self._unreleased:
                 self._revoke(membership, gone)
+            self._believe(membership, view)
             fresh = view.target - self.partitions
             if fresh:
                 self._take(membership, fresh)
             self._reconciled = view.seen
         except UnknownMemberIdError:
             self.lose(self.partitions)
+
+    def _believe(self, membership: Membership, view: View) -> None:
+        """Where the group sees another ownership than this member does, the group is right: what it gave to others is
+        committed and given up, what it still counts as this member's is released unless it shall be."""
+        owned = membership.owned_by(view)
+        if owned is None:
+            return
+        mistaken = self.partitions - owned
+        if mistaken:
+            log.warning("%s does not own %s any more.", self._config["client_id"], sorted(mistaken))
+            self._revoke(membership, mistaken)
+        forgotten = owned - self.partitions - view.target
+        if forgotten:
+            membership.release(forgotten)
+        membership.accept(view)
 
     def _revoke(self, membership: Membership, gone: set[TopicPartition]) -> None:
         """Finish, commit, tell, and only then let somebody else have them."""
@@ -205,6 +226,11 @@ class Assignment:
         if not epochs:
             return
         claimed = offsets.claim(self._connection, membership.group_id, membership.member_id, epochs)
+        ahead = {p: r.owner_epoch for p, r in claimed.items() if isinstance(r, FencedMemberEpochError)}
+        if ahead and membership.must_exceed(max(ahead.values())):  # the group forgot which epochs it gave
+            again = membership.take(ahead)
+            epochs |= again
+            claimed |= offsets.claim(self._connection, membership.group_id, membership.member_id, again)
         gone = [p for p, refusal in claimed.items() if isinstance(refusal, UnknownTopicOrPartitionError)]
         if gone:  # or not made yet, after a crash
             specs = self._topics.all(fresh=True)

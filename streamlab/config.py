@@ -6,6 +6,7 @@ names that kafka-python knows and Redis has no meaning for are accepted and igno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -113,6 +114,14 @@ CONSUMER: dict[str, Setting] = CLIENT | {
         500, "how long the server holds a fetch that has too little", "ms", 0, 60_000
     ),
     "fetch_min_bytes": Setting(1, "least bytes for the server to answer at once", "bytes", 0, _NEVER),
+    "group_instance_id": Setting(
+        None,
+        "1 to 249 of letters, digits, '.', '_' and '-'",
+        check=lambda name: isinstance(name, str)
+        and re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is not None
+        and name not in (".", ".."),
+        optional=True,
+    ),
     "heartbeat_interval_ms": Setting(3_000, "how often a member says that it lives", "ms", 10, _NEVER),
     "key_deserializer": Setting(None, "bytes → key"),
     "max_partition_fetch_bytes": Setting(
@@ -179,7 +188,6 @@ IGNORED = frozenset(
         "connections_max_idle_ms",
         "default_offset_commit_callback",
         "enable_incremental_fetch_sessions",
-        "group_instance_id",
         "isolation_level",
         "kafka_client",
         "max_in_flight_requests_per_connection",

@@ -63,6 +63,8 @@ class Consumer:
         config["client_id"] = config["client_id"] or f"consumer-{os.getpid()}-{next(_numbers)}"
         config["partition_assignment_strategy"] = _assignor_name(config["partition_assignment_strategy"])
         _check_group(config["group_id"])
+        if config["group_instance_id"] is not None and config["group_id"] is None:
+            raise KafkaConfigurationError("group_instance_id requires group_id.")
         self._clock = clock
         self._topics = Topics(connection, config["metadata_max_age_ms"])
         self._log = PartitionLog(connection, self._topics)
@@ -324,7 +326,8 @@ class Consumer:
         membership = self._assignment.membership
         view = membership.view if membership else None
         member = membership.member_id if membership and membership.joined else ""
-        return ConsumerGroupMetadata(self.config["group_id"], view.epoch if view else -1, member, None)
+        epoch, instance = view.epoch if view else -1, self.config["group_instance_id"]
+        return ConsumerGroupMetadata(self.config["group_id"], epoch, member, instance)
 
     def metrics(self, raw: bool = False) -> dict[str, dict[str, float]]:
         """Figures under Kafka's names, since the consumer was made."""

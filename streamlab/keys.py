@@ -18,11 +18,17 @@ sl:{orders/3}:retry-done:<..>    zset    delivery/*.lua             next commit 
 sl:{orders/3}:retry-outbox:<..>  hash    delivery/*.lua             until told     dead letters and events on their way
 sl:{orders/3}:retry-counts:<..>  hash    delivery/*.lua             the topic's    parked, bytes, numbers given so far
 sl:{orders/3}:retry-replays:<..> zset    delivery/replay.lua        7 days         replays put in, by when
-sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, assigned, owner_seq, assignor
+sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, target's epoch, assignor, pause
 sl:{group:analytics}:members     hash    groups/*.lua               lease          member id -> JSON of `Member`
 sl:{group:analytics}:leases      zset    groups/*.lua               lease          member id by expiry (server ms)
 sl:{group:analytics}:target      hash    groups/assign.lua          epoch          member id -> JSON of partitions
 sl:{group:analytics}:owners      hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
+sl:{group:analytics}:rebalance   hash    groups/*.lua               until done     the rebalance under way
+sl:{group:analytics}:moves       hash    groups/*.lua               until done     orders/3 -> from, to, standstill in ms
+sl:{group:analytics}:idle        hash    groups/*.lua               until taken    orders/3 -> free since (ms), whose it was
+sl:{group:analytics}:instances   hash    groups/join.lua            lease          group_instance_id -> member id
+sl:{group:analytics}:stamps      hash    groups/*.lua               lease          member id -> its last change of ownership
+sl:{group:analytics}:events      stream  groups/*.lua               newest 1,000   outbox: what happened, type and JSON
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
 sl:{orders.revenue.dlq/3}:letters hash   letters/*.lua              the letters'   offset -> state of a dead letter
 sl:{orders.revenue.dlq/3}:replays hash   letters/*.lua              30 days        replay id -> how far it came here
@@ -30,7 +36,8 @@ sl:dead-letters                  hash    dead_letter_topics.py      for ever    
 sl:replays                       zset    replay_jobs.py             30 days        replay id by time of its draft
 sl:replay:<id>                   hash    replay_jobs.py             30 days        a replay job: spec, state, who, when
 sl:replay:<id>:lease             string  replay_runner.py           10 s           which process runs it
-sl:topics                        hash    topics.py                  the topic's    topic -> JSON of `TopicSpec`
+sl:topics                        hash    topics/change.lua          the topic's    topic -> JSON of `TopicSpec`
+sl:{sl:topics}:events            stream  topics/change.lua          newest 1,000   outbox: what happened, type and JSON
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
 sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state, figures of a running client
@@ -54,6 +61,7 @@ from __future__ import annotations
 PREFIX = "sl:"
 
 TOPICS = PREFIX + "topics"
+TOPICS_EVENTS = PREFIX + "{sl:topics}:events"  # in the slot of the registry, whose whole name is this one's hash tag
 GROUPS = PREFIX + "groups"
 DEAD_LETTER_TOPICS = PREFIX + "dead-letters"
 REPLAYS = PREFIX + "replays"
@@ -152,6 +160,30 @@ def group_target(group_id: str) -> str:
 
 def group_owners(group_id: str) -> str:
     return _group(group_id, "owners")
+
+
+def group_rebalance(group_id: str) -> str:
+    return _group(group_id, "rebalance")
+
+
+def group_moves(group_id: str) -> str:
+    return _group(group_id, "moves")
+
+
+def group_idle(group_id: str) -> str:
+    return _group(group_id, "idle")
+
+
+def group_instances(group_id: str) -> str:
+    return _group(group_id, "instances")
+
+
+def group_stamps(group_id: str) -> str:
+    return _group(group_id, "stamps")
+
+
+def group_events(group_id: str) -> str:
+    return _group(group_id, "events")
 
 
 def group_wake(group_id: str) -> str:

@@ -12,11 +12,12 @@ from ..errors import (
     InvalidGroupIdError,
     NonEmptyGroupError,
     StreamlabError,
+    reply_code,
 )
 from ..model import Commit, EntryId, OffsetAndMetadata, TopicPartition
 from . import offsets
-from .membership import group_keys
 from .offsets import NewCommit
+from .words import group_keys
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +106,10 @@ class Committer:
         for partition in partitions:
             try:
                 epoch = self._connection.run(
-                    "groups/fence", group_keys(self.group_id), [f"{self._hand} commits by hand"]
+                    "groups/fence", group_keys(self.group_id), [f"{self._hand} commits by hand", "", 0]
                 )
             except StreamlabError as error:
-                if "NON_EMPTY_GROUP" not in str(error):
+                if reply_code(error) != "NON_EMPTY_GROUP":
                     raise
                 raise NonEmptyGroupError(
                     f"Group {self.group_id!r} has running members, so its offsets cannot be committed by hand. "

@@ -8,7 +8,7 @@ from .. import keys
 from ..connection import Connection
 from ..errors import translated
 from ..model import TopicPartition
-from .membership import GroupState, Member, parse_partition
+from .words import GroupState, Member, Pause, parse_owners, parse_partition, state_of
 
 
 class GroupDescription(msgspec.Struct, frozen=True):
@@ -20,6 +20,8 @@ class GroupDescription(msgspec.Struct, frozen=True):
     members: dict[str, Member]  # by id; those with a running lease
     target: dict[str, list[TopicPartition]]
     owners: dict[TopicPartition, str]  # partition → member id
+    paused: Pause | None = None
+    resetting: bool = False  # a reset has begun to commit and is not finished
 
 
 def names(connection: Connection) -> list[str]:
@@ -30,49 +32,49 @@ def names(connection: Connection) -> list[str]:
 
 def describe(connection: Connection, group_id: str) -> GroupDescription:
     """State Dead when nothing is known of the group."""
-    with translated():
-        pipe = connection.client.pipeline(transaction=False)
-        pipe.hgetall(keys.group_meta(group_id))
-        pipe.hgetall(keys.group_members(group_id))
-        pipe.zrange(keys.group_leases(group_id), 0, -1, withscores=True)
-        pipe.hgetall(keys.group_target(group_id))
-        pipe.hgetall(keys.group_owners(group_id))
-        pipe.time()
-        pipe.sismember(keys.GROUPS, group_id)
-        meta, members, leases, target, owners, time, known = pipe.execute()
-    now_ms = time[0] * 1000 + time[1] // 1000
-    alive = {member for member, expiry in leases if expiry > now_ms}
+    meta, members, leases, target, held, known = connection.execute_many(
+        [
+            ("HGETALL", keys.group_meta(group_id)),
+            ("HGETALL", keys.group_members(group_id)),
+            ("ZRANGE", keys.group_leases(group_id), 0, -1, "WITHSCORES"),
+            ("HGETALL", keys.group_target(group_id)),
+            ("HGETALL", keys.group_owners(group_id)),
+            ("SISMEMBER", keys.GROUPS, group_id),
+        ]
+    )
+    now_ms = connection.server_time_ms()
+    alive = {
+        member for member, expiry in zip(leases[::2], leases[1::2], strict=True) if float(expiry) > now_ms
+    }
     described = {
-        m.decode(): msgspec.json.decode(text, type=Member) for m, text in members.items() if m in alive
+        m.decode(): msgspec.json.decode(text, type=Member)
+        for m, text in sorted(members.items())
+        if m in alive
     }
     wanted = {
         m.decode(): [parse_partition(p) for p in msgspec.json.decode(t)]
         for m, t in target.items()
         if m in alive
     }
-    held = {parse_partition(p.decode()): owner.decode().split(" ")[0] for p, owner in owners.items()}
+    owned = parse_owners(held)
+    paused = msgspec.json.decode(meta[b"paused"], type=Pause) if b"paused" in meta else None
+    should = {} if paused else {p: member for member, partitions in wanted.items() for p in partitions}
+    epoch, assigned = int(meta.get(b"epoch", 0)), int(meta.get(b"assigned", 0))
     return GroupDescription(
         group_id,
-        _state(meta, described, wanted, held, bool(known)),
-        int(meta.get(b"epoch", 0)),
+        state_of(bool(described), epoch, assigned, owned == should, bool(known or meta)),
+        epoch,
         meta.get(b"assignor", b"").decode(),
         meta.get(b"cause", b"").decode(),
         described,
         wanted,
-        held,
+        owned,
+        paused,
+        b"operation" in meta,
     )
 
 
-def _state(
-    meta: dict[bytes, bytes],
-    members: dict[str, Member],
-    target: dict[str, list[TopicPartition]],
-    owners: dict[TopicPartition, str],
-    known: bool,
-) -> GroupState:
-    if not members:
-        return GroupState.EMPTY if known or meta else GroupState.DEAD
-    if meta.get(b"epoch") != meta.get(b"assigned"):
-        return GroupState.ASSIGNING
-    wanted = {p: member for member, partitions in target.items() for p in partitions}
-    return GroupState.STABLE if wanted == owners else GroupState.RECONCILING
+def owners(connection: Connection, group_id: str) -> dict[TopicPartition, str]:
+    """Partition → id of the member that owns it, whether or not it still lives."""
+    (held,) = connection.execute_many([("HGETALL", keys.group_owners(group_id))])
+    return parse_owners(held)

@@ -10,7 +10,10 @@ assignment computes one (`assignors.py`) and stores it; the first wins, and all 
 
 A partition that stays where it is is never stopped. A partition that moves is first finished and committed by its
 owner, then released, then taken. Taking gives a new **owner epoch**, which is written beside the partition's commits:
-a commit with an older one is refused, so that a member which only believed itself to be dead can do no harm.
+a commit with an older one is refused, so that a member which was only believed to be dead can do no harm.
+
+A static member (`group_instance_id`) does not leave: who comes under the same id within the session gets what it had,
+without a new epoch; the one before is fenced. A paused group wants its members to own nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +24,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from redis.exceptions import RedisError
@@ -31,66 +32,26 @@ from redis.exceptions import RedisError
 from .. import keys
 from ..clock import Clock
 from ..connection import Connection
-from ..errors import StreamlabError, UnknownMemberIdError, translated
+from ..errors import FencedInstanceIdError, StreamlabError, UnknownMemberIdError, reply_code, translated
 from ..model import TopicPartition
 from ..topics import Topics
-from . import assignors
+from . import assignors, live_reset, target
+from .words import GroupState, Member, group_keys, parse_owners, parse_partition
 
 log = logging.getLogger(__name__)
 
 _AFTER_LEASE_MS = 20
 
 
-class GroupState(StrEnum):
-    """How far a group is on its way to its target assignment."""
-
-    EMPTY = "Empty"  # no members; commits may remain
-    ASSIGNING = "Assigning"  # an epoch without a target yet
-    RECONCILING = "Reconciling"  # the target stands, partitions are still being handed over
-    STABLE = "Stable"  # every member owns exactly its target
-    DEAD = "Dead"  # nothing is known of such a group
-
-
-class Member(msgspec.Struct, frozen=True):
-    """What a group knows of one member."""
-
-    member_id: str
-    client_id: str
-    host: str
-    instance_id: str | None
-    topics: list[str]  # sorted; what a pattern matches now
-    assignor: str
-    session_timeout_ms: int
-
-
-@dataclass(frozen=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """What the group last said to this member."""
 
     seen: int  # rises with every answer
     epoch: int
-    target: frozenset[TopicPartition]
-
-
-def parse_partition(text: str) -> TopicPartition:
-    """
-    >>> parse_partition("orders/3")
-    TopicPartition(topic='orders', partition=3)
-    """
-    topic, _, number = text.rpartition("/")
-    return TopicPartition(topic, int(number))
-
-
-def group_keys(group_id: str) -> list[str]:
-    """KEYS of every group script."""
-    return [
-        keys.group_meta(group_id),
-        keys.group_members(group_id),
-        keys.group_leases(group_id),
-        keys.group_target(group_id),
-        keys.group_owners(group_id),
-        keys.group_wake(group_id),
-    ]
+    target: frozenset[TopicPartition]  # what it should own; nothing while the group is paused
+    paused: bool
+    stamp: str  # of the group's last change of what this member owns
+    owned: frozenset[TopicPartition] | None  # by the group's view; None: as this member knows
 
 
 class Membership:
@@ -111,6 +72,8 @@ class Membership:
         self.group_id: str = config["group_id"]
         self.member_id = ""
         self.lost: str | None = None  # why this member is no longer one
+        self.fenced: str | None = None  # who has this member's group_instance_id now: this one is over
+        self.instance_id: str = config["group_instance_id"] or ""
         self._connection = connection
         self._topics = topics
         self._config = config
@@ -123,7 +86,9 @@ class Membership:
         self._member: Member | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
-        self._first_lease_ms = -1  # when a lease of another member may run out; -1: no other member
+        self._alarm_ms = -1  # when a lease of somebody else may run out; -1: there is none
+        self._stamp = ""  # the group's last change of what this member owns, as far as it acted on it
+        self._newest_epoch = 0  # an owner epoch that a partition has seen, and the group perhaps has lost
         self.polled_at = clock.monotonic()
 
     @property
@@ -139,10 +104,11 @@ class Membership:
     def join(self) -> None:
         """Become a member under a new id, and learn the target if it can be had at once."""
         with self._lock:
-            self.lost = None
+            self.lost, self._stamp = None, ""
             self.polled_at = self._clock.monotonic()
-            self.member_id = f"{re.sub(r'[^A-Za-z0-9._-]', '_', self._config['client_id'])}-{uuid.uuid4()}"
-            self._say_join()
+            name = self.instance_id or re.sub(r"[^A-Za-z0-9._-]", "_", self._config["client_id"])
+            self.member_id = f"{name}-{uuid.uuid4()}"
+            self._say_join("new")
             with translated():
                 self._connection.client.sadd(keys.GROUPS, self.group_id)
             self.beat()
@@ -153,20 +119,40 @@ class Membership:
             self._thread.start()
 
     def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Own what is free of these: partition → owner epoch. Raises UnknownMemberIdError."""
+        """Own what is free of these: partition → owner epoch. Raises UnknownMemberIdError, FencedInstanceIdError."""
         wanted = sorted(partitions)
-        epochs = self._run_script("take", [self.member_id, *map(str, wanted)])
+        with self._lock:
+            seen = [self.member_id, self.instance_id, self._stamp, self._newest_epoch]
+            stamp, *epochs = self._run_script("take", [*seen, *map(str, wanted)])
+            self._stamp = stamp.decode()
         return {p: epoch for p, epoch in zip(wanted, epochs, strict=True) if epoch}
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
-        self._run_script("release", [self.member_id, *map(str, sorted(partitions))])
+        with self._lock:
+            named = map(str, sorted(partitions))
+            self._stamp = self._run_script("release", [self.member_id, self._stamp, *named]).decode()
 
-    def leave(self, why: str = "left") -> None:
-        """Stop being a member. What it owned is free at once. Raises a StreamlabError when nobody can be told."""
+    def owned_by(self, view: View) -> frozenset[TopicPartition] | None:
+        """What this member owns by the group's view, where that may be another than its own: the group's keys were
+        rolled back by a failover, or an answer was lost. None: there is no doubt. Act on it, then `accept` it."""
+        return view.owned if view.owned is not None and view.stamp != self._stamp else None
+
+    def accept(self, view: View) -> None:
+        self._stamp = view.stamp
+
+    def must_exceed(self, owner_epoch: int) -> bool:
+        """A partition knows this owner epoch. True when the group, which gives them, may have forgotten it."""
+        newer = owner_epoch > self._newest_epoch
+        self._newest_epoch = max(self._newest_epoch, owner_epoch)
+        return newer
+
+    def leave(self, why: str = "left", word: str = "left") -> None:
+        """Stop being a member. What it owned is free at once, unless it is static: that stays its own until its session
+        runs out. Raises a StreamlabError when nobody can be told."""
         with self._lock:
             member, self._member, self._view = self._member, None, None
-            if member is not None:
-                self._run_script("leave", [self.member_id, why])
+            if member is not None and not self.instance_id:
+                self._run_script("leave", [self.member_id, why, word])
 
     def end(self) -> None:
         """Let the background thread end at its next turn: leave() wakes it."""
@@ -178,17 +164,19 @@ class Membership:
 
     # -- the conversation -----------------------------------------------------------------------------------------
 
-    def _say_join(self) -> None:
+    def _say_join(self, how: str) -> None:
+        """`how` is "new", or "again" for another subscription."""
         member = Member(
             self.member_id,
             self._config["client_id"],
             socket.gethostname(),
-            None,
+            self.instance_id or None,
             sorted(self._wanted_topics()),
             self._config["partition_assignment_strategy"] or assignors.DEFAULT,
             self._config["session_timeout_ms"],
         )
-        self._run_script("join", [self.member_id, member.session_timeout_ms, msgspec.json.encode(member)])
+        about = [member.session_timeout_ms, msgspec.json.encode(member), self.instance_id, how]
+        self._run_script("join", [self.member_id, *about])
         self._member = member
 
     def beat(self) -> None:
@@ -197,72 +185,81 @@ class Membership:
             if self._member is None:
                 return
             if sorted(self._wanted_topics()) != self._member.topics:
-                self._say_join()
+                self._say_join("again")
             for _ in range(
                 3
             ):  # an epoch may move on while its target is computed; the next beat goes on then
-                reply = self._run_script("heartbeat", [self.member_id, self._member.session_timeout_ms])
-                epoch, assigned, target, counts, first_lease_ms, members, owners = reply
-                if epoch == assigned:
-                    if self._counts(self._member.topics) == self._known_counts(counts):
-                        break
-                    self._run_script("refresh", [epoch, "partitions were added"])
-                else:
-                    self._assign(epoch, _pairs(members), _pairs(owners))
-            self._first_lease_ms = first_lease_ms
-            partitions = frozenset(map(parse_partition, msgspec.json.decode(target)))
+                said = self._ask(self._member)
+                if not self._act_on(said, self._member):
+                    break
+            wanted = [] if said.paused else msgspec.json.decode(said.target)
             seen = self._view.seen + 1 if self._view else 1
-            self._view = View(seen, int(epoch), partitions)
+            self._view = View(
+                seen=seen,
+                epoch=int(said.epoch),
+                target=frozenset(map(parse_partition, wanted)),
+                paused=bool(said.paused),
+                stamp=said.stamp.decode(),
+                owned=None
+                if said.stamp.decode() == self._stamp
+                else frozenset(parse_partition(p.decode()) for p in said.owned),
+            )
+            self._alarm_ms = said.alarm_ms
         self._changed()
 
-    def _counts(self, topics: Iterable[str]) -> dict[str, int]:
-        specs = self._topics.all()
-        return {topic: specs[topic].partitions for topic in topics if topic in specs}
+    def _ask(self, member: Member) -> _Answer:
+        seen = [self.member_id, member.session_timeout_ms, self.instance_id, self._stamp]
+        return _Answer(*self._run_script("heartbeat", seen))
 
-    def _known_counts(self, stored: bytes) -> dict[str, int]:
-        counts = msgspec.json.decode(stored, type=dict[str, int])
-        assert self._member is not None
-        return {topic: counts[topic] for topic in self._member.topics if topic in counts}
+    def _act_on(self, said: _Answer, member: Member) -> bool:
+        """Do what any member may do for the group. True when the group is to be asked again."""
+        if said.abandoned_reset:
+            live_reset.finish(self._connection, self.group_id, said.abandoned_reset)
+            return True
+        if said.epoch != said.assigned:
+            self._assign(said)
+            return True
+        known = msgspec.json.decode(said.counts, type=dict[str, int])
+        if target.known_counts(self._topics, member.topics) == {
+            t: known[t] for t in member.topics if t in known
+        }:
+            return False
+        self._run_script("refresh", [said.epoch, "the partitions of its topics changed"])
+        return True
 
-    def _assign(self, epoch: bytes, members: dict[bytes, bytes], owners: dict[bytes, bytes]) -> None:
+    def _assign(self, said: _Answer) -> None:
         """Compute and offer the target of an epoch."""
-        known = [msgspec.json.decode(text, type=Member) for text in members.values()]
-        self._topics.all(fresh=True)
-        subscriptions = {m.member_id: frozenset(m.topics) for m in known}
-        counts = self._counts({topic for m in known for topic in m.topics})
-        subscriptions = {
-            m: frozenset(t for t in topics if t in counts) for m, topics in subscriptions.items()
-        }
-        held = {parse_partition(p.decode()): owner.decode().split(" ")[0] for p, owner in owners.items()}
-        name = min((m.assignor for m in known), default=assignors.DEFAULT)
+        name = said.assignor.decode() or assignors.DEFAULT
         if name not in assignors.ASSIGNORS:  # of a later version: a member that knows it computes the target
             return
-        assignment = assignors.ASSIGNORS[name](subscriptions, counts, held)
-        pairs: list[Any] = []
-        for member_id, partitions in assignment.items():
-            pairs += [member_id, msgspec.json.encode([str(p) for p in partitions])]
-        self._run_script("assign", [epoch, msgspec.json.encode(counts), name, *pairs])
+        members = [msgspec.json.decode(text, type=Member) for text in said.members[1::2]]
+        owners = parse_owners(dict(zip(said.owners[::2], said.owners[1::2], strict=True)))
+        made = target.compute(self._connection, self._topics, self.group_id, name, members, owners)
+        self._run_script("assign", [said.epoch, msgspec.json.encode(made.counts), name, *made.arguments])
 
     def _run_script(self, name: str, args: list[Any]) -> Any:
         try:
             return self._connection.run(f"groups/{name}", self._keys, args)
         except StreamlabError as error:
-            if "UNKNOWN_MEMBER" in str(error):
+            code = reply_code(error)
+            if code == "UNKNOWN_MEMBER":
                 self._lose(f"its session of {self._config['session_timeout_ms']} ms ran out")
                 raise UnknownMemberIdError(
                     f"{self.member_id} is not in group {self.group_id!r} any more."
                 ) from error
+            if code == "FENCED_INSTANCE":
+                self.fenced = (
+                    f"group_instance_id {self.instance_id!r} of group {self.group_id!r} is another's now"
+                )
+                self._lose(self.fenced)
+                raise FencedInstanceIdError(f"{self.fenced}. Close this consumer.") from error
             raise
 
     def _lose(self, why: str) -> None:
         with self._lock:
             if self._member is not None:
-                log.warning(
-                    "%s is out of group %r: %s. It joins again at the next poll().",
-                    self.member_id,
-                    self.group_id,
-                    why,
-                )
+                then = "" if self.fenced else " It joins again at the next poll()."
+                log.warning("%s is out of group %r: %s.%s", self.member_id, self.group_id, why, then)
                 self.lost, self._member, self._view = why, None, None
         self._changed()
 
@@ -295,27 +292,43 @@ class Membership:
                 if woken or self._clock.monotonic() >= next_beat:
                     try:
                         self.beat()
-                    except UnknownMemberIdError:
-                        pass  # noted in `lost`; the consumer's thread joins again
+                    except (UnknownMemberIdError, FencedInstanceIdError):
+                        pass  # noted in `lost` and `fenced`; the consumer's thread joins again, or raises
                     next_beat = self._clock.monotonic() + min(interval_s, self._until_a_lease_ends_s())
         finally:
             pubsub.close()
 
     def _until_a_lease_ends_s(self) -> float:
         """So that a dead member is noticed right after its session timeout, not a heartbeat later."""
-        return float("inf") if self._first_lease_ms < 0 else (self._first_lease_ms + _AFTER_LEASE_MS) / 1000
+        return float("inf") if self._alarm_ms < 0 else (self._alarm_ms + _AFTER_LEASE_MS) / 1000
 
     def _check_poll_interval(self) -> None:
         limit_ms = self._config["max_poll_interval_ms"]
         if self.joined and (self._clock.monotonic() - self.polled_at) * 1000 > limit_ms:
             why = f"poll() was not called for {limit_ms} ms (max_poll_interval_ms)"
             try:
-                self.leave(why)
+                self.leave(why, "poll_interval")
             finally:
                 self.lost = why
                 self._changed()
             log.warning("%s left group %r: %s.", self.member_id, self.group_id, why)
 
 
-def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+class _Answer(NamedTuple):
+    """What heartbeat.lua returns."""
+
+    epoch: bytes
+    assigned: bytes  # epoch that the target was made for
+    target: bytes  # JSON
+    counts: bytes  # JSON; what the target was made with
+    alarm_ms: int
+    paused: int
+    assignor: bytes
+    members: list[bytes]
+    owners: list[bytes]
+    stamp: bytes
+    owned: list[bytes]
+    abandoned_reset: bytes
+
+
+__all__ = ["GroupState", "Member", "Membership", "View", "group_keys", "parse_partition"]

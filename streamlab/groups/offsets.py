@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from redis.exceptions import ResponseError
-
 from .. import keys
 from ..connection import Call, Connection
-from ..errors import FencedMemberEpochError, UnknownTopicOrPartitionError, translate, translated
+from ..errors import FencedMemberEpochError, UnknownTopicOrPartitionError, reply_code, translate, translated
 from ..model import Commit, EntryId, TopicPartition
 
 NOT_COMMITTED = -1
@@ -105,8 +103,10 @@ def commit(
 
 
 def _refusal(error: Exception, partition: TopicPartition) -> Refused:
-    if isinstance(error, ResponseError) and str(error).startswith("FENCED"):
-        return FencedMemberEpochError(f"{partition} has another owner now: {str(error).partition(' ')[2]}.")
-    if isinstance(error, ResponseError) and str(error).startswith("UNKNOWN_PARTITION"):
+    code = reply_code(error)
+    if code == "FENCED":
+        _, epoch, words = str(error).split(" ", 2)
+        return FencedMemberEpochError(f"{partition} has another owner now: {epoch} {words}.", int(epoch))
+    if code == "UNKNOWN_PARTITION":
         return UnknownTopicOrPartitionError(f"{partition} does not exist any more.")
     raise translate(error) from error

@@ -27,7 +27,7 @@ from ..errors import (
     NoOffsetForPartitionError,
     StalePlanError,
     StreamlabError,
-    translated,
+    reply_code,
 )
 from ..log import PartitionLog, Place
 from ..model import (
@@ -40,8 +40,8 @@ from ..model import (
     TopicPartition,
 )
 from . import describe, offsets
-from .membership import group_keys
 from .offsets import NewCommit
+from .words import group_keys
 
 _OWNER = "admin"
 
@@ -240,37 +240,107 @@ def _row(
 
 
 def execute(
-    connection: Connection, log: PartitionLog, plan: Plan
+    connection: Connection,
+    log: PartitionLog,
+    plan: Plan,
+    *,
+    keep_metadata: bool = False,
+    by: str = "an operator",
 ) -> dict[TopicPartition, StreamlabError | None]:
-    """Commit what the plan says: for each partition None, or why it is not known to be committed.
+    """Commit what the plan says: for each partition None, or why it is not known to be committed. What the commits
+    before said in their metadata is dropped unless it is to be kept: it spoke of another position.
 
     An error that is raised means that no offset was changed. Raises NonEmptyGroupError; StalePlanError when a commit
     or a log moved since the plan was made, or somebody is about to read; NoOffsetForPartitionError when the plan
     itself has errors.
+    """
+    epoch = take_over(connection, log, plan)
+    connection.execute_many([("SADD", keys.GROUPS, plan.group_id)])
+    told = operation(plan, "", by, epoch, keep_metadata=keep_metadata)
+    outcome = commit_all(connection, plan.group_id, told.commits)
+    connection.run("groups/tell_reset", group_keys(plan.group_id), [msgspec.json.encode(told)])
+    return outcome
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """One commit that a reset makes."""
+
+    topic: str
+    partition: int
+    before: int | None
+    after: int
+    entry: str | None
+    metadata: str = ""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A reset as the group's outbox tells it, and as a member finishes it when its operator dies."""
+
+    token: str  # of its pause; "": the group was not running
+    by: str
+    owner_epoch: int
+    positions: list[Noted]
+    strategy: str | None = None  # in words
+    repeated: int | None = None  # records; None: not counted
+    skipped: int | None = None
+
+    @property
+    def commits(self) -> dict[TopicPartition, NewCommit]:
+        return {
+            TopicPartition(n.topic, n.partition): NewCommit(
+                n.after, EntryId.parse(n.entry) if n.entry else None, self.owner_epoch, _OWNER, n.metadata
+            )
+            for n in self.positions
+        }
+
+
+def operation(
+    plan: Plan, token: str, by: str, epoch: int, strategy: str | None = None, keep_metadata: bool = False
+) -> Operation:
+    """The commits that the plan comes to, under that owner epoch."""
+    rows, noted = plan.partitions, []
+    for row in rows:
+        before = row.current.offset if row.current else None
+        metadata = row.current.metadata if row.current and keep_metadata else ""
+        entry = str(row.entry) if row.entry else None
+        noted.append(Noted(*row.partition, before, row.new or 0, entry, metadata))
+    repeated, skipped = sum(row.again or 0 for row in rows), sum(row.skipped or 0 for row in rows)
+    return Operation(token, by, epoch, noted, strategy, repeated, skipped)
+
+
+def take_over(connection: Connection, log: PartitionLog, plan: Plan, token: str = "") -> int:
+    """From here on only the owner epoch that is returned can commit, and everything is as the plan read it.
+
+    `token` is that of a pause, for a group with members. Raises NonEmptyGroupError, StalePlanError;
+    NoOffsetForPartitionError when the plan itself has errors.
     """
     impossible = [f"{p.partition}: {p.error}" for p in plan.partitions if p.new is None]
     if impossible:
         raise NoOffsetForPartitionError(f"Nothing was reset. {'; '.join(impossible)}.")
     group_id, wanted = plan.group_id, [p.partition for p in plan.partitions]
     # looked at twice: a claim takes the partition from whoever commits by hand, so it is not made without need
-    _compare(plan, offsets.fetch(connection, group_id, wanted), log.offsets(wanted))
-    epoch = fence(connection, group_id)
+    before = offsets.fetch(connection, group_id, wanted)
+    _compare(plan, before, log.offsets(wanted))
+    given = max((c.owner_epoch for c in before.values()), default=0)
+    epoch = fence(connection, group_id, token, given)
     claimed = offsets.claim(connection, group_id, _OWNER, dict.fromkeys(wanted, epoch))
     _compare(plan, claimed, log.offsets(wanted))
-    with translated():
-        connection.client.sadd(keys.GROUPS, group_id)
-    commits = {p.partition: NewCommit(p.new or 0, p.entry, epoch, _OWNER) for p in plan.partitions}
-    return _commit(connection, group_id, commits)
+    return epoch
 
 
-def fence(connection: Connection, group_id: str) -> int:
-    """An owner epoch above all given so far. Raises NonEmptyGroupError while the group has running members."""
+def fence(connection: Connection, group_id: str, token: str = "", given: int = 0) -> int:
+    """An owner epoch above all given so far, and above `given`. Raises NonEmptyGroupError while the group has running
+    members, unless it is paused with that token and drained; StalePlanError when that pause is over."""
     try:
-        epoch: int = connection.run("groups/fence", group_keys(group_id), ["an operator"])
+        arguments = ["an operator", token, given]
+        epoch: int = connection.run("groups/fence", group_keys(group_id), arguments)
         return epoch
     except StreamlabError as error:
-        if "NON_EMPTY_GROUP" in str(error):
+        code = reply_code(error)
+        if code == "NON_EMPTY_GROUP":
             raise _running(group_id) from error
+        if code == "NOT_PAUSED":
+            raise StalePlanError("Nothing was reset: the pause ran out, and the group reads on.") from error
         raise
 
 
@@ -302,7 +372,7 @@ def _position(commit: Commit | None) -> tuple[int, int] | None:
     return commit.offset, commit.commit_ms
 
 
-def _commit(
+def commit_all(
     connection: Connection, group_id: str, commits: dict[TopicPartition, NewCommit]
 ) -> dict[TopicPartition, StreamlabError | None]:
     """Repeated once when an answer is lost: under the same owner epoch the second commit is the first."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ..admin import Admin
 from ..config import CLIENT, resolved
 from ..errors import InvalidPartitionsError, KafkaTimeoutError, StreamlabError, UnknownTopicOrPartitionError
-from ..model import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
+from ..model import OffsetAndTimestamp, TopicPartition
 from .absent import ABSENT
 from .address import broker_at
 from .errors import (
@@ -22,6 +22,8 @@ from .errors import (
 from .structs import GroupState, IsolationLevel, NewPartitions, NewTopic, OffsetSpec, OffsetTimestamp
 
 _READY_POLL_S = 0.05
+_ONLY_LOOKED_UP = (OffsetSpec.MAX_TIMESTAMP, OffsetSpec.LATEST_TIERED)
+"""Positions that are the admin's to look up, and no target of a reset."""
 
 
 class KafkaAdminClient(Admin):
@@ -212,22 +214,16 @@ class KafkaAdminClient(Admin):
     ) -> dict[TopicPartition, Any]:
         """To an OffsetSpec, an OffsetTimestamp, or a plain offset, clamped to what the log holds.
 
-        Returns each partition with `error` (NoError) and the `offset` that was committed. Raises NonEmptyGroupError.
+        Returns each partition with `error` (NoError) and the `offset` that was committed. The commits' metadata stays.
+        Raises NonEmptyGroupError, StalePlanError, UnsupportedVersionError for LATEST_TIERED.
         """
         specs = {TopicPartition(*p): spec for p, spec in offset_specs.items()}
-        looked_up = self.list_partition_offsets(
-            {p: spec for p, spec in specs.items() if isinstance(spec, (OffsetSpec, OffsetTimestamp))}
+        newest = {p: spec for p, spec in specs.items() if spec in _ONLY_LOOKED_UP}
+        specs |= (
+            {p: found.offset for p, found in self.list_partition_offsets(newest).items()} if newest else {}
         )
-        edges = self._log.offsets(specs)
-        metadata = self.list_group_offsets({group_id: list(specs)})[group_id]
-        new = {}
-        for p, spec in specs.items():
-            offset = looked_up[p].offset if p in looked_up else spec
-            start, end = edges[p].log_start, edges[p].log_end
-            clamped = end if offset < 0 else min(max(offset, start), end)
-            new[p] = OffsetAndMetadata(clamped, metadata[p].metadata if p in metadata else "")
-        self.alter_group_offsets(group_id, new)
-        return {p: {"error": NoError, "offset": position.offset} for p, position in new.items()}
+        done = self._reset(group_id, specs, keep_metadata=True)
+        return {p: {"error": row["error"] or NoError, "offset": row["offset"]} for p, row in done.items()}
 
     def delete_groups(  # type: ignore[override]  # the core's raises, kafka-python's tells
         self, group_ids: Iterable[str], group_coordinator_id: int | None = None

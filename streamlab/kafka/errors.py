@@ -14,6 +14,7 @@ from ..errors import (
     CommitFailedError,
     CorruptRecordError,
     DuplicateSequenceNumberError,
+    FencedInstanceIdError,
     FencedMemberEpochError,
     GroupIdNotFoundError,
     IllegalArgumentError,
@@ -98,6 +99,7 @@ CODES: dict[int, type[StreamlabError]] = {
     46: DuplicateSequenceNumberError,
     68: NonEmptyGroupError,
     69: GroupIdNotFoundError,
+    82: FencedInstanceIdError,
     87: InvalidRecordError,
     90: ProducerFencedError,
     110: FencedMemberEpochError,
@@ -109,7 +111,7 @@ _FINAL = """
     DelegationTokenAuthorizationFailedError DelegationTokenExpiredError DelegationTokenNotFoundError
     DelegationTokenOwnerMismatchError DelegationTokenRequestNotAllowedError
     DuplicateBrokerRegistrationError DuplicateResourceError DuplicateVoterError FeatureUpdateFailedError
-    FencedInstanceIdError FencedStateEpochError GroupAuthorizationFailedError GroupMaxSizeReachedError
+    FencedStateEpochError GroupAuthorizationFailedError GroupMaxSizeReachedError
     GroupSubscribedToTopicError IllegalSaslStateError InconsistentClusterIdError
     InconsistentGroupProtocolError InconsistentVoterSetError IneligibleReplicaError
     InvalidCommitOffsetSizeError InvalidFetchRequestError InvalidPrincipalTypeError
@@ -182,6 +184,7 @@ __all__ = [
     "CorruptRecordError",
     "CorruptRecordException",
     "DuplicateSequenceNumberError",
+    "FencedInstanceIdError",
     "FencedMemberEpochError",
     "GroupIdNotFoundError",
     "IllegalArgumentError",

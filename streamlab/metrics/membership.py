@@ -6,7 +6,7 @@ only consumer was killed is Empty after the session timeout, as in Kafka.
 
 from __future__ import annotations
 
-from ..groups.membership import GroupState
+from ..groups.words import GroupState, state_of
 from .picture import GroupPicture
 from .snapshot import Member
 
@@ -17,19 +17,9 @@ def living(group: GroupPicture, now_ms: int) -> set[str]:
 
 
 def state(group: GroupPicture, alive: set[str]) -> GroupState:
-    """The words of KIP-848 for a group that exists; a deleted one (Dead) is in no picture.
-
-    Empty        no member; offsets may remain
-    Assigning    the members or topics changed, and the target for that is not made yet
-    Reconciling  the target is made; some partition is not yet where it should be
-    Stable       every member has exactly what it should have
-    """
-    if not alive:
-        return GroupState.EMPTY
-    if group.assigned != group.epoch:
-        return GroupState.ASSIGNING
-    settled = group.settled and alive.issuperset(group.owned)
-    return GroupState.STABLE if settled else GroupState.RECONCILING
+    """`groups.words.state_of` for a group that exists; a deleted one (Dead) is in no picture."""
+    settled = not group.owners if group.paused else group.settled and alive.issuperset(group.owned)
+    return state_of(bool(alive), group.epoch, group.assigned, settled)
 
 
 def members(group: GroupPicture, alive: set[str], now_ms: int) -> list[Member]:

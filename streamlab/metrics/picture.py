@@ -64,6 +64,7 @@ class GroupPicture(msgspec.Struct, frozen=True, gc=False):
     owners: dict[str, str]  # "orders/3" -> member id
     owned: dict[str, list[str]]  # member id -> partitions it has, sorted: `owners` the other way round
     settled: bool  # everybody owns exactly what the target says
+    paused: bool  # an operator wants that nobody owns anything
     raw: list[list[bytes]]  # the five replies that this was parsed from
 
 
@@ -89,7 +90,7 @@ class Picture(msgspec.Struct, frozen=True, gc=False):
     server: ServerPicture
 
 
-NO_GROUP = GroupPicture(0, 0, "", {}, {}, {}, {}, {}, True, [])
+NO_GROUP = GroupPicture(0, 0, "", {}, {}, {}, {}, {}, True, False, [])
 _EMPTY: list[bytes] = []
 _member_decoder = msgspec.json.Decoder(MemberRecord)
 _spec_decoder = msgspec.json.Decoder(TopicSpec)
@@ -167,6 +168,7 @@ def group(replies: list[list[bytes]], before: GroupPicture | None) -> GroupPictu
         owners=owner_of,
         owned=_by_owner(owner_of),
         settled=owner_of == {partition: member for member, theirs in shares.items() for partition in theirs},
+        paused=b"paused" in fields,
         raw=replies,
     )
 

@@ -3,7 +3,7 @@
 -- ARGV  1 group  2 offset (next to read)  3 id of the entry that holds offset - 1, or '-'
 --       4 owner epoch  5 owner  6 metadata
 -- Returns the commit's server time in ms.
--- Errors: FENCED when another owner has the partition, UNKNOWN_PARTITION.
+-- Errors: FENCED <newest owner epoch> when another owner has the partition, UNKNOWN_PARTITION.
 if redis.call('EXISTS', KEYS[2]) == 0 then
   return redis.error_reply('UNKNOWN_PARTITION no such partition')
 end
@@ -11,7 +11,7 @@ local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored then
   local epoch, owner = string.match(stored, '^%S+ %S+ %S+ (%S+) (%S+)')
   if tonumber(ARGV[4]) < tonumber(epoch) or (ARGV[4] == epoch and ARGV[5] ~= owner) then
-    return redis.error_reply('FENCED owner epoch ' .. ARGV[4] .. ', the partition is at ' .. epoch)
+    return redis.error_reply('FENCED ' .. epoch .. ' is the newest owner epoch, not ' .. ARGV[4])
   end
 end
 local time = redis.call('TIME')

@@ -4,8 +4,5 @@
 expire()
 local meta = redis.call('HMGET', META, 'epoch', 'assigned')
 if meta[1] ~= ARGV[1] or meta[2] == ARGV[1] then return 0 end
-redis.call('DEL', TARGET)
-for i = 4, #ARGV, 2 do redis.call('HSET', TARGET, ARGV[i], ARGV[i + 1]) end
-redis.call('HSET', META, 'assigned', ARGV[1], 'counts', ARGV[2], 'assignor', ARGV[3])
-wake()
+store_target(ARGV[1], ARGV[2], ARGV[3], 4)
 return 1

@@ -1,21 +1,32 @@
 -- Own partitions of one's target that nobody owns any more.
--- ARGV  1 member id, then partitions ("orders/3")
--- Returns the owner epoch of each, 0 where somebody still owns it or the target changed. Error: UNKNOWN_MEMBER.
+-- ARGV  1 member id  2 instance id ('': not static)  3 stamp that the member saw last
+--       4 an owner epoch that is surely given already (0: none known), then partitions ("orders/3")
+-- Returns {the member's new stamp ('': its next heartbeat tells it what it owns), then the owner epoch of each,
+--          0 where somebody still owns it, the target changed or the group is paused}.
+-- Errors: UNKNOWN_MEMBER, FENCED_INSTANCE.
 expire()
-if redis.call('HEXISTS', MEMBERS, ARGV[1]) == 0 then
-  return redis.error_reply('UNKNOWN_MEMBER ' .. ARGV[1] .. ' is not in the group: its session ran out')
+local refused = refusal(ARGV[1], ARGV[2])
+if refused then return refused end
+local given = tonumber(redis.call('HGET', META, 'owner_seq') or '0')
+if given < tonumber(ARGV[4]) then redis.call('HSET', META, 'owner_seq', ARGV[4]) end
+local wanted, answer, taken = {}, {''}, 0
+if not pause() then
+  for _, partition in ipairs(cjson.decode(redis.call('HGET', TARGET, ARGV[1]) or '[]')) do wanted[partition] = true end
 end
-local wanted = {}
-for _, partition in ipairs(cjson.decode(redis.call('HGET', TARGET, ARGV[1]) or '[]')) do wanted[partition] = true end
-local epochs = {}
-for i = 2, #ARGV do
+for i = 5, #ARGV do
   local owner = owner_of(ARGV[i])
   if wanted[ARGV[i]] and (not owner or owner == ARGV[1]) then
     local epoch = redis.call('HINCRBY', META, 'owner_seq', 1)
-    redis.call('HSET', OWNERS, ARGV[i], ARGV[1] .. ' ' .. string.format('%.0f', epoch))
-    epochs[#epochs + 1] = epoch
+    redis.call('HSET', OWNERS, ARGV[i], ARGV[1] .. ' ' .. text(epoch))
+    if not owner then
+      local idle = redis.call('HGET', IDLE, ARGV[i])
+      redis.call('HDEL', IDLE, ARGV[i])
+      moved(ARGV[i], ARGV[1], idle and text(NOW - tonumber(string.match(idle, '^(%S+)'))) or '?')
+    end
+    answer[#answer + 1], taken = epoch, taken + 1
   else
-    epochs[#epochs + 1] = 0
+    answer[#answer + 1] = 0
   end
 end
-return epochs
+answer[1] = taken > 0 and stamp(ARGV[1], ARGV[3]) or ARGV[3]
+return answer

@@ -1,0 +1,143 @@
+"""What an operator can do to a group: pause and resume it, have it rebalance, choose its assignor, forget it.
+
+A rebalance is first shown, then done as it was shown, or not at all.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from .. import keys
+from ..connection import Connection
+from ..errors import (
+    GroupIdNotFoundError,
+    IllegalArgumentError,
+    NonEmptyGroupError,
+    StalePlanError,
+    StreamlabError,
+    reply_code,
+    translated,
+)
+from ..model import TopicPartition
+from ..topics import Topics
+from . import assignors, describe, target
+from .live_reset import live_reset
+from .pausing import pause as pause_group
+from .pausing import resume as resume_group
+from .target import Target
+from .words import GroupState, group_keys
+
+
+class Move(NamedTuple):
+    """A partition that would change hands."""
+
+    partition: TopicPartition
+    before: str | None  # member id; None: nobody owns it
+    after: str | None  # None: nobody wants it
+
+
+class Preview(NamedTuple):
+    """The rebalance that would come."""
+
+    group_id: str
+    epoch: int  # of the group as it was looked at
+    assignor_before: str
+    target: Target
+    moves: list[Move]  # by partition; those that stay where they are are not in it
+    chosen: bool  # the assignor is to be kept from now on
+
+    @property
+    def assignment(self) -> dict[str, list[TopicPartition]]:
+        """Partitions of each member."""
+        return self.target.assignment
+
+
+def preview_rebalance(connection: Connection, group_id: str, assignor: str | None = None) -> Preview:
+    """What a rebalance now would do, with another assignor if one is named. Changes nothing.
+
+    Raises IllegalArgumentError for an assignor that there is not, GroupIdNotFoundError, and NonEmptyGroupError's
+    opposite as IllegalArgumentError: a group without members has nothing to share out.
+    """
+    group = describe.describe(connection, group_id)
+    if group.state is GroupState.DEAD:
+        raise GroupIdNotFoundError(f"There is no group {group_id!r}.")
+    if not group.members:
+        raise IllegalArgumentError(f"Group {group_id!r} has no members that partitions could move between.")
+    name = check_assignor(assignor or group.assignor or assignors.DEFAULT)
+    topics = Topics(connection, max_age_ms=0)
+    made = target.compute(connection, topics, group_id, name, group.members.values(), group.owners)
+    wanted = {p: member for member, theirs in made.assignment.items() for p in theirs}
+    moves = [
+        Move(p, group.owners.get(p), wanted.get(p))
+        for p in sorted(wanted.keys() | group.owners.keys())
+        if group.owners.get(p) != wanted.get(p)
+    ]
+    return Preview(group_id, group.epoch, group.assignor, made, moves, assignor is not None)
+
+
+def rebalance(connection: Connection, preview: Preview) -> int:
+    """Do what the preview shows. Returns the new epoch. Raises StalePlanError when the group moved since."""
+    made = preview.target
+    how = "choose" if preview.chosen else "once"
+    arguments = [preview.epoch, "an operator wanted it", msgspec.json.encode(made.counts), made.assignor, how]
+    try:
+        epoch: int = connection.run(
+            "groups/rebalance", group_keys(preview.group_id), [*arguments, *made.arguments]
+        )
+        return epoch
+    except StreamlabError as error:
+        if reply_code(error) == "STALE_EPOCH":
+            raise StalePlanError(
+                f"Nothing was done: {str(error.__cause__).partition(' ')[2]}, as it was when the plan was made. "
+                "Make the plan again."
+            ) from error
+        raise
+
+
+def choose_assignor(connection: Connection, group_id: str, assignor: str, by: str = "operator") -> bool:
+    """Have the group's partitions shared out by this assignor from now on, whatever its members ask for.
+
+    Returns whether that is another one than before. Raises IllegalArgumentError.
+    """
+    _, changed = connection.run("groups/choose", group_keys(group_id), [check_assignor(assignor), by])
+    return bool(changed)
+
+
+def check_assignor(name: str) -> str:
+    """Raises IllegalArgumentError."""
+    if name not in assignors.ASSIGNORS:
+        known = ", ".join(assignors.ASSIGNORS)
+        raise IllegalArgumentError(f"There is no assignor {name!r}. There are {known}.")
+    return name
+
+
+def delete_group(connection: Connection, topics: Topics, group_id: str) -> None:
+    """Forget the group and all its commits. Raises NonEmptyGroupError, GroupIdNotFoundError."""
+    if describe.describe(connection, group_id).state is GroupState.DEAD:
+        raise GroupIdNotFoundError(f"There is no group {group_id!r}.")
+    try:
+        connection.run("groups/delete", group_keys(group_id))
+    except StreamlabError as error:
+        if reply_code(error) == "NON_EMPTY_GROUP":
+            raise NonEmptyGroupError(f"Group {group_id!r} has running members. Stop them first.") from error
+        raise
+    every = [(t, n) for t, spec in topics.all(fresh=True).items() for n in range(spec.partitions)]
+    with translated():
+        connection.execute_many([("HDEL", keys.commits(*partition), group_id) for partition in every])
+        connection.execute_many([("SREM", keys.GROUPS, group_id)])
+
+
+__all__ = [
+    "Move",
+    "Preview",
+    "check_assignor",
+    "choose_assignor",
+    "delete_group",
+    "live_reset",
+    "pause_group",
+    "preview_rebalance",
+    "rebalance",
+    "resume_group",
+]
