@@ -1,0 +1,157 @@
+"""The registry's topic, read to its end and appended to only at the end that was read.
+
+Every change is decided on the state as of one log end, and appended by a script that refuses when the log has grown
+since; then it is decided again on the new state. So of two processes that register at the same time one sees the
+other's schema first: the same schema gets one id, and no id stands for two schemas.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from .. import codec, keys
+from ..clock import SYSTEM_CLOCK, Clock
+from ..connection import Connection
+from ..errors import RecordError, StreamlabError, TopicAlreadyExistsError
+from ..log import parse_entry, records_of
+from ..model import TopicPartition
+from ..topics import Topics
+from . import entries
+from .entries import Entry
+from .state import State
+
+SCHEMAS_TOPIC = "__streamlab.schemas"
+CONFIGS = {"cleanup.policy": "compact", "retention.ms": -1}
+RELOAD_S = 3600.0
+"""A copy not brought up to date for this long is read anew: compaction may have removed that something was deleted."""
+_READ_ENTRIES = 1_000
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+Decision = Callable[[State], tuple[R, Sequence[Entry]]]
+"""What is to be answered, and what is to be written for it; it may be asked again on a newer state."""
+
+
+class Store:
+    """A copy of the registry in memory. Safe to share between threads."""
+
+    def __init__(self, connection: Connection, clock: Clock = SYSTEM_CLOCK):
+        self._connection = connection
+        self._clock = clock
+        self._partition = TopicPartition(SCHEMAS_TOPIC, 0)
+        self._lock = threading.RLock()
+        self._state = State()
+        self._fresh = True  # nobody but us has seen the state
+        self._end = 0  # log end that the state is as of
+        self._place = "-"  # behind the last entry read
+        self._read_at = float("-inf")  # monotonic
+
+    def state(self, max_age_s: float = 0.0) -> State:
+        """The state, at most so old; it does not change any more. Raises StreamlabError."""
+        with self._lock:
+            if self._clock.monotonic() - self._read_at > max_age_s:
+                self._refresh()
+            return self._state
+
+    def change(self, decide: Decision[R]) -> tuple[R, int]:
+        """Decide and write; returns the answer and the append time in ms, 0 when nothing had to be written.
+
+        Raises what `decide` raises, and StreamlabError. After a KafkaTimeoutError it is not known whether it was
+        written; deciding again finds out.
+        """
+        while True:
+            with self._lock:
+                self._refresh()
+                answer, written = decide(self._state)
+                if not written:
+                    return answer, 0
+                expected = self._end
+            append_ms = self._append(expected, written)
+            if append_ms is not None:
+                return answer, append_ms
+
+    def now_ms(self) -> int:
+        return self._clock.wall_ms()
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _append(self, expected: int, written: Sequence[Entry]) -> int | None:
+        """None: the log has grown since."""
+        now = self._clock.wall_ms()
+        names, values = zip(*[entries.encode(entry) for entry in written], strict=True)
+        batch = codec.encode([now] * len(written), names, values)
+        where = [keys.log(*self._partition), keys.meta(*self._partition)]
+        try:
+            _, append_ms = self._connection.run("schemas/append_at", where, [expected, len(written), batch])
+        except StreamlabError as error:
+            if not isinstance(error.__cause__, ResponseError):
+                raise
+            said = str(error.__cause__)
+            if said.startswith("UNKNOWN_PARTITION"):
+                ensure_topic(self._connection)
+                return None
+            if said.startswith("CONFLICT"):
+                return None
+            raise
+        return int(append_ms)
+
+    def _refresh(self) -> None:
+        if self._clock.monotonic() - self._read_at > RELOAD_S:
+            self._start_anew()
+        while True:
+            read_at = self._clock.monotonic()
+            log_end, raw = self._connection.execute_many(
+                [
+                    ("HGET", keys.meta(*self._partition), "end"),
+                    ("XRANGE", keys.log(*self._partition), self._place, "+", "COUNT", _READ_ENTRIES),
+                ]
+            )
+            if int(log_end or 0) < self._end:  # the server lost what we know, or the topic was deleted
+                self._start_anew()
+                continue
+            if raw and not self._fresh:
+                self._state, self._fresh = self._state.copy(), True  # others may be reading the old one
+            for item in raw:
+                self._take(item)
+            if len(raw) < _READ_ENTRIES:
+                self._end = max(self._end, int(log_end or 0))  # compaction may have removed the last entries
+                self._read_at, self._fresh = read_at, False
+                return
+
+    def _take(self, item: Sequence[object]) -> None:
+        try:
+            entry = parse_entry(item)
+            records = records_of(self._partition, entry)
+        except RecordError as error:
+            log.error("An entry of %s cannot be read and is passed over: %s", SCHEMAS_TOPIC, error)
+            raw_id = item[0]
+            self._place = f"({raw_id.decode() if isinstance(raw_id, bytes) else raw_id}"
+            return
+        for record in records:
+            try:
+                self._state.apply(entries.decode(record.key, record.value))
+            except msgspec.MsgspecError as error:
+                log.warning("%s offset %d is not the registry's: %s", SCHEMAS_TOPIC, record.offset, error)
+        self._place = f"({entry.id}"
+        self._end = max(self._end, entry.id.last_offset + 1)
+
+    def _start_anew(self) -> None:
+        self._state, self._fresh, self._end, self._place = State(), True, 0, "-"
+
+
+def ensure_topic(connection: Connection) -> None:
+    """Create the registry's topic where it is missing. Raises StreamlabError."""
+    topics = Topics(connection)
+    if topics.get(SCHEMAS_TOPIC) is None:
+        try:
+            topics.create(SCHEMAS_TOPIC, 1, CONFIGS)
+        except TopicAlreadyExistsError:
+            pass  # somebody was faster
+    topics.make_partitions([(SCHEMAS_TOPIC, 0)])
