@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "dashboard.operations",
     "dashboard.pages",
     "dashboard.live",
+    "dashboard.projections",
     "dashboard.supervisor",
 ]
 

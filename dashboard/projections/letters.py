@@ -1,0 +1,151 @@
+"""Events about dead letters → what becomes of each letter. Pure.
+
+A letter is one death of one record in one group, named by place, replays before that death, and group. An event speaks
+of up to two letters: the death after replay 2 is a letter of its own, and the news that the letter before it, number 1,
+has failed again.
+
+    event                       speaks of letter    sets
+    record.dead_lettered   r    r                   died_ms and all about the death
+                                r - 1, where r > 0  failed_again_ms
+    record.recovered       r    r - 1, where r > 0  recovered_ms
+    dead_letter.replayed   r    r - 1               replayed_ms and all about the replay
+    dead_letter.discarded  r    r                   discarded_ms and all about the discard
+
+Each of those times only grows, and the newest event of a kind says what stands beside it. The state is that of the
+latest time. So the order in which events come does not matter, nor how often they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from streamlab.events import (
+    DeadLetterDiscarded,
+    DeadLetterReplayed,
+    Event,
+    RecordDeadLettered,
+    RecordRecovered,
+)
+from streamlab.events.of_records import DeadLetterEvent, RecordEvent
+
+from .models import DeadLetter, LetterState
+from .rows import clean, fingerprint_of
+
+_LIFE = (
+    ("died_ms", LetterState.DEAD),
+    ("replayed_ms", LetterState.REPLAYING),
+    ("discarded_ms", LetterState.DISCARDED),
+    ("failed_again_ms", LetterState.FAILED_AGAIN),
+    ("recovered_ms", LetterState.RECOVERED),
+)
+"""In the order of a life: of two things in the same millisecond the one further down came later."""
+
+
+def key_of(event: RecordEvent, replays: int) -> str:
+    """Of the letter that a record left when it died after so many replays."""
+    return clean(f"{event.place}:{replays}:{event.group}")
+
+
+def letters_of(event: Event) -> Iterator[tuple[str, int]]:
+    """Key and replays of each letter that an event speaks of.
+
+    >>> from streamlab.events import RecordRecovered
+    >>> recovered = RecordRecovered(
+    ...     at_ms=1, group="revenue", topic="orders", partition=3, offset=41, record_id="x", attempt=5, replays=1
+    ... )
+    >>> list(letters_of(recovered))
+    [('orders/3@41:0:revenue', 0)]
+    """
+    if isinstance(event, (RecordDeadLettered, DeadLetterDiscarded)):
+        yield key_of(event, event.replays), event.replays
+    if isinstance(event, (RecordDeadLettered, RecordRecovered, DeadLetterReplayed)) and event.replays > 0:
+        yield key_of(event, event.replays - 1), event.replays - 1
+
+
+def tell(letter: DeadLetter, event: RecordEvent) -> None:
+    """Let a letter know of an event that speaks of it."""
+    died_here = isinstance(event, RecordDeadLettered) and event.replays == letter.replays
+    if died_here or isinstance(event, DeadLetterEvent):
+        _address(letter, event)
+    match event:
+        case RecordDeadLettered() if died_here:
+            if _later(letter, "died_ms", event.at_ms):
+                _die(letter, event)
+        case RecordDeadLettered():
+            _later(letter, "failed_again_ms", event.at_ms)
+        case RecordRecovered():
+            _later(letter, "recovered_ms", event.at_ms)
+        case DeadLetterReplayed():
+            if _later(letter, "replayed_ms", event.at_ms):
+                _replay(letter, event)
+        case DeadLetterDiscarded():
+            if _later(letter, "discarded_ms", event.at_ms):
+                letter.discarded_by, letter.discard_reason = clean(event.by), clean(event.reason)
+    if letter.record_key is None:
+        letter.record_key = event.key
+    _find_state(letter)
+
+
+def a_letter(key: str, event: RecordEvent, replays: int) -> DeadLetter:
+    """A letter of which nothing is known yet but whose record it is."""
+    return DeadLetter(
+        key=key,
+        group=clean(event.group),
+        topic=event.topic,
+        partition=event.partition,
+        offset=event.offset,
+        replays=replays,
+        record_id=clean(event.record_id),
+        record_key=event.key,
+        state=LetterState.DEAD,
+        state_ms=event.at_ms,
+    )
+
+
+def _later(letter: DeadLetter, field: str, at_ms: int) -> bool:
+    known = getattr(letter, field)
+    if known is not None and known >= at_ms:
+        return False
+    setattr(letter, field, at_ms)
+    return True
+
+
+def _die(letter: DeadLetter, event: RecordDeadLettered) -> None:
+    letter.cause = clean(event.cause)
+    letter.exception, letter.message = clean(event.exception), clean(event.message)
+    letter.call_site, letter.fingerprint = clean(event.call_site), fingerprint_of(event)
+    letter.schema_subject, letter.schema_version = clean(event.schema_subject), event.schema_version
+    letter.attempts, letter.member = event.attempt, clean(event.member)
+
+
+def _replay(letter: DeadLetter, event: DeadLetterReplayed) -> None:
+    letter.replayed_by, letter.replay_id = clean(event.by), clean(event.replay_id)
+    letter.replay_target, letter.edited = clean(event.target), event.edited
+
+
+def _address(letter: DeadLetter, event: RecordDeadLettered | DeadLetterEvent) -> None:
+    """Where it lies. A death that was written twice, over a crash, lies in two places: the first one counts."""
+    letter.dlq_topic, letter.dlq_partition = clean(event.dlq_topic), event.dlq_partition
+    if event.dlq_offset is not None:
+        known = letter.dlq_offset
+        letter.dlq_offset = event.dlq_offset if known is None else min(known, event.dlq_offset)
+
+
+def _find_state(letter: DeadLetter) -> None:
+    known = [
+        (at_ms, rank, state)
+        for rank, (field, state) in enumerate(_LIFE)
+        if (at_ms := getattr(letter, field)) is not None
+    ]
+    letter.state_ms, _, state = max(known)
+    letter.state = state.value
+
+
+def touched(events: Iterable[Event]) -> dict[str, list[tuple[RecordEvent, int]]]:
+    """Letters that the events speak of: key → events with the letter's replays, in their order."""
+    found: dict[str, list[tuple[RecordEvent, int]]] = {}
+    for event in events:
+        if isinstance(event, RecordEvent):
+            for key, replays in letters_of(event):
+                found.setdefault(key, []).append((event, replays))
+    return found
