@@ -39,6 +39,7 @@ class Batch:
         "_done",
         "_sizes",
         "append_ms",
+        "append_time",
         "attempts",
         "base_offset",
         "born",
@@ -49,6 +50,7 @@ class Batch:
         "headers",
         "held_bytes",
         "keys",
+        "largest_bytes",
         "limit_bytes",
         "partition",
         "payload",
@@ -77,6 +79,8 @@ class Batch:
         self.payload: bytes | None = None  # encoded once, at the first attempt
         self.base_offset = -1
         self.append_ms = -1
+        self.largest_bytes = 256 << 20  # as sent, by the topic's max.message.bytes
+        self.append_time = False  # readers see the server's time at the append instead of `timestamps`
         self.error: StreamlabError | None = None
         self._sizes: list[tuple[int, int, int]] | None = None
         self._done: threading.Event | None = None
@@ -204,7 +208,7 @@ class FutureRecordMetadata(msgspec.Struct, gc=False, eq=False):
             partition,
             batch.partition,
             batch.base_offset + i if batch.base_offset >= 0 else -1,
-            batch.timestamps[i],
+            batch.append_ms if batch.append_time and batch.append_ms >= 0 else batch.timestamps[i],
             None,
             *batch.sizes(i),
         )

@@ -12,17 +12,18 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from . import keys
 from .clock import SYSTEM_CLOCK, Clock
-from .config import TOPIC, TopicValue, topic_configs
+from .config import BROKER, TOPIC, TopicValue, topic_configs
 from .connection import Call, Connection
 from .errors import (
+    InvalidConfigurationError,
     InvalidPartitionsError,
     InvalidTopicError,
     TopicAlreadyExistsError,
@@ -32,8 +33,9 @@ from .errors import (
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PARTITIONS = 1
 MAX_PARTITIONS = 10_000
+EVENTS_KEPT = 1_000
+"""What the outbox keeps, about, for whoever carries it to the topic of events."""
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -65,6 +67,23 @@ class TopicSpec(msgspec.Struct, frozen=True):
         return bool(self.config("message.timestamp.type") == "LogAppendTime")
 
 
+class TopicInForce(TopicSpec, frozen=True):
+    """What holds for one topic: its own settings before the server's, and those before the built-in ones."""
+
+    defaults: dict[str, TopicValue] = {}  # of topics, as set for the whole server
+
+    def config(self, name: str) -> Any:
+        return self.configs.get(name, self.defaults.get(name, TOPIC[name].default))
+
+
+class ServerDefaults(NamedTuple):
+    """What holds for topics unless they or their creator say otherwise."""
+
+    auto_create: bool = bool(BROKER["auto.create.topics.enable"].default)
+    partitions: int = int(BROKER["num.partitions"].default)
+    configs: dict[str, TopicValue] = {}  # noqa: RUF012  # only what differs from the built-in defaults
+
+
 def check_name(topic: str) -> None:
     """Raises InvalidTopicError unless Kafka would take the name."""
     if not isinstance(topic, str) or not _LEGAL_NAME.fullmatch(topic) or topic in (".", ".."):
@@ -90,6 +109,7 @@ class Topics:
         self._clock = clock
         self._lock = threading.Lock()
         self._specs: dict[str, TopicSpec] = {}
+        self._defaults = ServerDefaults()
         self._read_at = float("-inf")
 
     def all(self, fresh: bool = False) -> dict[str, TopicSpec]:
@@ -98,6 +118,11 @@ class Topics:
             if fresh or self._clock.monotonic() - self._read_at > self._max_age_s:
                 self._read()
             return self._specs
+
+    def defaults(self) -> ServerDefaults:
+        """As set for the whole server (`streamlab config set broker num.partitions=6`)."""
+        self.all()
+        return self._defaults
 
     def get(self, topic: str) -> TopicSpec | None:
         """None when it does not exist; asked of the server before that is said."""
@@ -111,15 +136,25 @@ class Topics:
         return spec
 
     def create(
-        self, topic: str, partitions: int = DEFAULT_PARTITIONS, configs: Mapping[str, Any] | None = None
+        self,
+        topic: str,
+        partitions: int | None = None,
+        configs: Mapping[str, Any] | None = None,
+        by: str | None = None,
     ) -> TopicSpec:
-        """Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError."""
+        """`partitions` None: as many as the server's num.partitions says.
+
+        Raises TopicAlreadyExistsError, InvalidTopicError, InvalidPartitionsError, InvalidConfigurationError.
+        """
+        if partitions is None:
+            partitions = self.defaults().partitions
         self.validate(topic, partitions, configs)
         spec = TopicSpec(partitions, topic_configs(configs), self._connection.server_time_ms())
+        said = {"partitions": partitions, "configs": spec.configs, "by": by, "at_ms": spec.created_ms}
         while True:
             stored = self._stored(topic)
             if stored is None:
-                if self._replace(topic, b"", msgspec.json.encode(spec)):
+                if self._replace(topic, b"", msgspec.json.encode(spec), ("topic.created", said)):
                     self.make_partitions((topic, n) for n in range(partitions))
                     return spec
             elif msgspec.json.decode(stored, type=TopicSpec).state is TopicState.DELETING:
@@ -133,17 +168,24 @@ class Topics:
         _check_partitions(partitions)
         topic_configs(configs)
 
-    def ensure(self, topic: str, partitions: int = DEFAULT_PARTITIONS) -> TopicSpec:
-        """The topic, created when it is missing."""
+    def ensure(self, topic: str) -> TopicSpec:
+        """The topic, created when it is missing.
+
+        Raises UnknownTopicOrPartitionError where the server does not allow that.
+        """
         spec = self.get(topic)
         if spec is not None:
             return spec
+        if not self.defaults().auto_create:
+            raise UnknownTopicOrPartitionError(
+                f"There is no topic {topic!r}, and auto.create.topics.enable is off on this server. Create it first."
+            )
         try:
-            return self.create(topic, partitions)
+            return self.create(topic)
         except TopicAlreadyExistsError:
             return self.require(topic)
 
-    def delete(self, topic: str) -> None:
+    def delete(self, topic: str, by: str | None = None) -> None:
         """Remove the topic with all its records and commits. Raises UnknownTopicOrPartitionError."""
         while True:
             stored = self._stored(topic)
@@ -155,16 +197,21 @@ class Topics:
                 if not self._replace(topic, stored, marked):
                     continue
                 stored = marked
-            self._finish_deleting(topic, stored)
+            self._finish_deleting(topic, stored, by)
             return
 
-    def add_partitions(self, topic: str, total: int) -> TopicSpec:
+    def add_partitions(self, topic: str, total: int, by: str | None = None) -> TopicSpec:
         """Grow to `total` partitions. Keys that hash elsewhere from now on lose their order across the change.
 
         Raises UnknownTopicOrPartitionError, InvalidPartitionsError.
         """
         _check_partitions(total)
-        spec = self._change(topic, lambda spec: _grown(topic, spec, total))
+        said = {"after": total, "by": by, "at_ms": self._connection.server_time_ms()}
+        spec = self._change(
+            topic,
+            lambda spec: _grown(topic, spec, total),
+            lambda before: ("partitions.added", said | {"before": before.partitions}),
+        )
         self.make_partitions((topic, n) for n in range(spec.partitions))
         return spec
 
@@ -184,6 +231,13 @@ class Topics:
             topic, lambda spec: msgspec.structs.replace(spec, configs=dict(change(spec.configs)))
         )
 
+    def say(self, topic: str, type_: str, said: Mapping[str, Any]) -> None:
+        """Leave an event in the outbox about something that no script of the registry did. Raises StreamlabError."""
+        data = msgspec.json.encode({"topic": topic} | dict(said))
+        self._connection.execute_many(
+            [("XADD", keys.TOPICS_EVENTS, "MAXLEN", "~", EVENTS_KEPT, "*", "type", type_, "data", data)]
+        )
+
     def make_partitions(self, pairs: Iterable[tuple[str, int]]) -> None:
         """Let partitions of existing topics come into being."""
         with translated():
@@ -192,12 +246,15 @@ class Topics:
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        with translated():
-            raw: dict[bytes, bytes] = self._connection.client.hgetall(keys.TOPICS)  # type: ignore[assignment]
-        specs = {}
-        for name, text in raw.items():
+        topics, broker = self._connection.execute_many(
+            [("HGETALL", keys.TOPICS), ("HGETALL", keys.config_of("broker"))]
+        )
+        self._defaults = _server_defaults(_pairs(broker))
+        specs: dict[str, TopicSpec] = {}
+        for name, text in _pairs(topics):
             try:
-                specs[name.decode()] = msgspec.json.decode(text, type=TopicSpec)
+                spec = msgspec.json.decode(text, type=TopicInForce)
+                specs[name.decode()] = msgspec.structs.replace(spec, defaults=self._defaults.configs)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 log.warning(
                     "The entry of topic %r cannot be read, so the topic is passed over: %s", name, error
@@ -210,28 +267,69 @@ class Topics:
             stored: bytes | None = self._connection.client.hget(keys.TOPICS, topic)  # type: ignore[assignment]
             return stored
 
-    def _replace(self, topic: str, expected: bytes, new: bytes) -> bool:
-        done = self._connection.run("cas", [keys.TOPICS], [topic, expected, new])
+    def _replace(
+        self, topic: str, expected: bytes, new: bytes, event: tuple[str, Mapping[str, Any]] | None = None
+    ) -> bool:
+        """False when somebody else was faster. The event is left in the outbox in the same moment."""
+        type_, said = event if event is not None and not is_internal(topic) else ("", {})
+        data = msgspec.json.encode({"topic": topic} | dict(said))
+        done = self._connection.run(
+            "topics/change",
+            [keys.TOPICS, keys.TOPICS_EVENTS],
+            [topic, expected, new, type_, data, EVENTS_KEPT],
+        )
         self.all(fresh=True)
         return bool(done)
 
-    def _change(self, topic: str, change: Callable[[TopicSpec], TopicSpec]) -> TopicSpec:
+    def _change(
+        self,
+        topic: str,
+        change: Callable[[TopicSpec], TopicSpec],
+        event: Callable[[TopicSpec], tuple[str, Mapping[str, Any]] | None] = lambda before: None,
+    ) -> TopicSpec:
         while True:
             stored = self._stored(topic)
             spec = msgspec.json.decode(stored, type=TopicSpec) if stored else None
             if stored is None or spec is None or spec.state is not TopicState.ACTIVE:
                 raise UnknownTopicOrPartitionError(f"There is no topic {topic!r}.")
             changed = change(spec)
-            if self._replace(topic, stored, msgspec.json.encode(changed)):
+            if self._replace(topic, stored, msgspec.json.encode(changed), event(spec)):
                 return changed
 
-    def _finish_deleting(self, topic: str, stored: bytes) -> None:
+    def _finish_deleting(self, topic: str, stored: bytes, by: str | None = None) -> None:
         spec = msgspec.json.decode(stored, type=TopicSpec)
         kinds = (keys.log, keys.cleaned, keys.meta, keys.commits, keys.producers)
         self._connection.execute_many(
             [("UNLINK", *[kind(topic, n) for kind in kinds]) for n in range(spec.partitions)]
         )
-        self._replace(topic, stored, b"")
+        said = {"partitions": spec.partitions, "by": by, "at_ms": self._connection.server_time_ms()}
+        self._replace(topic, stored, b"", ("topic.deleted", said))
+
+
+def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
+    """A hash, whether the client made a dict of it or not."""
+    if isinstance(reply, Mapping):
+        return reply.items()
+    flat: Sequence[bytes] = reply
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _server_defaults(stored: Iterable[tuple[bytes, bytes]]) -> ServerDefaults:
+    """A value that is not one of this version's is passed over."""
+    texts = {name.decode(): text.decode() for name, text in stored}
+    configs: dict[str, TopicValue] = {}
+    for name in texts.keys() & TOPIC.keys():
+        try:
+            configs |= topic_configs({name: texts[name]})
+        except InvalidConfigurationError as error:
+            log.warning("A default of the server is passed over: %s", error)
+    auto_create = texts.get("auto.create.topics.enable", str(ServerDefaults().auto_create))
+    partitions = texts.get("num.partitions", "")
+    return ServerDefaults(
+        auto_create.lower() != "false",
+        int(partitions) if partitions.isdecimal() and int(partitions) else ServerDefaults().partitions,
+        configs,
+    )
 
 
 def _grown(topic: str, spec: TopicSpec, total: int) -> TopicSpec:
