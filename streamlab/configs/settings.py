@@ -64,6 +64,7 @@ KINDS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
     {
         "producer": {name: PRODUCER[name] for name in sorted(LIVE_PRODUCER)},
         "consumer": {name: CONSUMER[name] for name in sorted(LIVE_CONSUMER)},
+        "worker": {name: CONSUMER[name] for name in sorted(LIVE_CONSUMER)},
     }
 )
 """Kind of client -> the settings that it takes while it runs."""

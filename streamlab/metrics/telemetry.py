@@ -1,125 +1,121 @@
-"""What running clients say about themselves: each pushes its figures once a second, and they vanish with it.
+"""What running clients say about themselves: each pushes its state and figures once a second, and takes them back
+when it is closed.
 
-    producer = broker.producer(client_id="checkout")
-    with Reporter(broker.connection, "checkout", "producer", producer.metrics):
-        …
+    for client in read_all(broker.connection).values():
+        client.metrics["producer-metrics"]["batch-size-avg"], client.version, client.refused
 
-    read_all(broker.connection)["checkout"].metrics["producer-metrics"]["batch-size-avg"]
-
-A client that dies is gone after `TTL_MS`. A push that fails is left out and never repeated: the next one has newer
-figures. Names and shape are those of `metrics()`, which are Kafka's; a figure that is not known (NaN) is None.
+A client that dies is *away* after `AWAY_AFTER_MS` and forgotten after `TTL_MS`. A push that fails is left out and
+never repeated: the next one has newer figures. Names of metrics are Kafka's (docs/metrics.md); a figure that is not
+known is None. `agent.py` in `configs/` does the pushing.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-import threading
-from collections.abc import Callable, Mapping
-from types import TracebackType
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from .. import keys
 from ..connection import Connection
-from ..errors import StreamlabError, translated
+from .distribution import Sketch
 
 PUSH_EVERY_S = 1.0
-TTL_MS = 10_000
+AWAY_AFTER_MS = 5_000
+TTL_MS = 60_000
 
 Metrics = Mapping[str, Mapping[str, float]]
 """Group of metrics -> name -> value, as kafka-python's `metrics()`."""
 
-log = logging.getLogger(__name__)
 
-
-class ClientTelemetry(msgspec.Struct, frozen=True):
-    """The newest push of one client."""
+class ClientState(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a running client is, and with which settings it runs."""
 
     client_id: str
+    instance: str  # tells it from others with the same client_id
     kind: str  # producer, consumer or worker
+    group: str | None = None
+    member_id: str | None = None  # in its group; None: not a member now
     host: str
     pid: int
+    started_ms: int  # server time
     as_of_ms: int  # server time of the push
-    metrics: dict[str, dict[str, float | None]]
+    version: int  # of the configuration that it has applied; -1: it has not seen any yet
+    values: dict[str, Any] = {}  # of every setting that can be given from outside, as in force
+    sources: dict[str, str] = {}  # setting -> entity that it is from; the others are the program's
+    refused: dict[str, str] = {}  # setting -> why the stored value was not taken
+
+    def away(self, now_ms: int) -> bool:
+        """Whether nothing was heard of it for so long that it may be gone. `now_ms` is server time."""
+        return now_ms - self.as_of_ms > AWAY_AFTER_MS
 
 
-_decoder = msgspec.json.Decoder(ClientTelemetry)
+class ClientTelemetry(ClientState, frozen=True, kw_only=True):
+    """The newest push of one client."""
+
+    metrics: dict[str, dict[str, float | None]] = {}
+    sketches: dict[str, Sketch] = {}  # measure -> counts, to be added over clients (distribution.py)
 
 
-class Reporter:
-    """Pushes from a thread of its own until it is closed. `read` is called there, so it must not wait for long."""
+_states = msgspec.json.Decoder(ClientState)
+_metrics = msgspec.json.Decoder(dict[str, dict[str, float | None]])
+_sketches = msgspec.msgpack.Decoder(dict[str, Sketch])
 
-    def __init__(
-        self,
-        connection: Connection,
-        client_id: str,
-        kind: str,
-        read: Callable[[], Metrics],
-        every_s: float = PUSH_EVERY_S,
-    ):
-        self._connection = connection
-        self._client_id = client_id
-        self._kind = kind
-        self._read = read
-        self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"telemetry-{client_id}", daemon=True)
-        self._thread.start()
 
-    def close(self) -> None:
-        """Stop pushing and take back what was pushed. Raises nothing."""
-        self._stop.set()
-        self._thread.join()
-        try:
-            with translated():
-                pipe = self._connection.client.pipeline(transaction=False)
-                pipe.unlink(keys.client(self._client_id))
-                pipe.zrem(keys.CLIENTS, self._client_id)
-                pipe.execute()
-        except StreamlabError as error:
-            log.debug("telemetry of %s stays until it expires: %s", self._client_id, error)
+def push(state: ClientState, metrics: Metrics | None, sketches: Mapping[str, Sketch]) -> list[Sequence[Any]]:
+    """The commands of one push; `metrics` None: this client tells no figures."""
+    key, fields = keys.client(state.instance), ["state", msgspec.json.encode(state)]
+    if metrics is not None:
+        fields += ["metrics", msgspec.json.encode(_without_nan(metrics))]
+        fields += ["sketches", msgspec.msgpack.encode(sketches)]
+    return [
+        ("HSET", key, *fields),
+        ("PEXPIRE", key, TTL_MS),
+        ("ZADD", keys.CLIENTS, state.as_of_ms, state.instance),
+    ]
 
-    def __enter__(self) -> Reporter:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+def forget(instance: str) -> list[Sequence[Any]]:
+    """The commands that take back what an instance has pushed."""
+    return [("UNLINK", keys.client(instance)), ("ZREM", keys.CLIENTS, instance)]
 
-    def _run(self) -> None:
-        while True:
-            try:
-                self._push()
-            except StreamlabError as error:
-                log.debug("telemetry of %s was not pushed: %s", self._client_id, error)
-            except Exception:
-                log.exception("telemetry of %s cannot be read", self._client_id)
-            if self._stop.wait(self._every_s):
-                return
 
-    def _push(self) -> None:
-        metrics: dict[str, dict[str, float | None]] = {g: {**named} for g, named in self._read().items()}
-        now_ms = self._connection.server_time_ms()
-        pushed = ClientTelemetry(
-            self._client_id, self._kind, socket.gethostname(), os.getpid(), now_ms, metrics
-        )
-        with translated():
-            pipe = self._connection.client.pipeline(transaction=False)
-            pipe.set(keys.client(self._client_id), msgspec.json.encode(pushed), px=TTL_MS)
-            pipe.zadd(keys.CLIENTS, {self._client_id: now_ms})
-            pipe.execute()
+def read_states(connection: Connection) -> dict[str, ClientState]:
+    """Every client of the last minute by instance, without its figures. Raises StreamlabError."""
+    found = {}
+    for instance, (state,) in _read(connection, "state"):
+        found[instance] = _states.decode(state)
+    return found
 
 
 def read_all(connection: Connection) -> dict[str, ClientTelemetry]:
-    """Every client that pushed within `TTL_MS`, by client id. Raises StreamlabError."""
+    """Every client of the last minute by instance, with its figures. Raises StreamlabError."""
+    found = {}
+    for instance, (state, metrics, sketches) in _read(connection, "state", "metrics", "sketches"):
+        known = msgspec.structs.asdict(_states.decode(state))
+        figures = _metrics.decode(metrics) if metrics else {}
+        counts = _sketches.decode(sketches) if sketches else {}
+        found[instance] = ClientTelemetry(**known, metrics=figures, sketches=counts)
+    return found
+
+
+def _read(connection: Connection, *fields: str) -> list[tuple[str, list[Any]]]:
+    """Fields of every client, in two round trips; who is long gone is removed from the index."""
     oldest_ms = connection.server_time_ms() - TTL_MS
-    with translated():
-        pipe = connection.client.pipeline(transaction=False)
-        pipe.zremrangebyscore(keys.CLIENTS, "-inf", f"({oldest_ms}")
-        pipe.zrange(keys.CLIENTS, 0, -1)
-        names: list[bytes] = pipe.execute()[1]
-        stored = connection.client.mget([keys.client(name.decode()) for name in names]) if names else []
-    return {name.decode(): _decoder.decode(text) for name, text in zip(names, stored, strict=True) if text}
+    _, names = connection.execute_many(
+        [
+            ("ZREMRANGEBYSCORE", keys.CLIENTS, "-inf", f"({oldest_ms}"),
+            ("ZRANGE", keys.CLIENTS, 0, -1),
+        ]
+    )
+    instances = [name.decode() for name in names]
+    stored = connection.execute_many([("HMGET", keys.client(i), *fields) for i in instances])
+    return [(i, values) for i, values in zip(instances, stored, strict=True) if values[0]]
+
+
+def _without_nan(metrics: Metrics) -> dict[str, dict[str, float | None]]:
+    return {
+        group: {name: value if math.isfinite(value) else None for name, value in named.items()}
+        for group, named in metrics.items()
+    }

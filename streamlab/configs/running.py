@@ -1,0 +1,124 @@
+"""A running client as the agent sees it: who it is, which settings hold for it, what it says about itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..metrics.distribution import Sketch
+from ..metrics.telemetry import ClientState, Metrics
+from .effective import Effective, effective
+from .entity import BROKER, Entity, client, group
+from .settings import KINDS
+from .store import Settings
+
+log = logging.getLogger(__name__)
+
+FIRST_LOOK_S = 1.0
+"""How long the first record waits for the settings; a server that is away holds nobody up for longer."""
+
+
+class RunningClient:
+    """One producer, consumer or worker. `config` is its own dict, which is changed in place.
+
+    `took` is called, in the agent's thread, with the names of settings that have another value now. It must be quick.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        config: dict[str, Any],
+        read: Callable[[], Metrics],
+        took: Callable[[set[str]], None],
+        sketches: Callable[[], Mapping[str, Sketch]] = dict,
+    ):
+        self.kind = kind
+        self.client_id: str = config["client_id"]
+        self.group: str | None = config.get("group_id")
+        self.member_id: Callable[[], str | None] = lambda: None
+        self.instance = f"{self.client_id}~{secrets.token_hex(4)}"
+        self.started_ms = 0  # server time, once it is known
+        self.version = -1  # of the configuration that is applied
+        self._config = config
+        self._own = {name: config[name] for name in KINDS[kind]}
+        self._read = read
+        self._took = took
+        self._sketches = sketches
+        self._in_force = Effective(dict(self._own), {}, {})
+        self._looked = threading.Event()
+
+    @property
+    def layers(self) -> list[Entity]:
+        """The entities that it belongs to, nearest first."""
+        nearest = [client(self.client_id)]
+        return [*nearest, *([group(self.group)] if self.group else []), BROKER]
+
+    @property
+    def in_force(self) -> Effective:
+        return self._in_force
+
+    def wait_for_first_look(self) -> None:
+        """Until the stored settings are applied, or could not be read. Raises nothing."""
+        self._looked.wait(FIRST_LOOK_S)
+
+    def looked(self) -> None:
+        """The stored settings were asked for, with or without success."""
+        self._looked.set()
+
+    def apply(self, version: int, stored: Mapping[Entity, Settings]) -> None:
+        """Make what is stored hold."""
+        found = effective(self.kind, self._own, [stored[entity] for entity in self.layers])
+        changed = {name for name, value in found.values.items() if self._config[name] != value}
+        before = {name: self._config[name] for name in changed}
+        self._config.update({name: found.values[name] for name in changed})
+        try:
+            if changed:
+                self._took(changed)
+        except Exception as error:  # a mistake of ours must not end the agent without a word
+            log.exception("%s cannot apply its settings", self.client_id)
+            self._config.update(before)
+            found = found._replace(refused=found.refused | dict.fromkeys(changed, repr(error)))
+        for name, why in found.refused.items():
+            if self._in_force.refused.get(name) != why:
+                log.warning("%s refuses a setting: %s", self.client_id, why)
+        self._in_force = found
+        self.version = version
+
+    # -- what it says ---------------------------------------------------------------------------------------------
+
+    def state(self, now_ms: int) -> ClientState:
+        return ClientState(
+            client_id=self.client_id,
+            instance=self.instance,
+            kind=self.kind,
+            group=self.group,
+            member_id=self.member_id(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_ms=self.started_ms,
+            as_of_ms=now_ms,
+            version=self.version,
+            values={name: _plain(self._config[name]) for name in KINDS[self.kind]},
+            sources=self._in_force.sources,
+            refused=self._in_force.refused,
+        )
+
+    def figures(self) -> tuple[Metrics | None, Mapping[str, Sketch]]:
+        """None when its program wants none pushed, or when they cannot be read now."""
+        if not self._config["metrics_enabled"]:
+            return None, {}
+        try:
+            return self._read(), self._sketches()
+        except Exception:
+            log.exception("The figures of %s cannot be read", self.client_id)
+            return None, {}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity."""
+    return None if value == float("inf") else value
