@@ -19,27 +19,37 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from . import codec
 from .batches import Batch, BatchState, FutureRecordMetadata
 from .clock import SYSTEM_CLOCK, Clock, Deadline
 from .config import PRODUCER, resolved
+from .configs import agent
+from .configs.running import RunningClient
 from .connection import Connection
 from .errors import (
     IllegalArgumentError,
     IllegalStateError,
+    InvalidRecordError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     StreamlabError,
     UnknownTopicOrPartitionError,
 )
+from .metrics.of_producer import ProducerFigures, SenderStats
 from .model import Headers, TopicPartition, header_size
 from .partitioner import StickyPartition, partition_for
-from .sender import Sender, SenderStats
+from .sender import Sender
 from .topics import Topics, TopicSpec, check_name
 
 RECORD_OVERHEAD_BYTES = 8
 """What a record takes in a batch besides its key and value, about: its share of the columns."""
 REMEMBERED_KEYS = 65_536
 """Keys a topic whose partition is remembered, because hashing in Python costs more than all the rest of send()."""
+
+HEADER_OVERHEAD_BYTES = 8
+"""What a header takes besides its name and value, about."""
+_FRAME_BYTES = 32  # the columns' own heads
+_PACKED_GROWTH = 2.5  # at most: 8 bytes are counted for what may take 20, with a large key, value and age
 
 _LATEST_MS = 2**62
 
@@ -49,14 +59,33 @@ _numbers = itertools.count(1)
 class _TopicBuffer:
     """One topic as the producer sees it: its partitions, and the open batch of each."""
 
-    __slots__ = ("open", "partitions", "remembered", "sticky", "tps")
+    __slots__ = (
+        "append_time",
+        "keyed",
+        "largest",
+        "open",
+        "partitions",
+        "remembered",
+        "room_bytes",
+        "sticky",
+        "tps",
+    )
 
     def __init__(self, topic: str, spec: TopicSpec):
         self.partitions = spec.partitions
+        self.follow(spec)
         self.tps = [TopicPartition(topic, n) for n in range(spec.partitions)]
         self.open: list[Batch | None] = [None] * spec.partitions
         self.sticky = StickyPartition(spec.partitions)
         self.remembered: dict[bytes, int] = {}
+
+    def follow(self, spec: TopicSpec) -> None:
+        """Take the topic's settings over, which may change while we run."""
+        self.keyed = spec.compacted  # a record without a key is refused
+        self.append_time = spec.append_time
+        self.largest: int = spec.config("max.message.bytes")
+        # what is counted of a record can grow by so much when it is packed, so that a batch never is too large
+        self.room_bytes = max(1, int((self.largest - codec.HEAD_BYTES - _FRAME_BYTES) / _PACKED_GROWTH))
 
 
 class Producer:
@@ -73,22 +102,41 @@ class Producer:
         self._lock = threading.Lock()
         self._wake_sender = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
-        self._free_bytes = self.config["buffer_memory"]  # of buffer_memory
+        self._buffer_bytes = self._free_bytes = self.config["buffer_memory"]
         self._unsettled = 0  # batches, open ones included
         self._waiting_for_room = 0  # threads
         self._flushing = 0
         self._closed = False
         self._opened: deque[Batch] = deque()  # in order of opening; closed ones are dropped when met
         self._taken: dict[Batch, None] = {}  # the sender has them, not settled yet
-        self._linger_s = self.config["linger_ms"] / 1000
-        self._batch_size = max(1, min(self.config["batch_size"], self.config["buffer_memory"]))
-        self._largest = self.config["max_request_size"]
+        self._take_limits()
         self._partitioner = self.config["partitioner"]
         self._wall_ns = clock.wall_ns
         serializers = (self.config["key_serializer"], self.config["value_serializer"])
         self._serializers = serializers if any(serializers) else None
         self._sender = Sender(self, connection, clock)
+        self._figures = ProducerFigures(self._sender.stats)
         self._sender.start()
+        self._running = RunningClient(
+            "producer", self.config, self.metrics, self._reconfigured, self._figures.sketches
+        )
+        self._sign_off = agent.enter(connection, self._running)
+
+    def _take_limits(self) -> None:
+        """What send() looks at, out of the settings."""
+        self._linger_s = self.config["linger_ms"] / 1000
+        self._batch_size = max(1, min(self.config["batch_size"], self.config["buffer_memory"]))
+        self._largest = self.config["max_request_size"]
+
+    def _reconfigured(self, changed: set[str]) -> None:
+        """Settings have other values. New batches follow them; those that are open keep their size."""
+        with self._lock:
+            self._take_limits()
+            self._free_bytes += self.config["buffer_memory"] - self._buffer_bytes
+            self._buffer_bytes = self.config["buffer_memory"]
+            self._wake_sender.notify()
+            self._room.notify_all()
+        self._sender.reconfigure(changed)
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -104,8 +152,9 @@ class Producer:
         """Hand over one record. `timestamp_ms` None is now; key None is no key; value None is a tombstone.
 
         Returns at once, unless `buffer_memory` is full: then it waits up to `max_block_ms`.
-        Raises KafkaTimeoutError when there was no room in that time, MessageSizeTooLargeError,
-        UnknownTopicOrPartitionError, IllegalStateError when closed, TypeError for what is not bytes.
+        Raises KafkaTimeoutError when there was no room in that time, MessageSizeTooLargeError, InvalidRecordError
+        when a compacted topic gets no key, UnknownTopicOrPartitionError, IllegalStateError when closed, TypeError for
+        what is not bytes.
         """
         if self._serializers is not None:
             key, value = self._serialize(topic, headers, key, value)
@@ -123,12 +172,14 @@ class Producer:
             size += len(key)
         if headers:
             headers = _checked_headers(headers)
-            size += header_size(headers)
+            size += header_size(headers) + HEADER_OVERHEAD_BYTES * len(headers)
         else:
             headers = None
-        if size > self._largest:
-            raise MessageSizeTooLargeError(
-                f"The record has {size} bytes, max_request_size is {self._largest}."
+        if size > self._largest or size > buffer.largest:
+            self._check_size(size, topic, buffer.largest)
+        if key is None and buffer.keyed:
+            raise InvalidRecordError(
+                f"{topic!r} is compacted, so a record needs a key: compaction keeps the newest record of each key."
             )
         if timestamp_ms is None:
             timestamp_ms = self._wall_ns() // 1_000_000
@@ -173,7 +224,7 @@ class Producer:
         """
         if full is not None:
             self._close_batch(full)
-        needed = max(self._batch_size, size)
+        needed = max(min(self._batch_size, buffer.room_bytes), size)
         if needed > self._free_bytes:
             self._wait_for_room(needed)
         if partition is None:
@@ -186,6 +237,7 @@ class Producer:
                 return waiting
             self._close_batch(waiting)
         batch = Batch(buffer.tps[partition], self._clock.monotonic(), needed, buffer)
+        batch.append_time, batch.largest_bytes = buffer.append_time, buffer.largest
         self._free_bytes -= needed
         self._unsettled += 1
         buffer.open[partition] = batch
@@ -193,6 +245,19 @@ class Producer:
             self._wake_sender.notify()  # it sleeps without an end while nothing is open
         self._opened.append(batch)
         return batch
+
+    def _check_size(self, size: int, topic: str, topic_limit: int) -> None:
+        """Raises MessageSizeTooLargeError; what a compressed batch takes is known only when it is sent."""
+        if size > self._largest:
+            raise MessageSizeTooLargeError(
+                f"The record has {size} bytes, and max_request_size of this producer is {self._largest}. Send less, or "
+                "raise it."
+            )
+        if self.config["compression_type"] in (None, "none"):
+            raise MessageSizeTooLargeError(
+                f"The record has {size} bytes, and max.message.bytes of {topic!r} is {topic_limit}. Send less, "
+                "compress (compression_type), or raise it for the topic."
+            )
 
     def _serialize(self, topic: str, headers: Headers | None, key: Any, value: Any) -> tuple[Any, Any]:
         assert self._serializers is not None
@@ -255,6 +320,7 @@ class Producer:
             self._wake_sender.notify()
             self._room.notify_all()
         if threading.current_thread() is self._sender:  # closed from a callback: the sender goes on by itself
+            self._sign_off()
             return
         self._sender.join(timeout)
         if self._sender.is_alive():
@@ -267,6 +333,7 @@ class Producer:
                 outcome = "whether it was stored is not known" if batch.attempts else "it was not sent"
                 error = KafkaTimeoutError(f"The producer was closed before the answer came; {outcome}.")
                 self.settle(batch, error=error)
+        self._sign_off()
 
     def __enter__(self) -> Producer:
         return self
@@ -284,10 +351,10 @@ class Producer:
         return self._sender.connected
 
     def metrics(self, raw: bool = False) -> dict[str, dict[str, float]]:
-        """Figures under Kafka's names, since the producer was made."""
+        """Figures under Kafka's names (docs/metrics.md): rates, means and largest of the last half minute."""
         with self._lock:
-            buffered = self.config["buffer_memory"] - self._free_bytes
-        return {"producer-metrics": self._sender.stats.named() | {"buffer-bytes": float(buffered)}}
+            free, waiting = float(max(0, self._free_bytes)), self._waiting_for_room
+        return self._figures.named(float(self._buffer_bytes), free, waiting)
 
     @property
     def stats(self) -> SenderStats:
@@ -366,6 +433,7 @@ class Producer:
         return self._topics.require(topic)
 
     def _open_topic(self, topic: str) -> _TopicBuffer:
+        self._running.wait_for_first_look()
         deadline = Deadline(self.config["max_block_ms"], self._clock)
         while True:
             try:
@@ -397,7 +465,9 @@ class Producer:
                 if spec is None:
                     if not any(buffer.open):
                         del self._buffers[topic]
-                elif spec.partitions > buffer.partitions:
+                    continue
+                buffer.follow(spec)
+                if spec.partitions > buffer.partitions:
                     buffer.tps += [
                         TopicPartition(topic, n) for n in range(buffer.partitions, spec.partitions)
                     ]

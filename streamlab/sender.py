@@ -33,12 +33,14 @@ from .connection import Connection, script
 from .errors import (
     DuplicateSequenceNumberError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     NotEnoughReplicasError,
     ProducerFencedError,
     StreamlabError,
     UnknownTopicOrPartitionError,
     translate,
 )
+from .metrics.of_producer import SenderStats
 from .model import TopicPartition
 from .topics import Topics
 from .wire import KeptWire, request
@@ -55,45 +57,6 @@ that a repeat is recognised. Kafka sends one batch a request and remembers 5; he
 the interpreter with a thread that goes on sending (measured: 20 to 40 % more records a second)."""
 ROUND_BYTES = 8 << 20
 """A round carries about this much at most, so that one reply is not long in coming."""
-
-
-@dataclass
-class SenderStats:
-    """Totals since the start; averages are quotients of them."""
-
-    records: int = 0
-    bytes: int = 0  # as appended, after compression
-    raw_bytes: int = 0  # as handed over
-    batches: int = 0
-    batch_bytes_max: int = 0
-    requests: int = 0
-    request_ms: float = 0.0
-    request_ms_max: float = 0.0
-    queue_ms: float = 0.0  # from the batch's first record to its first attempt, summed over batches
-    queue_ms_max: float = 0.0
-    retries: int = 0
-    errors: int = 0  # records whose future failed
-    buffer_waits: int = 0
-
-    def named(self) -> dict[str, float]:
-        """Under Kafka's names; a mean of nothing is NaN."""
-        batches, requests = self.batches or float("nan"), self.requests or float("nan")
-        return {
-            "record-send-total": float(self.records),
-            "record-error-total": float(self.errors),
-            "record-retry-total": float(self.retries),
-            "byte-total": float(self.bytes),
-            "batch-size-avg": self.bytes / batches,
-            "batch-size-max": float(self.batch_bytes_max),
-            "records-per-request-avg": self.records / requests,
-            "record-queue-time-avg": self.queue_ms / batches,
-            "record-queue-time-max": self.queue_ms_max,
-            "request-total": float(self.requests),
-            "request-latency-avg": self.request_ms / requests,
-            "request-latency-max": self.request_ms_max,
-            "compression-rate-avg": self.bytes / (self.raw_bytes or float("nan")),
-            "bufferpool-wait-total": float(self.buffer_waits),
-        }
 
 
 @dataclass
@@ -124,6 +87,7 @@ class Sender(threading.Thread):
         self._clock = clock
         self._window = BATCHES_A_REQUEST * int(self._config["max_in_flight_requests_per_connection"])
         self._line: KeptWire | None = None
+        self._outdated = False  # the line has another timeout than it should
         self._script_known = True  # to the server, as far as known
         self._topics = Topics(connection, self._config["metadata_max_age_ms"])
         self._lanes: dict[TopicPartition, _Lane] = {}
@@ -136,6 +100,12 @@ class Sender(threading.Thread):
         self._next_look = 0.0
         self.connected = False
         self.stats = SenderStats()
+
+    def reconfigure(self, changed: set[str]) -> None:
+        """Settings have other values, from the next round on. Called in another thread."""
+        self._window = BATCHES_A_REQUEST * int(self._config["max_in_flight_requests_per_connection"])
+        if changed & {"request_timeout_ms", "delivery_timeout_ms"}:
+            self._outdated = True
 
     def give_up(self) -> None:
         """Stop without settling what is left, even in the middle of a request."""
@@ -196,7 +166,11 @@ class Sender(threading.Thread):
             if not batches:
                 return
             started = self._clock.monotonic()
-            replies = self._exchange(line, batches)
+            self.stats.in_flight = 1
+            try:
+                replies = self._exchange(line, batches)
+            finally:
+                self.stats.in_flight = 0
         except NotEnoughReplicasError as error:
             self._retry_later(error)
             return
@@ -204,12 +178,15 @@ class Sender(threading.Thread):
             self._hang_up()
             self._retry_later(translate(error))
             return
-        self._count_request((self._clock.monotonic() - started) * 1000)
+        self.stats.count_request((self._clock.monotonic() - started) * 1000)
         self.connected = True
         self._take_replies(batches, replies)
 
     def _open_line(self) -> KeptWire:
         """The connection, once it is good for appending."""
+        if self._outdated:
+            self._outdated = False
+            self._hang_up()
         if self._line is None:
             timeout_ms = min(self._config["request_timeout_ms"], self._config["delivery_timeout_ms"])
             self._line = self._connection.kept_wire(timeout_ms / 1000)
@@ -250,11 +227,15 @@ class Sender(threading.Thread):
         for partition in list(self._busy):
             lane = self._lanes[partition]
             for batch in list(islice(lane.batches, most)):
+                if self._too_large(batch):
+                    continue
                 self._prepare(lane, batch)
                 chosen.append(batch)
                 budget -= len(batch.payload or b"")
-            del self._busy[partition]  # to the end of the queue: the next round begins with another one
-            self._busy[partition] = None
+            if (
+                self._busy.pop(partition, 0) is None
+            ):  # to the end of the queue: the next round begins with another one
+                self._busy[partition] = None
             if budget <= 0:
                 break
         return chosen
@@ -268,14 +249,33 @@ class Sender(threading.Thread):
             self.stats.retries += batch.count
         batch.attempts += 1
 
+    def _too_large(self, batch: Batch) -> bool:
+        """Whether the batch is larger than its topic allows, and failed for that. What was sent once is not judged."""
+        self._encode(batch)
+        size, limit = len(batch.payload or b""), batch.largest_bytes
+        if size <= limit or batch.attempts:
+            return False
+        error = MessageSizeTooLargeError(
+            f"The batch of {batch.count} records takes {size} bytes, and max.message.bytes of "
+            f"{batch.partition.topic!r} is {limit}. Send less, compress (compression_type), or raise it for the topic."
+        )
+        self._settle(batch, error=error)
+        return True
+
     def _encode(self, batch: Batch) -> None:
         if batch.payload is not None:
             return
         headers = [batch.headers.get(i) for i in range(batch.count)] if batch.headers else None
         batch.payload = codec.encode(
-            batch.timestamps, batch.keys, batch.values, headers, self._config["compression_type"]
+            batch.timestamps,
+            batch.keys,
+            batch.values,
+            headers,
+            self._config["compression_type"],
+            append_time=batch.append_time,
         )
-        self._count_batch(batch)
+        waited_ms = (self._clock.monotonic() - batch.born) * 1000
+        self.stats.count_batch(len(batch.payload), batch.size_bytes, batch.count, waited_ms)
 
     def _command(self, batch: Batch) -> tuple[Any, ...]:
         return (
@@ -410,20 +410,3 @@ class Sender(threading.Thread):
             self._producer.refresh()
         except StreamlabError as error:
             log.debug("The topics could not be looked at: %s", error)
-
-    # -- counting -------------------------------------------------------------------------------------------------
-
-    def _count_batch(self, batch: Batch) -> None:
-        stats, size = self.stats, len(batch.payload or b"")
-        stats.batches += 1
-        stats.bytes += size
-        stats.raw_bytes += batch.size_bytes
-        stats.batch_bytes_max = max(stats.batch_bytes_max, size)
-        waited_ms = (self._clock.monotonic() - batch.born) * 1000
-        stats.queue_ms += waited_ms
-        stats.queue_ms_max = max(stats.queue_ms_max, waited_ms)
-
-    def _count_request(self, took_ms: float) -> None:
-        self.stats.requests += 1
-        self.stats.request_ms += took_ms
-        self.stats.request_ms_max = max(self.stats.request_ms_max, took_ms)
