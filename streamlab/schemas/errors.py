@@ -145,11 +145,19 @@ class SchemaValidationError(SchemaError):
 
     code, status = 42201, 422
 
+    dead_letter_cause = "schema"  # why a worker puts such a record among the dead letters
+
     def __init__(
-        self, message: str, path: str = "", schema_id: int | None = None, version: int | None = None
+        self,
+        message: str,
+        path: str = "",
+        schema_id: int | None = None,
+        subject: str | None = None,
+        version: int | None = None,
     ):
         super().__init__(message)
         self.path = path
+        self.subject = subject
         self.schema_id = schema_id
         self.version = version
 

@@ -37,7 +37,7 @@ from .errors import (
     VersionNotSoftDeletedError,
     VersionSoftDeletedError,
 )
-from .model import DEFAULT_LEVEL, DEFAULT_MODE, Incompatibility, Level, Mode, Schema, Version
+from .model import DEFAULT_LEVEL, DEFAULT_MODE, Incompatibility, Level, Mode, Reference, Schema, Version
 from .state import State
 from .store import Store
 
@@ -67,9 +67,9 @@ class SchemaRegistry:
         """Sorted. `deleted`: those too whose versions are all deleted softly."""
         return [name for name in self._store.state().subjects(deleted) if name.startswith(prefix)]
 
-    def versions(self, subject: str, deleted: bool = False) -> list[Version]:
+    def versions(self, subject: str, deleted: bool = False, max_age_s: float = 0.0) -> list[Version]:
         """In order. Raises SubjectNotFoundError."""
-        return self._store.state().versions(subject, deleted)
+        return self._store.state(max_age_s).versions(subject, deleted)
 
     def version(
         self, subject: str, number: int | None = None, deleted: bool = False, max_age_s: float = 0.0
@@ -114,6 +114,10 @@ class SchemaRegistry:
         """The versions that refer to this one. Raises SubjectNotFoundError, VersionNotFoundError."""
         state = self._store.state()
         return [v for v in state.referring([state.version(subject, number, deleted=True)]) if not v.deleted]
+
+    def resolve(self, reference: Reference) -> Version:
+        """What a reference leads to. Raises SubjectNotFoundError, VersionNotFoundError."""
+        return self._store.state(MAX_AGE_S).resolve(reference)
 
     # -- registering ----------------------------------------------------------------------------------------------
 

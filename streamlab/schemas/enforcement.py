@@ -1,0 +1,68 @@
+"""What a topic's `schema.validation` does to a record that is about to be sent.
+
+off      nothing is looked at
+warn     a record that does not fit is sent all the same, and said so in the log, at most once a second a topic
+reject   send() raises SchemaValidationError
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from enum import StrEnum
+from weakref import WeakKeyDictionary
+
+from ..clock import SYSTEM_CLOCK
+from ..connection import Connection
+from .errors import SchemaValidationError
+from .registry import SchemaRegistry
+from .validator import Validator
+
+log = logging.getLogger("streamlab.schemas")
+
+WARN_EVERY_S = 1.0
+
+_validators: WeakKeyDictionary[Connection, Validator] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+class Policy(StrEnum):
+    OFF = "off"
+    WARN = "warn"
+    REJECT = "reject"
+
+
+class Enforcer:
+    """The policy of one topic, for one producer."""
+
+    def __init__(self, connection: Connection, topic: str, policy: Policy):
+        self.policy = policy
+        self.warned = 0  # records that were sent although they do not fit
+        self._topic = topic
+        self._validator = _validator_of(connection)
+        self._quiet_until = float("-inf")
+
+    def __call__(self, value: bytes | None) -> None:
+        """Raises SchemaValidationError when the policy is `reject` and the value does not fit."""
+        try:
+            self._validator.check(self._topic, value)
+        except SchemaValidationError as error:
+            if self.policy is Policy.REJECT:
+                raise
+            self.warned += 1
+            self._warn(error)
+
+    def _warn(self, error: SchemaValidationError) -> None:
+        now = SYSTEM_CLOCK.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + WARN_EVERY_S
+            log.warning("A record sent to %s breaks its schema: %s", self._topic, error)
+
+
+def _validator_of(connection: Connection) -> Validator:
+    """One for all producers of a connection: they share what it knows of the registry."""
+    with _lock:
+        known = _validators.get(connection)
+        if known is None:
+            known = _validators[connection] = Validator(SchemaRegistry(connection))
+        return known
