@@ -1,18 +1,17 @@
 """Bring a batch of history into the tables, in the transaction that it is called in.
 
-Every write is "insert what is new, replace what is older": reading first and comparing keeps it free of any one
-database's SQL. The counts of failure groups follow from how each letter changed, so they are exact at any time.
+A row of an event is replaced by a later saying of the same event, and by nothing else. Letters are read, told the news,
+and written back. The counts of failure groups follow from how each letter changed, so they are exact at any time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from django.db import models as fields
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Model
 
 from streamlab.delivery.fingerprint import normalised
 from streamlab.events import Recorded
@@ -20,12 +19,12 @@ from streamlab.events import Recorded
 from . import letters
 from .models import DeadLetter, FailureGroup
 from .rows import rows_of
+from .upsert import Row, row_of, upsert
 
 KEYS_A_QUERY = 500
 """SQLite takes a bounded number of parameters a statement."""
 EXAMPLE_CHARS = 1_000
 
-M = TypeVar("M", bound=fields.Model)
 T = TypeVar("T")
 GroupKey = tuple[str, str, str]  # group, topic, fingerprint
 
@@ -37,35 +36,13 @@ def apply(batch: Iterable[Recorded]) -> None:
         known = newest.get(recorded.id)
         if known is None or recorded.at_ms > known.at_ms:
             newest[recorded.id] = recorded
-    tables: dict[type[fields.Model], list[Any]] = defaultdict(list)
+    tables: dict[type[Model], list[Row]] = defaultdict(list)
     for recorded in newest.values():
-        for row in rows_of(recorded):
-            tables[type(row)].append(row)
+        for table, row in rows_of(recorded):
+            tables[table].append(row)
     for table, rows in tables.items():
-        _keep_newest(table, rows)
+        upsert(table, ["event_id"], rows, newer_by="at_ms")
     _tell_letters(newest.values())
-
-
-def _keep_newest(table: type[fields.Model], rows: list[Any]) -> None:
-    """One row an event id: the latest saying of it."""
-    known = dict(_values(table, "event_id", [row.event_id for row in rows], "at_ms"))
-    fresh = [row for row in rows if row.event_id not in known]
-    later = [row for row in rows if row.event_id in known and row.at_ms > known[row.event_id]]
-    table.objects.bulk_create(fresh)  # type: ignore[attr-defined]
-    if later:
-        _replace(table, "event_id", later)
-
-
-def _replace(table: type[M], key: str, rows: Sequence[M]) -> None:
-    names = [field.name for field in table._meta.concrete_fields if not field.primary_key]
-    table._default_manager.bulk_create(
-        rows, update_conflicts=True, unique_fields=[key], update_fields=[n for n in names if n != key]
-    )
-
-
-def _values(table: type[fields.Model], key: str, keys: Sequence[str], *others: str) -> Iterator[Any]:
-    for some in _chunks(keys, KEYS_A_QUERY):
-        yield from table._default_manager.filter(**{f"{key}__in": some}).values_list(key, *others)
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -97,9 +74,7 @@ def _tell_letters(batch: Iterable[Recorded]) -> None:
         for event, _ in news:
             letters.tell(letter, event)
         tally.put_in(letter)
-    DeadLetter.objects.bulk_create(fresh)
-    if known:
-        _replace(DeadLetter, "key", list(known.values()))
+    upsert(DeadLetter, ["key"], [row_of(letter) for letter in (*known.values(), *fresh)])
     tally.write()
 
 
@@ -150,14 +125,7 @@ class _Tally:
         empty = [row.pk for row in groups.values() if row.total == 0 and row.pk]
         FailureGroup.objects.filter(pk__in=empty).delete()
         kept = [row for row in groups.values() if row.total > 0]
-        FailureGroup.objects.bulk_create([row for row in kept if row.pk is None])
-        _update(FailureGroup, [row for row in kept if row.pk is not None])
-
-
-def _update(table: type[M], rows: Sequence[M]) -> None:
-    if rows:
-        names = [field.name for field in table._meta.concrete_fields if not field.primary_key]
-        table._default_manager.bulk_update(rows, names, batch_size=50)
+        upsert(FailureGroup, ["group", "topic", "fingerprint"], map(row_of, kept))
 
 
 def _known_groups(keys: Iterable[GroupKey]) -> dict[GroupKey, FailureGroup]:

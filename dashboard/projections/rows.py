@@ -23,50 +23,51 @@ from streamlab.events import (
 from streamlab.events.of_records import AttemptEvent, FailureEvent, RecordEvent
 
 from . import models
+from .upsert import Row
 
 TEXT_CHARS = 4_000
 """Longer texts are cut: tables are for searching, the whole of it stands in the dead letter."""
 
 
-def rows_of(recorded: Recorded) -> Iterator[Model]:
-    """One row in the table of its kind, and one in the table of all that happened where it is about no record."""
+def rows_of(recorded: Recorded) -> Iterator[tuple[type[Model], Row]]:
+    """A row for the table of its kind, and one for the table of all that happened where it is about no record."""
     event = recorded.event
     if isinstance(event, RecordEvent):
-        yield record_event(recorded, event)
+        yield models.RecordEvent, record_event(recorded, event)
         return
-    yield broker_event(recorded)
+    yield models.BrokerEvent, broker_event(recorded)
     if isinstance(event, GroupRebalanced):
-        yield rebalance(recorded, event)
+        yield models.Rebalance, rebalance(recorded, event)
     elif isinstance(event, ConfigChanged):
-        yield config_change(recorded, event)
+        yield models.ConfigChange, config_change(recorded, event)
     elif isinstance(event, OffsetsReset):
-        yield offset_reset(recorded, event)
+        yield models.OffsetReset, offset_reset(recorded, event)
 
 
-def record_event(recorded: Recorded, event: RecordEvent) -> models.RecordEvent:
-    row = models.RecordEvent(
-        event_id=clean(recorded.id),
-        kind=recorded.name,
-        at_ms=event.at_ms,
-        record_id=clean(event.record_id),
-        group=clean(event.group),
-        topic=event.topic,
-        partition=event.partition,
-        offset=event.offset,
-        replays=event.replays,
-        attempt=event.attempt,
-        member=clean(event.member),
-        note=_note(event),
-    )
+def record_event(recorded: Recorded, event: RecordEvent) -> Row:
+    row = {
+        "event_id": clean(recorded.id),
+        "kind": recorded.name,
+        "at_ms": event.at_ms,
+        "record_id": clean(event.record_id),
+        "group": clean(event.group),
+        "topic": clean(event.topic),
+        "partition": event.partition,
+        "offset": event.offset,
+        "replays": event.replays,
+        "attempt": event.attempt,
+        "member": clean(event.member),
+        "note": _note(event),
+    }
     if isinstance(event, AttemptEvent):
-        row.planned_ms, row.started_ms, row.took_ms = event.planned_ms, event.started_ms, event.took_ms
+        row |= {"planned_ms": event.planned_ms, "started_ms": event.started_ms, "took_ms": event.took_ms}
     if isinstance(event, FailureEvent):
-        row.exception, row.message = clean(event.exception), clean(event.message)
-        row.call_site, row.fingerprint = clean(event.call_site), fingerprint_of(event)
+        row |= {"exception": clean(event.exception), "message": clean(event.message)}
+        row |= {"call_site": clean(event.call_site), "fingerprint": fingerprint_of(event)}
     if isinstance(event, (RecordRetried, RecordReleased)):
-        row.due_ms = event.due_ms
+        row["due_ms"] = event.due_ms
     if isinstance(event, (DeadLetterReplayed, DeadLetterDiscarded)):
-        row.by, row.fingerprint = clean(event.by), clean(event.fingerprint)
+        row |= {"by": clean(event.by), "fingerprint": clean(event.fingerprint)}
     return row
 
 
@@ -90,18 +91,18 @@ def fingerprint_of(event: FailureEvent) -> str:
     return fingerprint(what, event.call_site, event.message)
 
 
-def broker_event(recorded: Recorded) -> models.BrokerEvent:
+def broker_event(recorded: Recorded) -> Row:
     data = recorded.data
-    return models.BrokerEvent(
-        event_id=clean(recorded.id),
-        kind=clean(recorded.name)[:80],
-        at_ms=recorded.at_ms,
-        group=_said(data, "group"),
-        topic=_said(data, "topic"),
-        subject=clean(recorded.subject),
-        by=_said(data, "by"),
-        data=cleaned(data),
-    )
+    return {
+        "event_id": clean(recorded.id),
+        "kind": clean(recorded.name)[:80],
+        "at_ms": recorded.at_ms,
+        "group": _said(data, "group"),
+        "topic": _said(data, "topic"),
+        "subject": clean(recorded.subject),
+        "by": _said(data, "by"),
+        "data": cleaned(data),
+    }
 
 
 def _said(data: dict[str, Any], field: str) -> str:
@@ -109,50 +110,50 @@ def _said(data: dict[str, Any], field: str) -> str:
     return clean(value) if isinstance(value, str) else ""
 
 
-def rebalance(recorded: Recorded, event: GroupRebalanced) -> models.Rebalance:
+def rebalance(recorded: Recorded, event: GroupRebalanced) -> Row:
     standstills = [move.standstill_ms for move in event.moved if move.standstill_ms is not None]
-    return models.Rebalance(
-        event_id=clean(recorded.id),
-        at_ms=event.at_ms,
-        group=clean(event.group),
-        epoch=event.epoch,
-        cause=clean(event.cause),
-        assignor=clean(event.assignor),
-        members_before=cleaned(event.members_before),
-        members_after=cleaned(event.members_after),
-        moved=cleaned(msgspec.to_builtins(event.moved)),
-        moved_count=len(event.moved),
-        longest_standstill_ms=max(standstills, default=None),
-        took_ms=event.took_ms,
-    )
+    return {
+        "event_id": clean(recorded.id),
+        "at_ms": event.at_ms,
+        "group": clean(event.group),
+        "epoch": event.epoch,
+        "cause": clean(event.cause),
+        "assignor": clean(event.assignor),
+        "members_before": cleaned(event.members_before),
+        "members_after": cleaned(event.members_after),
+        "moved": cleaned(msgspec.to_builtins(event.moved)),
+        "moved_count": len(event.moved),
+        "longest_standstill_ms": max(standstills, default=None),
+        "took_ms": event.took_ms,
+    }
 
 
-def config_change(recorded: Recorded, event: ConfigChanged) -> models.ConfigChange:
-    return models.ConfigChange(
-        event_id=clean(recorded.id),
-        at_ms=event.at_ms,
-        entity_type=clean(event.entity_type),
-        entity=clean(event.entity),
-        name=clean(event.name),
-        before=None if event.before is None else clean(event.before),
-        after=None if event.after is None else clean(event.after),
-        by=clean(event.by),
-        revision=event.revision,
-    )
+def config_change(recorded: Recorded, event: ConfigChanged) -> Row:
+    return {
+        "event_id": clean(recorded.id),
+        "at_ms": event.at_ms,
+        "entity_type": clean(event.entity_type),
+        "entity": clean(event.entity),
+        "name": clean(event.name),
+        "before": None if event.before is None else clean(event.before),
+        "after": None if event.after is None else clean(event.after),
+        "by": clean(event.by),
+        "revision": event.revision,
+    }
 
 
-def offset_reset(recorded: Recorded, event: OffsetsReset) -> models.OffsetReset:
-    return models.OffsetReset(
-        event_id=clean(recorded.id),
-        at_ms=event.at_ms,
-        group=clean(event.group),
-        strategy=clean(event.strategy),
-        by=clean(event.by),
-        repeated=event.repeated,
-        skipped=event.skipped,
-        positions=cleaned(msgspec.to_builtins(event.positions)),
-        partitions=len(event.positions),
-    )
+def offset_reset(recorded: Recorded, event: OffsetsReset) -> Row:
+    return {
+        "event_id": clean(recorded.id),
+        "at_ms": event.at_ms,
+        "group": clean(event.group),
+        "strategy": clean(event.strategy),
+        "by": clean(event.by),
+        "repeated": event.repeated,
+        "skipped": event.skipped,
+        "positions": cleaned(msgspec.to_builtins(event.positions)),
+        "partitions": len(event.positions),
+    }
 
 
 def clean(text: str | None) -> str:
