@@ -7,11 +7,18 @@ from typing import Any
 
 from . import keys
 from .connection import Connection
-from .errors import StreamlabError, translated
-from .groups import control, describe, offsets, reset
+from .errors import StreamlabError, UnknownTopicOrPartitionError, translated
+from .groups import control, describe, offsets, rebalances, reset
 from .groups.offsets import NewCommit
 from .log import PartitionLog
-from .model import OffsetAndMetadata, OffsetSpec, OffsetTimestamp, PartitionOffsets, TopicPartition
+from .model import (
+    OffsetAndMetadata,
+    OffsetAndTimestamp,
+    OffsetSpec,
+    OffsetTimestamp,
+    PartitionOffsets,
+    TopicPartition,
+)
 from .topics import Topics, is_internal
 
 _OWNER = "admin"
@@ -270,6 +277,57 @@ class Admin:
             control.delete_group(self._connection, self._topics, group_id)
             done[group_id] = None
         return done
+
+    def pause_group(self, group_id: str, reason: str = "", for_ms: int = 0, by: str = "an operator") -> None:
+        """Have the group's members finish, commit, and read nothing until resume_group(), or for that time.
+
+        Raises GroupPausedError when it is paused already, GroupIdNotFoundError.
+        """
+        control.pause_group(self._connection, group_id, by, reason, for_ms)
+
+    def resume_group(self, group_id: str, by: str = "an operator") -> bool:
+        """False when it was not paused."""
+        return control.resume_group(self._connection, group_id, by)
+
+    def preview_rebalance(self, group_id: str, assignor: str | None = None) -> control.Preview:
+        """What rebalance_group() would do, with another assignor if one is named. Changes nothing.
+
+        Raises GroupIdNotFoundError, IllegalArgumentError for an assignor that there is not or a group without members.
+        """
+        return control.preview_rebalance(self._connection, group_id, assignor)
+
+    def rebalance_group(self, preview: control.Preview) -> int:
+        """Do exactly what the preview shows. Returns the group's new epoch. Raises StalePlanError when it moved since."""
+        return control.rebalance(self._connection, preview)
+
+    def choose_assignor(self, group_id: str, assignor: str) -> bool:
+        """The assignor of that group from now on, whatever its members ask for. Returns whether it is another one."""
+        return control.choose_assignor(self._connection, group_id, assignor)
+
+    def list_rebalances(self, group_id: str, most: int = 20) -> list[rebalances.Rebalance]:
+        """What the group's last rebalances were, the newest first."""
+        return rebalances.recent(self._connection, group_id, most)
+
+    def offsets_for_times(
+        self, moments: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        """The first record appended at or after each moment (ms); None when there is none."""
+        wanted = {TopicPartition(*p): ms for p, ms in moments.items()}
+        self._log.offsets(wanted)  # all of them must exist
+        return self._log.at_time(wanted)
+
+    def times_for_offsets(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        """When the record at each offset was appended (ms); None where there is no such record.
+
+        Raises UnknownTopicOrPartitionError.
+        """
+        found = self._log.locate({TopicPartition(*p): offset for p, offset in positions.items()})
+        times = {}
+        for partition, place in found.items():
+            if isinstance(place, UnknownTopicOrPartitionError):
+                raise place
+            times[partition] = place.entry.append_ms if place.entry else None
+        return times
 
     def _all_partitions(self) -> list[TopicPartition]:
         return [

@@ -1,0 +1,249 @@
+"""What an operator does to a running group: rebalance as previewed, choose the assignor, pause, resume, forget."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamlab import keys
+from streamlab.errors import (
+    GroupIdNotFoundError,
+    GroupPausedError,
+    IllegalArgumentError,
+    NonEmptyGroupError,
+    StalePlanError,
+)
+from streamlab.groups import rebalances
+from streamlab.model import TopicPartition
+from tests.builders import a_topic, numbered, poll_all, produce, read, settle
+from tests.waiting import until
+
+pytestmark = pytest.mark.both_engines
+
+
+@pytest.fixture
+def member_of(broker):
+    made = []
+
+    def make(topic, **config):
+        quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 3_000, "heartbeat_interval_ms": 200}
+        consumer = broker.consumer(topic, group_id="g", **(quick | config))
+        made.append(consumer)
+        return consumer
+
+    yield make
+    for consumer in made:
+        consumer.close(autocommit=False)
+
+
+def group(broker):
+    return broker.admin().describe_groups(["g"])["g"]
+
+
+def ids(members):
+    return [m.group_metadata().member_id for m in members]
+
+
+# -- rebalance --------------------------------------------------------------------------------------------------------
+
+
+def test_a_forced_rebalance_does_exactly_what_was_shown(broker, member_of):
+    topic, admin = a_topic(broker, 6), broker.admin()
+    members = [member_of(topic) for _ in range(2)]
+    settle(members, 6)
+    preview = admin.preview_rebalance("g", "roundrobin")
+    assert preview.moves and sorted(preview.assignment) == sorted(ids(members))
+    assert group(broker)["generation_id"] == preview.epoch  # looking changes nothing
+    assert admin.rebalance_group(preview) == preview.epoch + 1
+    shares = {name: set(share) for name, share in preview.assignment.items()}
+    until(
+        lambda: (
+            poll_all(members)
+            or dict(zip(ids(members), (m.assignment() for m in members), strict=True)) == shares
+        ),
+        10,
+    )
+    newest = until(lambda: poll_all(members) or rebalances.recent(broker.connection, "g", 1), 10)[0]
+    assert (newest.cause, newest.assignor) == ("forced", "roundrobin")
+    assert {(m.topic, m.partition) for m in newest.moved} == {tuple(m.partition) for m in preview.moves}
+
+
+def test_a_preview_is_refused_once_the_group_moved(broker, member_of):
+    topic, admin = a_topic(broker, 4), broker.admin()
+    members = [member_of(topic)]
+    settle(members, 4)
+    preview = admin.preview_rebalance("g", "roundrobin")
+    members.append(member_of(topic))
+    settle(members, 4)
+    with pytest.raises(StalePlanError, match="Nothing was done"):
+        admin.rebalance_group(preview)
+    assert group(broker)["protocol_data"] == "cooperative-sticky"
+
+
+def test_an_assignor_that_was_chosen_stays_whatever_members_ask_for(broker, member_of):
+    topic, admin = a_topic(broker, 6), broker.admin()
+    members = [member_of(topic)]
+    settle(members, 6)
+    assert admin.choose_assignor("g", "range") is True
+    assert admin.choose_assignor("g", "range") is False
+    members.append(member_of(topic, partition_assignment_strategy="roundrobin"))
+    settle(members, 6)
+    assert group(broker)["protocol_data"] == "range"
+    runs = sorted(sorted(p.partition for p in m.assignment()) for m in members)
+    assert runs == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_changing_the_assignor_of_a_running_group_is_a_rebalance(broker, member_of):
+    topic, admin = a_topic(broker, 4), broker.admin()
+    members = [member_of(topic, partition_assignment_strategy="range") for _ in range(2)]
+    settle(members, 4)
+    assert group(broker)["protocol_data"] == "range"
+    epoch = group(broker)["generation_id"]
+    admin.choose_assignor("g", "roundrobin")
+    dealt = [[0, 2], [1, 3]]
+    until(
+        lambda: (
+            poll_all(members) or sorted(sorted(p.partition for p in m.assignment()) for m in members) == dealt
+        ),
+        10,
+    )
+    assert group(broker)["generation_id"] == epoch + 1
+
+
+def test_the_first_member_of_an_empty_group_chooses_again(broker, member_of):
+    topic = a_topic(broker, 2)
+    first = member_of(topic, partition_assignment_strategy="range")
+    settle([first], 2)
+    first.close()
+    settle([member_of(topic, partition_assignment_strategy="roundrobin")], 2)
+    assert group(broker)["protocol_data"] == "roundrobin"
+
+
+def test_lag_aware_gives_the_partition_with_the_backlog_to_one_that_has_little_else(broker, member_of):
+    topic = a_topic(broker, 4)
+    settled = member_of(topic)
+    settle([settled], 4)
+    settled.commit({TopicPartition(topic, n): 0 for n in range(4)})
+    settled.close(autocommit=False)
+    produce(broker, topic, numbered(3_000), partition=0)
+    for n in (1, 2, 3):
+        produce(broker, topic, numbered(10), partition=n)
+    members = [
+        member_of(topic, partition_assignment_strategy="lag-aware", max_poll_records=1) for _ in range(2)
+    ]
+    until(lambda: poll_all(members) or sum(len(m.assignment()) for m in members) == 4, 10)
+    preview = broker.admin().preview_rebalance("g", "lag-aware")
+    shares = sorted(sorted(p.partition for p in share) for share in preview.assignment.values())
+    assert shares == [[0], [1, 2, 3]]
+
+
+def test_what_cannot_be_rebalanced_says_so(broker, member_of):
+    topic, admin = a_topic(broker), broker.admin()
+    with pytest.raises(GroupIdNotFoundError):
+        admin.preview_rebalance("nobody")
+    member = member_of(topic)
+    settle([member], 1)
+    with pytest.raises(IllegalArgumentError, match="There are cooperative-sticky, "):
+        admin.preview_rebalance("g", "fair")
+    member.close()
+    with pytest.raises(IllegalArgumentError, match="no members"):
+        admin.preview_rebalance("g")
+
+
+# -- pause ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_paused_group_commits_gives_up_and_reads_nothing_until_it_is_resumed(broker, member_of):
+    topic, admin = a_topic(broker, 2), broker.admin()
+    produce(broker, topic, numbered(10), partition=0)
+    members = [member_of(topic, auto_commit_interval_ms=60_000) for _ in range(2)]
+    settle(members, 2)
+    until(
+        lambda: poll_all(members) or sum(m.position(p) or 0 for m in members for p in m.assignment()) == 10,
+        10,
+    )
+    admin.pause_group("g", "maintenance")
+    until(lambda: poll_all(members) or not any(m.assignment() for m in members), 10)
+    assert admin.list_group_offsets("g")["g"][TopicPartition(topic, 0)].offset == 10
+    assert group(broker)["group_state"] == "Stable" and len(group(broker)["members"]) == 2
+    produce(broker, topic, [b"later"], partition=0)
+    assert [m.poll(100) for m in members] == [{}, {}]
+    with pytest.raises(GroupPausedError, match="maintenance"):
+        admin.pause_group("g")
+    assert admin.resume_group("g") is True
+    seen = []
+    until(lambda: seen.extend(r for m in members for rs in m.poll(50).values() for r in rs) or seen, 10)
+    assert [(r.offset, r.value) for r in seen] == [(10, b"later")]
+    assert admin.resume_group("g") is False
+
+
+def test_a_pause_for_a_time_ends_by_itself(broker, member_of):
+    topic, admin = a_topic(broker, 2), broker.admin()
+    member = member_of(topic)
+    settle([member], 2)
+    admin.pause_group("g", for_ms=400)
+    until(lambda: poll_all([member]) or not member.assignment(), 10)
+    settle([member], 2, timeout_s=10)
+    told = [f for _, f in broker.connection.client.xrange(keys.group_events("g")) if b"paused" in f[b"data"]]
+    assert b"nobody renewed the pause" in told[-1][b"data"]
+
+
+def test_who_joins_a_paused_group_waits_with_the_others(broker, member_of):
+    topic, admin = a_topic(broker, 4), broker.admin()
+    members = [member_of(topic)]
+    settle(members, 4)
+    admin.pause_group("g")
+    until(lambda: poll_all(members) or not members[0].assignment(), 10)
+    members.append(member_of(topic))
+    until(lambda: poll_all(members) or len(group(broker)["members"]) == 2, 10)
+    assert [m.assignment() for m in members] == [set(), set()]
+    admin.resume_group("g")
+    settle(members, 4)
+
+
+def test_a_pause_comes_back_to_the_same_owners(broker, member_of):
+    topic, admin = a_topic(broker, 6), broker.admin()
+    members = [member_of(topic) for _ in range(3)]
+    settle(members, 6)
+    before, epoch = [m.assignment() for m in members], group(broker)["generation_id"]
+    admin.pause_group("g")
+    until(lambda: poll_all(members) or not any(m.assignment() for m in members), 10)
+    admin.resume_group("g")
+    settle(members, 6)
+    assert ([m.assignment() for m in members], group(broker)["generation_id"]) == (before, epoch)
+
+
+# -- forgetting and looking up ----------------------------------------------------------------------------------------
+
+
+def test_a_group_with_members_is_not_deleted_and_one_without_leaves_nothing(broker, member_of):
+    topic, admin = a_topic(broker, 2), broker.admin()
+    member = member_of(topic)
+    produce(broker, topic, numbered(3), partition=0)
+    read(member, 3)
+    with pytest.raises(NonEmptyGroupError):
+        admin.delete_groups(["g"])
+    member.close()
+    admin.delete_groups(["g"])
+    found = broker.connection.execute_many([("EXISTS", key) for key in _keys_of_group()])
+    assert found == [0] * len(found)
+    assert admin.list_group_offsets("g")["g"] == {}
+
+
+def _keys_of_group():
+    from streamlab.groups.words import group_keys
+
+    return group_keys("g")
+
+
+def test_an_offset_has_a_time_and_a_time_an_offset(broker):
+    topic, admin = a_topic(broker), broker.admin()
+    here = TopicPartition(topic, 0)
+    with broker.producer(linger_ms=0) as producer:
+        first = producer.send(topic, b"a").get(10)
+        second = producer.send(topic, b"b").get(10)
+    times = {offset: admin.times_for_offsets({here: offset})[here] for offset in (0, 1, 2)}
+    assert times[2] is None and times[0] <= times[1]
+    assert admin.offsets_for_times({here: times[1] + 1})[here] is None
+    found = admin.offsets_for_times({here: times[0]})[here]
+    assert (found.offset, found.timestamp) == (first.offset, times[0])
+    assert second.offset == 1
