@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -148,14 +148,17 @@ class Consumer:
             raise IllegalStateError("Nothing to read: subscribe() or assign() first.")
         deadline = Deadline(timeout_ms, self._clock)
         while True:
-            self._keep_up()
+            self.keep_up()
             records = self._fetcher.take(most, self._deserialize)
             if records or deadline.expired:
                 return records
             self._fetcher.wait(min(deadline.remaining_s or 0, 1.0), unless=lambda: self._assignment.has_news)
 
-    def _keep_up(self) -> None:
-        """A server that is away is no error: everything goes on by itself when it is back."""
+    def keep_up(self) -> None:
+        """What poll() does besides returning records: stay a member, take and give up partitions.
+
+        A server that is away is no error: everything goes on by itself when it is back.
+        """
         try:
             self._assignment.keep_up()
         except StreamlabError as error:
@@ -163,6 +166,22 @@ class Consumer:
                 raise
             log.debug("%s keeps trying: %s", self.config["client_id"], error)
             self._fetcher.wait(0.05)
+
+    def hold(self, partitions: Collection[TopicPartition]) -> None:
+        """poll() passes over these partitions, and only these. Cheaper than pause(), for reading ahead goes on."""
+        self._fetcher.hold(partitions)
+
+    def wait(self, timeout_s: float, unless: Callable[[], bool]) -> None:
+        """Until poll() has something to return or to do, or wakeup(); not at all when `unless()` is true."""
+        self._fetcher.wait(timeout_s, lambda: unless() or self._assignment.has_news)
+
+    def wakeup(self) -> None:
+        """From another thread: end a wait()."""
+        self._fetcher.notify()
+
+    def owner_epoch(self, partition: TopicPartition) -> int:
+        """Under which this consumer commits the partition. Raises IllegalStateError when it is not assigned."""
+        return self._assignment.epochs[self._assigned(partition)]
 
     def __iter__(self) -> Iterator[ConsumerRecord]:
         return self

@@ -31,7 +31,7 @@ def deserializers(config: dict[str, Any]) -> Deserialize | None:
         done: list[ConsumerRecord] = []
         for record in records:
             try:
-                done.append(_deserialized(record, key, value))
+                done.append(deserialized(record, key, value))
             except Exception as error:
                 raise Undecodable(
                     f"{record.topic_partition} offset {record.offset} cannot be deserialized: "
@@ -43,7 +43,7 @@ def deserializers(config: dict[str, Any]) -> Deserialize | None:
     return deserialize
 
 
-def _deserialized(record: ConsumerRecord, key: Any, value: Any) -> ConsumerRecord:
+def deserialized(record: ConsumerRecord, key: Any, value: Any) -> ConsumerRecord:
     """A deserializer is a function of the bytes, or has `deserialize(topic, headers, data)`."""
     changes: dict[str, Any] = {}
     for name, how in (("key", key), ("value", value)):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -89,6 +89,12 @@ class Fetcher(threading.Thread):
                 self.lanes[partition].paused = paused
         self.read_on()
 
+    def hold(self, partitions: Collection[TopicPartition]) -> None:
+        """take() passes these over, and only these; unlike set_paused(), reading ahead goes on."""
+        with self.changed:
+            for partition, lane in self.lanes.items():
+                lane.held = partition in partitions
+
     def read_on(self) -> None:
         """The lanes changed: look at them now."""
         if self.is_alive():
@@ -119,7 +125,7 @@ class Fetcher(threading.Thread):
             return found
         self._turn = (self._turn + 1) % len(lanes)
         for lane in lanes[self._turn :] + lanes[: self._turn]:
-            if lane.paused:
+            if lane.paused or lane.held:
                 continue
             records = self._take_from(lane, most, deserialize)
             if records:
@@ -342,7 +348,9 @@ class Fetcher(threading.Thread):
         expected = lane.next_offset
         if entry.base_offset == expected or (
             entry.base_offset < expected <= entry.id.last_offset
-            and (lane.midway or entry.sparse)  # compaction lets an entry stand for those that it removed before it
+            and (
+                lane.midway or entry.sparse
+            )  # compaction lets an entry stand for those that it removed before it
         ):
             return True
         if entry.base_offset > expected:

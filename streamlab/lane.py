@@ -38,6 +38,7 @@ class Lane:
     next_offset: int = 0  # offset expected at the cursor
     midway: bool = True  # the first entry read may begin before `next_offset`
     paused: bool = False
+    held: bool = False  # poll() passes it over, while reading ahead goes on
     version: int = 0  # raised by seek(): an answer to an older question is thrown away
     entries: deque[tuple[Entry, int]] = field(
         default_factory=deque
@@ -73,7 +74,7 @@ class Lane:
     @property
     def has_news(self) -> bool:
         """Whether take() would return or raise something."""
-        if self.paused:
+        if self.paused or self.held:
             return False
         unread = self.taken < len(self.records) or (bool(self.entries) and not self.blocked)
         return unread or (self.error is not None and not self.raised)
