@@ -26,6 +26,7 @@ from .groups import offsets
 from .groups.committer import NO_EPOCH, Committer, Places
 from .groups.membership import Membership, View
 from .log import PartitionLog
+from .metrics.of_consumer import MemberStats
 from .model import Commit, TopicPartition
 from .subscription import Subscription
 from .topics import Topics
@@ -62,6 +63,8 @@ class Assignment:
         self._reconciled = -1  # the group's answer that was last acted on
         self._resubscribed = False  # and the group was not told yet
         self._next_auto_commit = 0.0
+        self.stats = MemberStats()
+        self._unsettled_since: float | None = None  # partitions are to come or to go
 
     @property
     def partitions(self) -> set[TopicPartition]:
@@ -103,6 +106,15 @@ class Assignment:
         if self.committer.automatic and now >= self._next_auto_commit:
             self._next_auto_commit = now + self._config["auto_commit_interval_ms"] / 1000
             self.auto_commit(self.partitions)
+
+    def reconfigure(self, changed: set[str]) -> None:
+        """Settings have other values. Called in another thread."""
+        if "auto_commit_interval_ms" in changed:
+            soon = self._clock.monotonic() + self._config["auto_commit_interval_ms"] / 1000
+            self._next_auto_commit = min(self._next_auto_commit, soon)
+        membership = self.membership
+        if membership is not None and changed & {"session_timeout_ms", "heartbeat_interval_ms"}:
+            membership.beat_soon()
 
     def replace_by_hand(self, wanted: set[TopicPartition]) -> None:
         """Exactly these from now on."""
@@ -146,7 +158,11 @@ class Assignment:
                 self.lose(failed)
                 return failed
             member_id = self.membership.member_id
+        started = self._clock.monotonic()
         failed = self.committer.commit(places, member_id)
+        if places:
+            self.stats.commits += 1
+            self.stats.commit_ms.add((self._clock.monotonic() - started) * 1000)
         if self.membership is not None:
             self.lose(failed)
         return failed
@@ -173,6 +189,7 @@ class Assignment:
             self.lose(self.partitions)
             raise FencedInstanceIdError(f"{membership.fenced}. Close this consumer.")
         if not membership.joined:
+            self._unsettled_since = self._clock.monotonic()
             self.lose(self.partitions)
             self._unreleased.clear()
             self.subscription.make_topics()
@@ -184,6 +201,8 @@ class Assignment:
         view = membership.view
         if view is None or view.seen == self._reconciled:
             return
+        if self._unsettled_since is None and self.partitions != view.target:
+            self._unsettled_since = self._clock.monotonic()
         try:
             gone = self.partitions - view.target
             if gone or self._unreleased:
@@ -193,8 +212,18 @@ class Assignment:
             if fresh:
                 self._take(membership, fresh)
             self._reconciled = view.seen
+            self._count_rebalance(view)
         except UnknownMemberIdError:
             self.lose(self.partitions)
+
+    def _count_rebalance(self, view: View) -> None:
+        """Everything that shall be this member's is."""
+        if self._unsettled_since is not None and self.partitions == view.target:
+            now = self._clock.monotonic()
+            self.stats.rebalances += 1
+            self.stats.rebalance_ms.add((now - self._unsettled_since) * 1000)
+            self.stats.last_rebalance = now
+            self._unsettled_since = None
 
     def _believe(self, membership: Membership, view: View) -> None:
         """Where the group sees another ownership than this member does, the group is right: what it gave to others is

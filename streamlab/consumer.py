@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 from .assignment import Assignment
 from .clock import SYSTEM_CLOCK, Clock, Deadline
 from .config import CONSUMER, resolved
+from .configs import agent
+from .configs.running import RunningClient
 from .connection import Connection
 from .deserializers import deserializers
 from .errors import (
@@ -36,6 +38,7 @@ from .fetcher import Fetcher
 from .groups import assignors
 from .groups.committer import Places, ReadUpTo, places_of
 from .log import PartitionLog
+from .metrics.of_consumer import ConsumerFigures, Pace
 from .model import ConsumerRecord, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
 from .subscription import ConsumerRebalanceListener
 from .topics import Topics
@@ -57,7 +60,14 @@ class ConsumerGroupMetadata(NamedTuple):
 class Consumer:
     """kafka-python's KafkaConsumer."""
 
-    def __init__(self, connection: Connection, *topics: str, clock: Clock = SYSTEM_CLOCK, **configs: Any):
+    def __init__(
+        self,
+        connection: Connection,
+        *topics: str,
+        clock: Clock = SYSTEM_CLOCK,
+        kind: str = "consumer",  # or "worker": how it calls itself in listings
+        **configs: Any,
+    ):
         """Raises KafkaConfigurationError for a setting that is unknown or out of its range, InvalidGroupIdError."""
         self.config = config = resolved(configs, CONSUMER)
         config["client_id"] = config["client_id"] or f"consumer-{os.getpid()}-{next(_numbers)}"
@@ -77,8 +87,18 @@ class Consumer:
         self._iterator: Iterator[ConsumerRecord] | None = None
         self._iterated: dict[TopicPartition, list[ConsumerRecord]] = {}  # not yielded yet, the next one last
         self._closed = False
+        self._pace = Pace(clock)
+        self._figures = ConsumerFigures(self._pace, self._fetcher.stats, self._assignment.stats, clock)
+        self._running = RunningClient(kind, config, self.metrics, self._reconfigured, self._figures.sketches)
+        self._running.member_id = self._member_id
+        self._sign_off = agent.enter(connection, self._running)
         if topics:
             self.subscribe(list(topics))
+
+    def _reconfigured(self, changed: set[str]) -> None:
+        """Settings have other values. Called in another thread; most are looked at each time that they matter."""
+        self._fetcher.reconfigure(changed)
+        self._assignment.reconfigure(changed)
 
     # -- what to read ---------------------------------------------------------------------------------------------
 
@@ -141,18 +161,26 @@ class Consumer:
         While the server is away it returns nothing and keeps trying.
         """
         self._check_open()
+        if not self._pace.polls:
+            self._running.wait_for_first_look()
         most = self.config["max_poll_records"] if max_records is None else max_records
         if timeout_ms < 0 or most < 1:
             raise IllegalArgumentError("timeout_ms must be 0 or more, max_records 1 or more.")
         if not (self._subscription.to_topics or self._subscription.by_hand):
             raise IllegalStateError("Nothing to read: subscribe() or assign() first.")
         deadline = Deadline(timeout_ms, self._clock)
-        while True:
-            self.keep_up()
-            records = self._fetcher.take(most, self._deserialize)
-            if records or deadline.expired:
-                return records
-            self._fetcher.wait(min(deadline.remaining_s or 0, 1.0), unless=lambda: self._assignment.has_news)
+        self._pace.enter()
+        try:
+            while True:
+                self.keep_up()
+                records = self._fetcher.take(most, self._deserialize)
+                if records or deadline.expired:
+                    return records
+                self._fetcher.wait(
+                    min(deadline.remaining_s or 0, 1.0), unless=lambda: self._assignment.has_news
+                )
+        finally:
+            self._pace.leave()
 
     def keep_up(self) -> None:
         """What poll() does besides returning records: stay a member, take and give up partitions.
@@ -221,6 +249,7 @@ class Consumer:
             log.warning("%s could not take leave: %s", self.config["client_id"], error)
         finally:
             self._fetcher.stop((5_000 if timeout_ms is None else timeout_ms) / 1000)
+            self._sign_off()
 
     def __enter__(self) -> Consumer:
         return self
@@ -349,8 +378,16 @@ class Consumer:
         return ConsumerGroupMetadata(self.config["group_id"], epoch, member, instance)
 
     def metrics(self, raw: bool = False) -> dict[str, dict[str, float]]:
-        """Figures under Kafka's names, since the consumer was made."""
-        return {"consumer-fetch-manager-metrics": self._fetcher.named_metrics()}
+        """Figures under Kafka's names (docs/metrics.md): rates, means and largest of the last half minute."""
+        membership = self._assignment.membership
+        beat_at = membership.beat_at if membership else float("nan")
+        return self._figures.named(
+            self._fetcher.lag_max, self._fetcher.lost, len(self._assignment.epochs), beat_at
+        )
+
+    def _member_id(self) -> str | None:
+        membership = self._assignment.membership
+        return membership.member_id if membership is not None and membership.joined else None
 
     # -- small things ---------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from .deserializers import Deserialize
 from .errors import CorruptRecordError, OffsetOutOfRangeError, StreamlabError, UnknownTopicOrPartitionError
 from .lane import Lane
 from .log import Entry, PartitionLog, Place, parse_entry
+from .metrics.of_consumer import FetchStats
 from .model import ConsumerRecord, EntryId, TopicPartition
 from .wire import KeptWire, request
 
@@ -60,10 +61,8 @@ class Fetcher(threading.Thread):
         self._line: KeptWire | None = None  # of this thread alone: it blocks
         self._line_id: int | None = None  # what the server calls it
         self._entry_bytes = float(_FIRST_ENTRY_GUESS_BYTES)  # running mean
-        self.fetches = 0
-        self.fetch_ms = 0.0
-        self.fetched_bytes = 0
-        self.fetched_records = 0
+        self._outdated = False  # the line has another timeout than it should
+        self.stats = FetchStats()
 
     # -- for the consumer's thread --------------------------------------------------------------------------------
 
@@ -174,20 +173,25 @@ class Fetcher(threading.Thread):
             self._wake()
             self.join(timeout_s)
 
-    def named_metrics(self) -> dict[str, float]:
-        """Under Kafka's names; a mean of nothing is NaN."""
+    @property
+    def lag_max(self) -> float:
+        """Records that the partition furthest behind has not polled; NaN when it is not known."""
         with self.changed:
             lags = [lane.log_end - lane.position for lane in self.lanes.values() if lane.log_end is not None]
-            fetches = self.fetches or float("nan")
-            return {
-                "fetch-total": float(self.fetches),
-                "fetch-latency-avg": self.fetch_ms / fetches,
-                "fetch-size-avg": self.fetched_bytes / fetches,
-                "bytes-consumed-total": float(self.fetched_bytes),
-                "records-consumed-total": float(self.fetched_records),
-                "records-lag-max": float(max(lags)) if lags else float("nan"),
-                "records-lost-total": float(sum(lane.lost for lane in self.lanes.values())),
-            }
+        return float(max(lags)) if lags else float("nan")
+
+    @property
+    def lost(self) -> int:
+        """Records of the assigned partitions that were gone before they were read."""
+        with self.changed:
+            return sum(lane.lost for lane in self.lanes.values())
+
+    def reconfigure(self, changed: set[str]) -> None:
+        """Settings have other values, from the next fetch on. Called in another thread."""
+        if "fetch_max_wait_ms" in changed:
+            self._outdated = True
+        if self.is_alive() and changed & {"fetch_max_wait_ms", "fetch_min_bytes"}:
+            self._wake()  # it may be in a fetch that is held for longer than it should be now
 
     # -- the thread -----------------------------------------------------------------------------------------------
 
@@ -286,7 +290,6 @@ class Fetcher(threading.Thread):
             left_ms = int(deadline.remaining_ms or 0)
             received, size = self._deliver(asked, self._xread(asked, 0 if got else left_ms))
             got += size
-            self.fetches += 1 if received else 0
             if not received or got >= least or deadline.expired or self._stopped:
                 break
             # too little yet: sleep for as long as the rest takes at the rate so far
@@ -296,7 +299,8 @@ class Fetcher(threading.Thread):
                 self.changed.wait(min(max((least - got) * elapsed / got, 0.005), deadline.remaining_s or 0))
                 if self._plans != plans:
                     break
-        self.fetch_ms += (self._clock.monotonic() - started) * 1000 if got else 0.0
+        if got:
+            self.stats.count_fetch(got, (self._clock.monotonic() - started) * 1000)
 
     def _xread(self, asked: Sequence[tuple[Lane, int, str]], block_ms: int) -> list[Any]:
         """XREAD on a line of our own, so that nobody waits behind it and it can be unblocked."""
@@ -331,8 +335,8 @@ class Fetcher(threading.Thread):
                     batches, size, records = batches + 1, size + len(entry.batch), records + entry.records
             if batches:
                 self._entry_bytes += 0.2 * (max(size / batches, 64.0) - self._entry_bytes)
-                self.fetched_bytes += size
-                self.fetched_records += records
+                self.stats.bytes += size
+                self.stats.records += records
             self.changed.notify_all()
         return batches, size
 
@@ -373,6 +377,9 @@ class Fetcher(threading.Thread):
     # -- the line -------------------------------------------------------------------------------------------------
 
     def _open_line(self) -> KeptWire:
+        if self._outdated:
+            self._outdated = False
+            self._hang_up()
         if self._line is None:
             self._line = self._connection.kept_wire(self._config["fetch_max_wait_ms"] / 1000 + BLOCK_SLACK_S)
             [self._line_id] = self._line.ask(request([("CLIENT", "ID")]))

@@ -89,6 +89,8 @@ class Membership:
         self._alarm_ms = -1  # when a lease of somebody else may run out; -1: there is none
         self._stamp = ""  # the group's last change of what this member owns, as far as it acted on it
         self._newest_epoch = 0  # an owner epoch that a partition has seen, and the group perhaps has lost
+        self._next_beat = 0.0  # monotonic seconds
+        self.beat_at = float("nan")  # monotonic seconds of the last heartbeat that was answered
         self.polled_at = clock.monotonic()
 
     @property
@@ -154,6 +156,10 @@ class Membership:
             if member is not None and not self.instance_id:
                 self._run_script("leave", [self.member_id, why, word])
 
+    def beat_soon(self) -> None:
+        """Heartbeat within half a second: the session or the interval of this member is another now."""
+        self._next_beat = 0.0
+
     def end(self) -> None:
         """Let the background thread end at its next turn: leave() wakes it."""
         self._stopped.set()
@@ -184,12 +190,13 @@ class Membership:
         with self._lock:
             if self._member is None:
                 return
-            if sorted(self._wanted_topics()) != self._member.topics:
+            if self._announced_otherwise(self._member):
                 self._say_join("again")
             for _ in range(
                 3
             ):  # an epoch may move on while its target is computed; the next beat goes on then
                 said = self._ask(self._member)
+                self.beat_at = self._clock.monotonic()
                 if not self._act_on(said, self._member):
                     break
             wanted = [] if said.paused else msgspec.json.decode(said.target)
@@ -206,6 +213,12 @@ class Membership:
             )
             self._alarm_ms = said.alarm_ms
         self._changed()
+
+    def _announced_otherwise(self, member: Member) -> bool:
+        return (
+            sorted(self._wanted_topics()) != member.topics
+            or self._config["session_timeout_ms"] != member.session_timeout_ms
+        )
 
     def _ask(self, member: Member) -> _Answer:
         seen = [self.member_id, member.session_timeout_ms, self.instance_id, self._stamp]
@@ -266,10 +279,10 @@ class Membership:
     # -- the background thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        interval_s = self._config["heartbeat_interval_ms"] / 1000
         while not self._stopped.is_set():
+            interval_s = self._interval_s
             try:
-                self._listen(interval_s)
+                self._listen()
             except (RedisError, OSError, StreamlabError) as error:
                 if not self._stopped.wait(min(interval_s, 0.25)):
                     log.debug("The heartbeat of %s is interrupted: %s", self.member_id, error)
@@ -277,24 +290,29 @@ class Membership:
                 log.exception("The heartbeat of %s failed in a way that was not foreseen.", self.member_id)
                 self._stopped.wait(min(interval_s, 1.0))
 
-    def _listen(self, interval_s: float) -> None:
+    @property
+    def _interval_s(self) -> float:
+        return float(self._config["heartbeat_interval_ms"]) / 1000
+
+    def _listen(self) -> None:
         """Heartbeat at the interval, and at once when the group says that something changed."""
         pubsub = self._connection.client.pubsub(ignore_subscribe_messages=True)
         try:
             pubsub.subscribe(keys.group_wake(self.group_id))
-            next_beat = 0.0
+            self._next_beat = 0.0
             while not self._stopped.is_set():
-                left = min(next_beat - self._clock.monotonic(), 0.5)
+                left = min(self._next_beat - self._clock.monotonic(), 0.5)
                 woken = pubsub.get_message(timeout=max(left, 0.001)) is not None
                 while woken and pubsub.get_message(timeout=0) is not None:
                     pass
                 self._check_poll_interval()
-                if woken or self._clock.monotonic() >= next_beat:
+                if woken or self._clock.monotonic() >= self._next_beat:
                     try:
                         self.beat()
                     except (UnknownMemberIdError, FencedInstanceIdError):
                         pass  # noted in `lost` and `fenced`; the consumer's thread joins again, or raises
-                    next_beat = self._clock.monotonic() + min(interval_s, self._until_a_lease_ends_s())
+                    soon = min(self._interval_s, self._until_a_lease_ends_s())
+                    self._next_beat = self._clock.monotonic() + soon
         finally:
             pubsub.close()
 

@@ -56,6 +56,11 @@ class FetchStats:
     fetch_bytes: Distribution = field(default_factory=Distribution)
     fetch_ms: Distribution = field(default_factory=Distribution)
 
+    def count_fetch(self, size_bytes: int, took_ms: float) -> None:
+        self.fetches += 1
+        self.fetch_bytes.add(size_bytes)
+        self.fetch_ms.add(took_ms)
+
 
 @dataclass
 class MemberStats:
@@ -66,7 +71,6 @@ class MemberStats:
     rebalances: int = 0  # of this member's own partitions
     rebalance_ms: Distribution = field(default_factory=Distribution)  # from the news to all partitions taken
     last_rebalance: float = nan  # monotonic seconds
-    last_heartbeat: float = nan
 
 
 class ConsumerFigures:
@@ -89,7 +93,9 @@ class ConsumerFigures:
             "inside_s": self._pace.inside_until(now),
         }
 
-    def named(self, lag_max: float, lost: int, assigned: int) -> dict[str, dict[str, float]]:
+    def named(
+        self, lag_max: float, lost: int, assigned: int, last_heartbeat: float
+    ) -> dict[str, dict[str, float]]:
         now = self._clock.monotonic()
         lately = self._window.look(self._totals(now))
         pace, fetching, member = self._pace, self._fetching, self._member
@@ -120,7 +126,7 @@ class ConsumerFigures:
                 "rebalance-total": float(member.rebalances),
                 **member.rebalance_ms.read().named("rebalance-latency"),
                 "last-rebalance-seconds-ago": now - member.last_rebalance,
-                "last-heartbeat-seconds-ago": now - member.last_heartbeat,
+                "last-heartbeat-seconds-ago": now - last_heartbeat,
             },
         }
 

@@ -59,5 +59,6 @@ if replaced then
   end
   return next_epoch('static-return', ARGV[1] .. ' came back with another subscription')
 end
+if before and same_topics(before, ARGV[3]) then return epoch_now() end -- another session timeout
 if before then return next_epoch('subscription', ARGV[1] .. ' changed its subscription') end
 return next_epoch('joined', ARGV[1] .. ' joined')
