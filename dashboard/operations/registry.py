@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .kind import Kind
-from .kinds import partitions, purge, reset_offsets, scale, topics
+from .kinds import partitions, produce, purge, reset_offsets, scale, topics
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -13,6 +13,7 @@ KINDS: dict[str, Kind] = {
         purge.KIND,
         topics.CREATE,
         topics.DELETE,
+        produce.KIND,
         scale.KIND,
     )
 }

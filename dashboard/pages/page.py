@@ -56,6 +56,7 @@ class Page:
     context: Callable[[Moment, Address], dict[str, Any]]
     charts: Callable[[Moment, Address], Sequence[Chart]] = lambda moment, address: ()
     measured: bool = True  # False: what it shows does not come from the sampler, so it is there without one
+    live: Callable[[Address], bool] = lambda address: True  # whether this view of it moves by itself
     menu: MenuEntry | None = None
     under: str = ""  # name of the menu page that it belongs to
 
@@ -82,4 +83,7 @@ def find(key: str) -> tuple[Page, Address]:
     page = getattr(match.func, "page", None)
     if page is None:
         raise Http404(f"{path} is not a live page")
-    return page, Address(path, match.kwargs, QueryDict(query))
+    address = Address(path, match.kwargs, QueryDict(query))
+    if not page.live(address):
+        raise Http404(f"{key} does not move")
+    return page, address

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from . import audit, group, groups, operation, operations, overview, topic, topics
+from . import audit, group, groups, messages, operation, operations, overview, record, topic, topics
 from .page import Page
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     topics.PAGE,
+    messages.PAGE,
+    record.PAGE,
     topic.PAGE,
     groups.PAGE,
     group.PAGE,

@@ -2,7 +2,11 @@
 
 from django.urls import path
 
+from .downloads import value
 from .registry import PAGES
 from .views import view_of
 
-urlpatterns = [path(page.pattern, view_of(page), name=page.name) for page in PAGES]
+urlpatterns = [
+    path("topics/<path:topic>/records/<int:partition>/<int:offset>/value", value, name="record-value"),
+    *(path(page.pattern, view_of(page), name=page.name) for page in PAGES),
+]

@@ -55,7 +55,7 @@ def _shell(page: Page, address: Address) -> dict[str, Any]:
         "title": page.title(address),
         "menu": menu(),
         "current": current,
-        "live_key": address.key,
+        "live_key": address.key if page.live(address) else "",
         "here": address,
     }
 

@@ -1,0 +1,47 @@
+"""Records for humans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from streamlab.model import LOG_APPEND_TIME, ConsumerRecord
+
+from .figures import Figure, moment
+from .payload import Payload, payload, visible
+
+
+@dataclass(frozen=True)
+class RecordRow:
+    """One record in a list."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: Figure
+    time_says: str  # whose clock that is
+    key: Payload
+    value: Payload
+    headers: int
+    event: str  # type of the CloudEvent; "" when it is none
+
+
+def row(record: ConsumerRecord, now_ms: int) -> RecordRow:
+    event = record.header("ce_type")
+    return RecordRow(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        time=moment(record.timestamp, now_ms),
+        time_says="appended" if record.timestamp_type == LOG_APPEND_TIME else "by its producer",
+        key=payload(record.key),
+        value=payload(record.value),
+        headers=len(record.headers),
+        event=visible(event.decode("utf-8", "replace")) if event else "",
+    )
+
+
+def attributes(record: ConsumerRecord) -> list[tuple[str, str]]:
+    """What the record's CloudEvents headers say; [] when it is no event."""
+    found: list[tuple[str, Any]] = [(n[3:], v) for n, v in record.headers if n.startswith("ce_")]
+    return [(visible(name), visible((value or b"").decode("utf-8", "replace"))) for name, value in found]
