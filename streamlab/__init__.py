@@ -11,6 +11,8 @@ producer → batches → sender → log → groups → fetcher → consumer → 
 """
 
 from .broker import Broker, connect
+from .delivery.policy import RetryPolicy
+from .delivery.verdicts import Permanent, Release, Retryable, RetryAfter
 from .errors import StreamlabError
 from .model import ConsumerRecord, OffsetAndMetadata, RecordMetadata, TopicPartition
 
@@ -20,7 +22,12 @@ __all__ = [
     "Broker",
     "ConsumerRecord",
     "OffsetAndMetadata",
+    "Permanent",
     "RecordMetadata",
+    "Release",
+    "RetryAfter",
+    "RetryPolicy",
+    "Retryable",
     "StreamlabError",
     "TopicPartition",
     "__version__",

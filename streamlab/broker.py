@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .admin import Admin
 from .connection import Connection
 from .consumer import Consumer
 from .producer import Producer
+
+if TYPE_CHECKING:
+    from .delivery.worker import Worker
+
+H = TypeVar("H", bound=Callable[..., Any])
 
 URL_VARIABLE = "STREAMLAB_URL"
 
@@ -19,6 +25,7 @@ class Broker:
     def __init__(self, url: str):
         self.url = url
         self.connection = Connection(url)
+        self.workers: list[Worker] = []  # of the handlers that handler() has entered
 
     def producer(self, **configs: Any) -> Producer:
         """kafka-python's KafkaProducer. Raises KafkaConfigurationError."""
@@ -27,6 +34,39 @@ class Broker:
     def consumer(self, *topics: str, **configs: Any) -> Consumer:
         """kafka-python's KafkaConsumer, subscribed to `topics` if any are given. Raises KafkaConfigurationError."""
         return Consumer(self.connection, *topics, **configs)
+
+    def worker(self, *topics: str, group_id: str, handler: Callable[..., Any], **configs: Any) -> Worker:
+        """Calls `handler(record)` or `handler(record, context)` for every record, with retries and dead letters.
+
+        `configs`: retry (a RetryPolicy), ordering ("none", "key", "partition"), concurrency, handler_timeout_ms and the
+        others of docs/delivery.md, and consumer settings. It works once run() or start() is called.
+        Raises KafkaConfigurationError, IllegalArgumentError, InvalidGroupIdError.
+        """
+        from .delivery.worker import Worker  # only who has a worker pays for it
+
+        return Worker(self.connection, *topics, group_id=group_id, handler=handler, **configs)
+
+    def handler(self, *topics: str, group_id: str, **configs: Any) -> Callable[[H], H]:
+        """worker() as a decorator. The function stays what it was; run() calls it for every record.
+
+        @broker.handler("orders", group_id="revenue")
+        def book(record, context): ...
+        """
+
+        def enter(function: H) -> H:
+            self.workers.append(self.worker(*topics, group_id=group_id, handler=function, **configs))
+            return function
+
+        return enter
+
+    def run(self) -> None:
+        """Run all workers of handler() until SIGTERM or Ctrl-C, then let them finish. `streamlab worker` does the same.
+
+        In the main thread. Raises IllegalStateError when there is none, and what ended a worker.
+        """
+        from .delivery.running import run_until_stopped
+
+        run_until_stopped(self.workers)
 
     def admin(self) -> Admin:
         """kafka-python's KafkaAdminClient."""

@@ -56,7 +56,6 @@ class QueuedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     attempts: list[Attempt] = []  # every attempt so far, oldest first; those before a replay too
     before: int = 0  # how many of them were made before the last replay: the policy does not count those
     first_ms: int = 0  # when the first attempt since the last replay began, server time; 0: none was made
-    losses: int = 0  # attempts whose worker died; they are repeated under the same number
     origin: Origin | None = None  # of a replay: where it was first produced, and which replay this is
 
     @property

@@ -2,8 +2,8 @@
 -- KEYS  1 commits  2 retry-due  3 retry-records  4 retry-state  5 retry-chain  6 retry-leases  7 retry-done
 --       8 retry-outbox  9 retry-counts  10 meta  11 retry-replays
 -- An entry's id is "<offset>", or "<offset>r<n>" for the n-th replay of that record.
--- Its state is "<kind> <chain>": kind R has failed or waits for its turn now, P is parked behind another;
--- chain "-" keeps no order, "*" that of the whole partition, else the SHA-1 of the key.
+-- Its state is "<kind> <losses> <chain>": kind R has failed or waits for its turn now, P is parked behind another;
+-- losses: how often a worker died on it; chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key.
 local COMMITS, DUE, RECORDS, STATE, CHAIN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LEASES, DONE, OUTBOX, COUNTS, META, REPLAYS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 
@@ -40,13 +40,19 @@ end
 
 local function add(id, chain, kind, record)
   redis.call('HSET', RECORDS, id, record)
-  redis.call('HSET', STATE, id, kind .. ' ' .. chain)
+  redis.call('HSET', STATE, id, kind .. ' 0 ' .. chain)
   redis.call('HINCRBY', COUNTS, 'bytes', #record)
   if chain ~= '-' then redis.call('ZADD', CHAIN, 0, link_of(chain, id)) end
   if kind == 'P' then redis.call('HINCRBY', COUNTS, 'parked', 1) end
 end
 
--- Out of the queue; whoever is parked behind it is due at once. Returns 1 when its chain is empty now, else 0.
+-- Its worker died on it.
+local function lose(id)
+  local kind, losses, chain = string.match(redis.call('HGET', STATE, id), '^(%S) (%d+) (%S+)$')
+  redis.call('HSET', STATE, id, kind .. ' ' .. string.format('%d', losses + 1) .. ' ' .. chain)
+end
+
+-- Out of the queue; whoever is parked behind it is due at once.
 local function remove(id)
   local chain = string.match(redis.call('HGET', STATE, id), ' (%S+)$')
   redis.call('HINCRBY', COUNTS, 'bytes', -redis.call('HSTRLEN', RECORDS, id))
@@ -54,16 +60,14 @@ local function remove(id)
   redis.call('HDEL', STATE, id)
   redis.call('HDEL', LEASES, id)
   redis.call('ZREM', DUE, id)
-  if chain == '-' then return 1 end
+  if chain == '-' then return end
   redis.call('ZREM', CHAIN, link_of(chain, id))
   local following = first_of(chain)
-  if not following then return 1 end
-  if string.sub(redis.call('HGET', STATE, following), 1, 1) == 'P' then
-    redis.call('HSET', STATE, following, 'R ' .. chain)
+  if following and string.sub(redis.call('HGET', STATE, following), 1, 1) == 'P' then
+    redis.call('HSET', STATE, following, 'R 0 ' .. chain)
     redis.call('HINCRBY', COUNTS, 'parked', -1)
     redis.call('ZADD', DUE, string.format('%.0f', server_ms()), following)
   end
-  return 0
 end
 
 -- Remember that it is settled for as long as the main stream may bring it again.
@@ -78,8 +82,9 @@ local function tell(field, event)
   if event ~= '' then redis.call('HSET', OUTBOX, field, event) end
 end
 
--- A dead letter on its way; its number is its sequence as the dead letter topic's producer.
+-- A dead letter on its way. Returns its number, from which its sequence as a producer's record follows.
 local function post(letter)
   local number = redis.call('HINCRBY', COUNTS, 'letters', 1) - 1
   redis.call('HSET', OUTBOX, string.format('L%.0f', number), letter)
+  return number
 end

@@ -1,7 +1,8 @@
 -- A new owner begins: leases of the owner before return, and it learns what the main stream must not do again.
 -- ARGV  1 group  2 owner epoch  3 owner
 -- Returns {committed offset (-1: none), ids in the queue and settled ids from there on, chains that are not empty,
---          outbox (flat hash), leases that returned}. Error: FENCED.
+--          outbox (flat hash), leases that returned, records in the queue,
+--          {epoch, first number} of the letters' numbering}. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
 if committed < tonumber(redis.call('HGET', COUNTS, 'base') or '-1') then
@@ -10,7 +11,10 @@ end
 redis.call('HSET', COUNTS, 'base', string.format('%.0f', committed))
 local now = string.format('%.0f', server_ms())
 local leased = redis.call('HKEYS', LEASES)
-for _, id in ipairs(leased) do redis.call('ZADD', DUE, 'XX', now, id) end
+for _, id in ipairs(leased) do
+  redis.call('ZADD', DUE, 'XX', now, id)
+  lose(id)
+end
 if #leased > 0 then redis.call('DEL', LEASES) end
 
 local skip = redis.call('ZRANGEBYSCORE', DONE, string.format('%.0f', committed), '+inf')
@@ -25,4 +29,5 @@ for i = 1, #states, 2 do
     chains[#chains + 1] = chain
   end
 end
-return {string.format('%.0f', committed), skip, chains, redis.call('HGETALL', OUTBOX), #leased}
+return {string.format('%.0f', committed), skip, chains, redis.call('HGETALL', OUTBOX), #leased, #states / 2,
+  redis.call('HMGET', COUNTS, 'letter_epoch', 'letter_base')}

@@ -1,0 +1,154 @@
+"""Which job is next: shared by the worker's thread, which adds jobs, and the handlers' threads, which take them.
+
+Jobs without a lane are taken in any order. Of each lane one job is out at a time; the next one is ready when it has
+succeeded. When it fails, the lane stops, and the worker decides about those behind it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Container, Iterable
+
+from .job import Failure, Job, Lane
+from .stint import Stint
+
+
+class Lanes:
+    """Everything is guarded by `lock`, which one record takes once."""
+
+    def __init__(self, wake: Callable[[], None], now: Callable[[], float], timeout_s: float | None):
+        """`wake` is called, without the lock, when the worker's thread has a reason to look. `now` is monotonic, and
+        `timeout_s` the time that a job has, None for as long as it takes."""
+        self.lock = threading.Condition(threading.Lock())
+        self.outcomes: deque[Job] = deque()  # finished, not yet seen by the worker's thread
+        self._ready: deque[Job] = deque()
+        self._behind: dict[Lane, deque[Job]] = {}  # of each lane with a job that is ready, out or failed
+        self._wake = wake
+        self._now = now
+        self._timeout_s = timeout_s
+        self._low = 0  # wake when so few are ready
+        self._out: set[Job] = set()  # begun, not over
+        self.attention = False  # the worker's thread has a reason to look; it takes it back
+        self._closed = False
+        self._idle = 0  # threads that wait
+
+    # -- the worker's thread --------------------------------------------------------------------------------------
+
+    def add(self, jobs: Iterable[Job], first: bool = False) -> None:
+        """`first`: before all others that are ready."""
+        with self.lock:
+            ready = self._ready
+            before = len(ready)
+            put = ready.appendleft if first else ready.append
+            for job in jobs:
+                if job.lane is None:
+                    put(job)
+                elif job.lane in self._behind:
+                    self._behind[job.lane].append(job)
+                else:
+                    self._behind[job.lane] = deque()
+                    put(job)
+            self._low = len(ready) // 2
+            if self._idle and len(ready) > before:
+                self.lock.notify(len(ready) - before)
+
+    def stop_lane(self, lane: Lane) -> list[Job]:
+        """Its job has failed and will come another way: those behind it, which are not this lane's any more."""
+        with self.lock:
+            return list(self._behind.pop(lane, ()))
+
+    def go_on(self, lane: Lane) -> None:
+        """Its failed job is settled for good: the next one is ready."""
+        with self.lock:
+            self._release(lane)
+            self.lock.notify()
+
+    def withdraw(self, wanted: Callable[[Job], bool]) -> list[Job]:
+        """Take out the jobs that are not begun and for which `wanted` is true."""
+        with self.lock:
+            gone = [job for job in self._ready if wanted(job)]
+            self._ready = deque(job for job in self._ready if not wanted(job))
+            for lane, waiting in list(self._behind.items()):
+                gone += [job for job in waiting if wanted(job)]
+                self._behind[lane] = deque(job for job in waiting if not wanted(job))
+            for job in (
+                gone
+            ):  # a lane whose ready job is gone has nobody left, for all its jobs are of one partition
+                if job.lane is not None and job.started == 0.0 and not self._behind.get(job.lane):
+                    self._behind.pop(job.lane, None)
+            return gone
+
+    def close(self) -> None:
+        """Let the handlers' threads end."""
+        with self.lock:
+            self._closed = True
+            self.lock.notify_all()
+
+    def out_of(self, stints: Container[Stint]) -> list[Job]:
+        """Jobs of these that a handler is at work on."""
+        with self.lock:
+            return [job for job in self._out if job.stint in stints]
+
+    def give_up(self, job: Job, failure: Failure) -> bool:
+        """It takes too long. False: it has just ended by itself."""
+        with self.lock:
+            if job.ended:
+                return False
+            job.given_up, job.failure, job.ended = True, failure, self._now()
+            self._out.discard(job)
+            self.outcomes.append(job)
+            return True
+
+    @property
+    def ready(self) -> int:
+        return len(self._ready)
+
+    # -- a handler's thread ---------------------------------------------------------------------------------------
+
+    def take(self) -> Job | None:
+        """The next job; waits for it. None: there is nothing left to do for ever."""
+        with self.lock:
+            while not self._ready:
+                if self._closed:
+                    return None
+                self._idle += 1
+                self.lock.wait()
+                self._idle -= 1
+            return self._begin()
+
+    def finish(self, job: Job, failure: Failure | None) -> bool:
+        """The job is over. False: it was given up meanwhile, and this thread with it."""
+        with self.lock:
+            if job.given_up:
+                return False
+            job.failure, job.ended = failure, self._now()
+            self._out.discard(job)
+            self.outcomes.append(job)
+            if failure is None and job.lane is not None:
+                self._release(job.lane)
+            # of a retry, somebody may be parked behind it
+            wake = failure is not None or job.lease is not None or len(self._ready) == self._low
+        if wake:
+            self.attention = True
+            self._wake()
+        return True
+
+    # -- how, with the lock ---------------------------------------------------------------------------------------
+
+    def _begin(self) -> Job:
+        job = self._ready.popleft()
+        job.started = now = self._now()
+        self._out.add(job)
+        if self._timeout_s is not None:
+            job.deadline = now + self._timeout_s
+        return job
+
+    def _release(self, lane: Lane) -> None:
+        waiting = self._behind.get(lane)
+        if waiting is None:
+            return
+        if waiting:
+            self._ready.append(waiting.popleft())
+        else:
+            del self._behind[lane]

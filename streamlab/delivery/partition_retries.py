@@ -1,0 +1,177 @@
+"""The owner's side of a retry queue: what one worker does with the queue of one partition that it owns.
+
+Each step is one script, fenced by the owner epoch, and safe to repeat when its answer was lost: a record is known by
+its offset, a lease by its turn. So steps are made as calls here, gathered by the worker, and sent many at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..connection import Call, Connection
+from ..model import TopicPartition
+from .retry_queue import QueuedRecord, pack, queue_keys, unpack
+
+NO_CHAIN = "-"
+WHOLE_PARTITION = "*"
+
+
+def chain_of_key(key: bytes) -> str:
+    """What the records of one key are linked by."""
+    return hashlib.sha1(key, usedforsecurity=False).hexdigest()
+
+
+class Inheritance(NamedTuple):
+    """What an owner finds when it takes a partition."""
+
+    committed: int  # -1: nothing was committed
+    settled: set[
+        int
+    ]  # offsets from there on that are in the queue, or done: the main stream must not do them again
+    chains: set[str]  # that are not empty
+    outbox: dict[str, bytes]  # what the owner before had not told yet
+    returned: int  # leases that its owner left behind
+    records: int  # in the queue
+    numbering: Numbering
+
+
+class Numbering(NamedTuple):
+    """How a partition's dead letters are numbered as records of a producer."""
+
+    epoch: int
+    first: int  # number of the letter that has sequence 0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A record that is to be tried now."""
+
+    id: str
+    turn: str  # a lease of the same record taken later has another one
+    planned_ms: int  # when it was due, server time
+    losses: int  # how often a worker died on it
+    chain: str
+    record: QueuedRecord
+
+
+class Leased(NamedTuple):
+    next_due_ms: int | None  # from now; None: nothing else waits
+    records: int  # in the queue
+    leases: list[Lease]
+
+
+class Settled(NamedTuple):
+    """What the queue says to a settled lease."""
+
+    ours: bool  # False: it was another's by now, or settled before; nothing was done
+    chain_empty: bool
+    letter: int  # number of the dead letter; -1: there is none
+
+
+class PartitionRetries:
+    """Makes the calls and reads the answers. `owner` and `epoch` are those of the partition's claim."""
+
+    def __init__(self, group_id: str, partition: TopicPartition, owner: str, epoch: int):
+        self.group_id = group_id
+        self.partition = partition
+        self._keys = queue_keys(group_id, partition)
+        self._fence = (group_id, epoch, owner)
+
+    def _call(self, name: str, *args: Any) -> Call:
+        return Call(f"delivery/{name}", self._keys, [*self._fence, *args])
+
+    # -- taking the partition -------------------------------------------------------------------------------------
+
+    def take_over(self, connection: Connection) -> Inheritance:
+        """Raises FencedMemberEpochError through `fenced()`, KafkaConnectionError."""
+        call = self._call("take_over")
+        reply = connection.run(call.script, call.keys, call.args)
+        committed, skip, chains, outbox, returned, records, numbering = reply
+        return Inheritance(
+            int(committed),
+            {int(id) for id in skip},
+            {chain.decode() for chain in chains},
+            {field.decode(): data for field, data in zip(outbox[::2], outbox[1::2], strict=True)},
+            int(returned),
+            int(records),
+            _numbering(numbering),
+        )
+
+    # -- the main stream ------------------------------------------------------------------------------------------
+
+    def fail(self, record: QueuedRecord, due_ms: float, chain: str, field: str, event: bytes) -> Call:
+        """It failed and is to be tried again. Answer: 1, or 0 when it was known."""
+        return self._call("fail", record.id, int(due_ms), chain, pack(record), field, event)
+
+    def park(self, chain: str, records: Sequence[QueuedRecord]) -> Call:
+        """They wait behind an earlier one. Answer: how many are new; -1 when nobody is before them."""
+        args: list[Any] = []
+        for record in records:
+            args += [record.id, pack(record)]
+        return self._call("park", chain, *args)
+
+    def bury(self, offset: int, letter: bytes) -> Call:
+        """It is given up at its first attempt. Answer: the letter's number; -1 when the record was known."""
+        return self._call("bury", offset, letter)
+
+    # -- retries --------------------------------------------------------------------------------------------------
+
+    def lease(self, most: int, lease_ms: float) -> Call:
+        return self._call("lease", most, int(lease_ms))
+
+    @staticmethod
+    def leased(reply: Sequence[Any]) -> Leased:
+        next_due_ms, records = int(reply[0]), int(reply[1])
+        leases = []
+        for i in range(2, len(reply), 6):
+            id, turn, planned, losses, chain, record = reply[i : i + 6]
+            leases.append(
+                Lease(id.decode(), turn.decode(), int(planned), int(losses), chain.decode(), unpack(record))
+            )
+        return Leased(None if next_due_ms < 0 else next_due_ms, records, leases)
+
+    def done(self, lease: Lease, field: str, event: bytes) -> Call:
+        """It was handled. Answers of this and the next two: see `Settled`."""
+        return self._call("settle", lease.id, lease.turn, "done", "", "", field, event, lease.chain)
+
+    def again(self, lease: Lease, record: QueuedRecord, due_ms: float, field: str, event: bytes) -> Call:
+        """It is to be tried once more; `record` has the attempt that failed."""
+        args = (lease.id, lease.turn, "again", int(due_ms), pack(record), field, event, lease.chain)
+        return self._call("settle", *args)
+
+    def dead(self, lease: Lease, letter: bytes) -> Call:
+        """It is given up."""
+        return self._call("settle", lease.id, lease.turn, "dead", letter, "", "", "", lease.chain)
+
+    @staticmethod
+    def settled(reply: Sequence[int]) -> Settled:
+        ours, chain_empty, letter = reply
+        return Settled(bool(ours), bool(chain_empty), int(letter))
+
+    def extend(self, leases: Sequence[Lease], lease_ms: float) -> Call:
+        return self._call("extend", int(lease_ms), *_pairs(leases))
+
+    def give_back(self, leases: Sequence[Lease]) -> Call:
+        """They were not begun."""
+        return self._call("give_back", *_pairs(leases))
+
+    # -- the outbox -----------------------------------------------------------------------------------------------
+
+    def told(self, fields: Sequence[str]) -> Call:
+        """These are where they belong."""
+        return Call("delivery/told", self._keys, list(fields))
+
+    def renumber(self, connection: Connection, failed_epoch: int, first: int) -> Numbering:
+        return _numbering(connection.run("delivery/renumber", self._keys, [failed_epoch, first]))
+
+
+def _numbering(reply: Sequence[bytes | None]) -> Numbering:
+    epoch, first = reply
+    return Numbering(int(epoch or 0), int(first or 0))
+
+
+def _pairs(leases: Sequence[Lease]) -> list[str]:
+    return [text for lease in leases for text in (lease.id, lease.turn)]

@@ -1,0 +1,407 @@
+"""One run of a worker: a consumer, handler threads, and the loop that keeps both going.
+
+The loop reads, hands records out, collects what came of them, stores it, and commits. It calls the group's keep-up at
+every turn, however long handlers take, so that max_poll_interval_ms is about this loop and not about the handlers.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from ..clock import Clock, Deadline
+from ..connection import Connection
+from ..consumer import Consumer
+from ..errors import (
+    CommitFailedError,
+    CorruptRecordError,
+    StreamlabError,
+    UnknownTopicOrPartitionError,
+    translate,
+)
+from ..events import Journal
+from ..model import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from ..subscription import ConsumerRebalanceListener
+from ..topics import Topics
+from .job import Job
+from .lanes import Lanes
+from .partition_retries import Lease, PartitionRetries
+from .relay import BACKLOG, Relay
+from .server_clock import ServerClock
+from .settling import Settling
+from .slots import Slots
+from .steps import Steps
+from .stint import Stint
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from .worker import WorkerOptions
+
+log = logging.getLogger(__name__)
+
+LEASE_MS = 60_000
+"""Of a retry in hand; renewed at a third of it. A partition's new owner does not wait for its end."""
+LOOK_AGAIN_S = 0.5
+"""How often a queue is looked at in which nothing is due: a replay may have come from outside."""
+_TURN_S = 0.05
+_PAUSE_S = 0.2
+_RELAY_TIMEOUT_S = 5.0
+
+
+class TooManyLostThreads(StreamlabError):
+    """Raised when more than `max_lost_threads` handlers are past their time and still run. Start the process anew,
+    and see why they hang: the dead letters and retries of the records have their tracebacks."""
+
+
+class Shift(ConsumerRebalanceListener):
+    """Used by the thread that runs it, but for wake() and named_metrics()."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Sequence[str],
+        config: dict[str, Any],
+        options: WorkerOptions,
+        steps: Steps,
+        clock: Clock,
+    ):
+        self._connection = connection
+        self._options = options
+        self._clock = clock
+        self._stints: dict[TopicPartition, Stint] = {}
+        self._held: set[TopicPartition] | None = None  # as the consumer was told last; None: tell it again
+        self._next_commit = self._next_extension = 0.0
+        self._in_trouble = False
+        self._stopped_partitions: set[TopicPartition] = set()
+        self._consumer = Consumer(connection, clock=clock, **config)
+        self._group_id: str = config["group_id"]
+        name = self._consumer.config["client_id"]
+        timeout_ms = options.handler_timeout_ms
+        self._lanes = Lanes(self.wake, clock.monotonic, None if timeout_ms is None else timeout_ms / 1000)
+        self._slots = Slots(options.concurrency, name, self._lanes, steps)
+        self._tally = Tally()
+        self._server = ServerClock(connection, clock)
+        self._journal = Journal(connection)
+        self._relay = Relay(connection, self._journal, Topics(connection), name)
+        self._settling = Settling(
+            connection,
+            self._lanes,
+            self._relay,
+            options.retry,
+            self._server,
+            clock,
+            self._tally,
+            self._drop,
+        )
+        self._most = self._consumer.config["max_poll_records"]
+        self._topics = list(topics)
+
+    def wake(self) -> None:
+        """Let the loop look now. From any thread."""
+        self._consumer.wakeup()
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self, stopping: threading.Event) -> None:
+        self._relay.start()
+        self._slots.start()
+        try:
+            self._consumer.subscribe(self._topics, listener=self)
+            while not stopping.is_set():
+                self._turn()
+                self._consumer.wait(_TURN_S, unless=lambda: self._has_work or stopping.is_set())
+        finally:
+            self._close()
+
+    @property
+    def _has_work(self) -> bool:
+        return self._lanes.attention or (self._settling.waiting > 0 and not self._in_trouble)
+
+    def _turn(self) -> None:
+        try:
+            self._server.keep()
+            self._collect()
+            self._give_up_overdue()
+            self._lease()
+            self._commit_now_and_then()
+            self._in_trouble = False
+        except StreamlabError as error:
+            self._wait_out(error)
+        self._read()
+
+    def _wait_out(self, error: StreamlabError) -> None:
+        """Raises what no waiting mends."""
+        if not error.retriable:
+            raise error
+        if not self._in_trouble:
+            log.warning("The worker of group %r waits for the server: %s", self._group_id, error)
+        self._in_trouble = True
+        self._consumer.wait(_PAUSE_S, unless=lambda: False)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """Hand out what is there, of partitions that have room for it."""
+        full = self._full()
+        if full != self._held:
+            self._consumer.hold(full)
+            self._held = full
+        if self._stints and len(full) == len(self._stints):
+            self._consumer.keep_up()
+            return
+        try:
+            polled = self._consumer.poll(0)
+        except (CorruptRecordError, UnknownTopicOrPartitionError) as error:
+            log.error("%s The worker of group %r goes on with the others.", error, self._group_id)
+            self._tally.unreadable += 1
+            return
+        for partition, records in polled.items():
+            stint = self._stints.get(partition)
+            if stint is None:  # it could not be taken over yet
+                self._consumer.seek(partition, records[0].offset)
+                self._open([partition])
+            else:
+                self._hand_out(stint, records)
+
+    def _full(self) -> set[TopicPartition]:
+        """Partitions that are not to be read on now."""
+        if self._in_trouble or self._relay.backlog >= BACKLOG or self._settling.waiting >= BACKLOG:
+            return set(self._stints)
+        most = self._options.max_queued
+        return {
+            partition
+            for partition, stint in self._stints.items()
+            if stint.mark.outstanding >= self._most or stint.blocked or stint.queued >= most
+        }
+
+    def _hand_out(self, stint: Stint, records: list[ConsumerRecord]) -> None:
+        ready: list[Job] = []
+        waiting: dict[str, list[Job]] = {}
+        seen, settled, make = stint.mark.seen, stint.settled, stint.job
+        for record in records:
+            seen(record.offset)
+            if settled and record.offset in settled:
+                settled.discard(record.offset)
+                stint.mark.done(record.offset)
+                self._tally.skipped += 1
+            elif stint.chains and (chain := stint.chain_of(record)) in stint.chains:
+                waiting.setdefault(chain, []).append(make(record))
+            else:
+                ready.append(make(record))
+        self._lanes.add(ready)
+        for chain, jobs in waiting.items():
+            self._settling.wait_behind(stint, chain, jobs)
+
+    # -- collecting -----------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Settle what the handlers' threads have finished."""
+        self._lanes.attention = False
+        outcomes, tally, settle = self._lanes.outcomes, self._tally, self._settling.settle
+        add = tally.latencies.add
+        while outcomes:
+            job = outcomes.popleft()
+            if job.stint.over:
+                continue
+            add(job.ended - job.started)
+            if job.failure is None:
+                tally.handled += 1
+                if job.lease is None:
+                    job.stint.mark.done(job.record.offset)
+                    continue
+            settle(job)
+        self._settling.flush()
+
+    def _give_up_overdue(self) -> None:
+        """Raises TooManyLostThreads."""
+        if not self._slots.give_up_overdue(self._clock.monotonic()):
+            return
+        lost, most = self._slots.lost, self._options.max_lost_threads
+        log.error("A handler is past its time; %d such threads still run.", lost)
+        self._collect()
+        if lost > most:
+            raise TooManyLostThreads(
+                f"{lost} handlers of group {self._group_id!r} are past their time and still run (max_lost_threads is "
+                f"{most}). Start the process anew."
+            )
+
+    # -- retries --------------------------------------------------------------------------------------------------
+
+    def _lease(self) -> None:
+        now = self._clock.monotonic()
+        room = max(16, 4 * self._options.concurrency)
+        asked = [
+            (stint, room - len(stint.leases))
+            for stint in self._stints.values()
+            if stint.look_at <= now and len(stint.leases) < room
+        ]
+        replies = self._run([(stint, stint.retries.lease(most, LEASE_MS)) for stint, most in asked])
+        for (stint, most), reply in zip(asked, replies, strict=True):
+            if reply is None:
+                continue
+            found = PartitionRetries.leased(reply)
+            soon_s = LOOK_AGAIN_S if found.next_due_ms is None else found.next_due_ms / 1000 + 0.001
+            stint.look_at = now + (0 if len(found.leases) == most else min(soon_s, LOOK_AGAIN_S))
+            stint.queued = found.records
+            self._try_again(stint, found.leases)
+        self._extend_leases(now)
+
+    def _try_again(self, stint: Stint, leases: list[Lease]) -> None:
+        jobs = []
+        for lease in leases:
+            stint.leases[lease.id] = lease
+            job = stint.retry(lease)
+            if not self._settling.lost_too_often(job, lease):
+                jobs.append(job)
+        self._lanes.add(reversed(jobs), first=True)
+
+    def _extend_leases(self, now: float) -> None:
+        if now < self._next_extension:
+            return
+        self._next_extension = now + LEASE_MS / 3000
+        held = [(stint, list(stint.leases.values())) for stint in self._stints.values() if stint.leases]
+        self._run([(stint, stint.retries.extend(leases, LEASE_MS)) for stint, leases in held])
+
+    def _run(self, calls: list[tuple[Stint, Any]]) -> list[Any]:
+        """Answers in their order, None for a stint that turned out to be over. Raises StreamlabErrors."""
+        if not calls:
+            return []
+        try:
+            replies = self._connection.run_many([call for _, call in calls])
+        except (RedisError, OSError) as error:
+            raise translate(error) from error
+        for index, (stint, _) in enumerate(calls):
+            reply = replies[index]
+            if isinstance(reply, ResponseError) and str(reply).startswith("FENCED"):
+                self._drop(stint)
+                replies[index] = None
+            elif isinstance(reply, Exception):
+                raise translate(reply)
+        return replies
+
+    # -- committing -----------------------------------------------------------------------------------------------
+
+    def _commit_now_and_then(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_commit:
+            self._next_commit = now + self._consumer.config["auto_commit_interval_ms"] / 1000
+            self._commit(list(self._stints.values()))
+
+    def _commit(self, stints: Iterable[Stint]) -> None:
+        """What is settled without a gap. A partition that is another's by now is dropped on the way."""
+        places = {}
+        for stint in stints:
+            position = stint.mark.position
+            if position is not None and position != stint.committed and not stint.over:
+                places[stint.partition] = OffsetAndMetadata(position)
+        assigned = self._consumer.assignment()
+        places = {partition: place for partition, place in places.items() if partition in assigned}
+        if not places:
+            return
+        try:
+            self._consumer.commit(places)
+        except CommitFailedError as error:
+            log.warning("%s", error)
+        for partition, place in places.items():
+            if partition in self._stints:
+                self._stints[partition].committed = place.offset
+
+    # -- partitions come and go -----------------------------------------------------------------------------------
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._held = None
+        self._open(sorted(assigned))
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Finish what is in hand, as far as the time allows, and commit."""
+        stints = [self._stints[partition] for partition in revoked if partition in self._stints]
+        if stints:
+            self._finish(stints)
+
+    def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        for partition in lost:
+            if partition in self._stints:
+                self._drop(self._stints[partition])
+
+    def _open(self, partitions: Iterable[TopicPartition]) -> None:
+        """Take over the queues of these. One that fails is taken over when its first records come."""
+        owner = self._consumer.group_metadata().member_id
+        for partition in partitions:
+            retries = PartitionRetries(
+                self._group_id, partition, owner, self._consumer.owner_epoch(partition)
+            )
+            try:
+                found = retries.take_over(self._connection)
+            except StreamlabError as error:
+                log.warning("%s cannot be taken over yet: %s", partition, error)
+                continue
+            self._relay.know(retries, found.numbering)
+            for field, packed in sorted(found.outbox.items(), key=lambda item: (len(item[0]), item[0])):
+                self._relay.put(retries, field, packed)
+            self._stints[partition] = Stint(retries, owner, found, self._options.ordering)
+            self._held = None
+
+    def _finish(self, stints: list[Stint]) -> None:
+        """Nothing new is begun; what runs may end within drain_timeout_ms, and then counts for nothing any more."""
+        theirs = set(stints)
+        withdrawn = self._lanes.withdraw(lambda job: job.stint in theirs)
+        deadline = Deadline(self._options.drain_timeout_ms, self._clock)
+        running = self._lanes.out_of(theirs)
+        try:
+            while running and not deadline.expired:
+                self._collect()
+                self._give_up_overdue()
+                threading.Event().wait(0.005)
+                running = self._lanes.out_of(theirs)
+            self._collect()
+            given_back = [(s, _leases(withdrawn, s)) for s in stints]
+            self._run([(s, s.retries.give_back(leases)) for s, leases in given_back if leases])
+            self._commit(stints)
+        except StreamlabError as error:
+            log.warning("What was in hand of %s is done again by its next owner: %s", stints, error)
+        for stint in stints:
+            self._drop(stint)
+        self._slots.give_up(running, "its partition was given up")
+
+    def _drop(self, stint: Stint) -> None:
+        """It is over: whatever comes of its jobs does not count."""
+        stint.over = True
+        self._lanes.withdraw(lambda job: job.stint is stint)
+        if self._stints.get(stint.partition) is stint:
+            del self._stints[stint.partition]
+        self._held = None
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        self._consumer.close(autocommit=False)  # which revokes, and so finishes
+        for stint in list(self._stints.values()):
+            self._drop(stint)
+        self._lanes.close()
+        if not self._relay.drain(_RELAY_TIMEOUT_S):
+            log.warning("%d dead letters and events wait beside their partitions.", self._relay.backlog)
+        self._relay.stop()
+        self._relay.join(_RELAY_TIMEOUT_S)
+        self._journal.close()
+        self._slots.join(0.5)
+
+    def named_metrics(self) -> dict[str, float]:
+        stints = list(self._stints.values())
+        return self._tally.named() | {
+            "records-in-flight": float(len(self._slots.running)),
+            "records-ready": float(self._lanes.ready),
+            "records-outstanding": float(sum(stint.mark.outstanding for stint in stints)),
+            "records-queued": float(sum(stint.queued for stint in stints)),
+            "partitions-assigned": float(len(stints)),
+            "partitions-held": float(len(self._held or ())),
+            "lost-threads": float(self._slots.lost),
+            "outbox-backlog": float(self._relay.backlog),
+        }
+
+
+def _leases(jobs: list[Job], stint: Stint) -> list[Lease]:
+    return [job.lease for job in jobs if job.stint is stint and job.lease is not None]

@@ -1,0 +1,59 @@
+"""One worker's time with one partition: from taking it to giving it up."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..model import ConsumerRecord, TopicPartition
+from .job import Job
+from .partition_retries import NO_CHAIN, WHOLE_PARTITION, Inheritance, Lease, PartitionRetries, chain_of_key
+from .watermark import Watermark
+
+
+class Stint:
+    """Used by the worker's thread alone, but for what never changes."""
+
+    def __init__(self, retries: PartitionRetries, owner: str, found: Inheritance, ordering: str):
+        self.group_id = retries.group_id
+        self.partition: TopicPartition = retries.partition
+        self.owner = owner
+        self.retries = retries
+        self.mark = Watermark()
+        self.settled = found.settled  # offsets that the main stream will bring and must not do again
+        self.chains = found.chains  # that have somebody in the queue
+        self.queued = found.records  # in the queue, as far as known
+        self.committed = found.committed
+        self.leases: dict[str, Lease] = {}  # that are ours now
+        self.held: deque[Job] = deque()  # with order of the whole partition: wait until the queue is empty
+        self.look_at = 0.0  # monotonic seconds: when to ask for what is due
+        self.over = False  # it is another's now: nothing that comes of its jobs counts
+        self._ordering = ordering
+
+    def chain_of(self, record: ConsumerRecord) -> str:
+        """What must be handled in order. Records without a key have none."""
+        if self._ordering == "partition":
+            return WHOLE_PARTITION
+        if self._ordering == "key" and record.key is not None:
+            return chain_of_key(record.key)
+        return NO_CHAIN
+
+    def job(self, record: ConsumerRecord) -> Job:
+        """Of the main stream."""
+        if self._ordering == "none" or (self._ordering == "key" and record.key is None):
+            return Job(record, self, None)
+        return Job(record, self, (self, record.key if self._ordering == "key" else None))
+
+    def retry(self, lease: Lease) -> Job:
+        record = lease.record.as_record()
+        lane = None
+        if lease.chain != NO_CHAIN:
+            lane = (self, None if lease.chain == WHOLE_PARTITION else record.key)
+        return Job(record, self, lane, lease)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the whole partition waits for a retry."""
+        return WHOLE_PARTITION in self.chains
+
+    def __repr__(self) -> str:
+        return f"<Stint {self.partition} of {self.owner}>"
