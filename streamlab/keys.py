@@ -29,6 +29,7 @@ sl:{group:analytics}:idle        hash    groups/*.lua               until taken 
 sl:{group:analytics}:instances   hash    groups/join.lua            lease          group_instance_id -> member id
 sl:{group:analytics}:stamps      hash    groups/*.lua               lease          member id -> its last change of ownership
 sl:{group:analytics}:events      stream  groups/*.lua               newest 1,000   outbox: what happened, type and JSON
+sl:{group:analytics}:relayed     string  events/relay.py            the group's    last entry of the outbox carried on
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
 sl:{orders.revenue.dlq/3}:letters hash   letters/*.lua              the letters'   offset -> state of a dead letter
 sl:{orders.revenue.dlq/3}:replays hash   letters/*.lua              30 days        replay id -> how far it came here
@@ -38,6 +39,7 @@ sl:replay:<id>                   hash    replay_jobs.py             30 days     
 sl:replay:<id>:lease             string  replay_runner.py           10 s           which process runs it
 sl:topics                        hash    topics/change.lua          the topic's    topic -> JSON of `TopicSpec`
 sl:{sl:topics}:events            stream  topics/change.lua          newest 1,000   outbox: what happened, type and JSON
+sl:{sl:topics}:relayed           string  events/relay.py            for ever       last entry of the outbox carried on
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
 sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state, figures of a running client
@@ -45,6 +47,7 @@ sl:{config}:version              string  configs/change.lua         for ever    
 sl:{config}:entities             set     configs/change.lua         for ever       entities that have settings
 sl:{config}:of:<entity>          hash    configs/change.lua         its settings'  setting -> JSON; its @version
 sl:{config}:events               stream  configs/change.lua         10,000 last    changes: history and outbox
+sl:{config}:relayed              string  events/relay.py            for ever       last entry of the outbox carried on
 sl:{config}:wake                 channel configs/change.lua         -              "look again"
 sl:sampler:lease                 string  metrics/sampler.py         5 s            which process samples
 sl:snapshot                      string  metrics/sampler.py         1 min          the newest snapshot
@@ -61,7 +64,10 @@ from __future__ import annotations
 PREFIX = "sl:"
 
 TOPICS = PREFIX + "topics"
-TOPICS_EVENTS = PREFIX + "{sl:topics}:events"  # in the slot of the registry, whose whole name is this one's hash tag
+TOPICS_EVENTS = (
+    PREFIX + "{sl:topics}:events"
+)  # in the slot of the registry, whose whole name is this one's hash tag
+TOPICS_RELAYED = PREFIX + "{sl:topics}:relayed"
 GROUPS = PREFIX + "groups"
 DEAD_LETTER_TOPICS = PREFIX + "dead-letters"
 REPLAYS = PREFIX + "replays"
@@ -69,6 +75,7 @@ CLIENTS = PREFIX + "clients"
 CONFIG_VERSION = PREFIX + "{config}:version"
 CONFIG_ENTITIES = PREFIX + "{config}:entities"
 CONFIG_EVENTS = PREFIX + "{config}:events"
+CONFIG_RELAYED = PREFIX + "{config}:relayed"
 CONFIG_WAKE = PREFIX + "{config}:wake"
 SAMPLER_LEASE = PREFIX + "sampler:lease"
 SNAPSHOT = PREFIX + "snapshot"
@@ -184,6 +191,10 @@ def group_stamps(group_id: str) -> str:
 
 def group_events(group_id: str) -> str:
     return _group(group_id, "events")
+
+
+def group_relayed(group_id: str) -> str:
+    return _group(group_id, "relayed")
 
 
 def group_wake(group_id: str) -> str:

@@ -22,7 +22,7 @@ from ..errors import KafkaTimeoutError, StreamlabError, TopicAlreadyExistsError,
 from ..producer import Producer
 from ..topics import Topics
 from .base import Event
-from .envelope import EVENTS_TOPIC, PARTITIONS, RETENTION_MS, letter_of
+from .envelope import EVENTS_TOPIC, PARTITIONS, RETENTION_MS, Letter, letter_of
 
 CAPACITY = 100_000
 RETRY_S = 0.5
@@ -53,7 +53,7 @@ class Journal:
         self.dropped = 0  # events that will never be stored
         self._connection = connection
         self._capacity = capacity
-        self._waiting: deque[Event] = deque()  # written, not yet handed to the producer
+        self._waiting: deque[Event | Letter] = deque()  # written, not yet handed to the producer
         self._sent: deque[FutureRecordMetadata | None] = (
             deque()
         )  # handed over; None: cannot be written at all
@@ -67,8 +67,14 @@ class Journal:
         self._told_dropped = 0  # drops that a flush() has reported
         self._trouble: StreamlabError | None = None  # why the last try failed
 
-    def write(self, event: Event) -> None:
-        """Note the event. Returns at once and raises nothing; what cannot be kept is counted in `dropped`."""
+    @property
+    def backlog(self) -> int:
+        """Events written and not known to be stored."""
+        return len(self._waiting) + len(self._sent)
+
+    def write(self, event: Event | Letter) -> None:
+        """Note the event (or one made ready already). Returns at once and raises nothing; what cannot be kept is
+        counted in `dropped`."""
         if self._closed or len(self._waiting) >= self._capacity:
             self.dropped += 1
             return
@@ -198,10 +204,10 @@ class Journal:
         return "" if self._trouble is None else f" ({self._trouble})"
 
 
-def _send(producer: Producer, event: Event) -> FutureRecordMetadata | None:
+def _send(producer: Producer, event: Event | Letter) -> FutureRecordMetadata | None:
     """None when this event can never be written. Raises StreamlabError when it can be tried again."""
     try:
-        letter = letter_of(event)
+        letter = letter_of(event) if isinstance(event, Event) else event
         return producer.send(
             EVENTS_TOPIC,
             key=letter.key,
@@ -212,7 +218,7 @@ def _send(producer: Producer, event: Event) -> FutureRecordMetadata | None:
     except StreamlabError as error:
         if error.retriable or isinstance(error, UnknownTopicOrPartitionError):
             raise
-        log.error("An event of type %s is dropped: %s", event.type, error)
+        log.error("An event is dropped: %s %.300r", error, event)
     except Exception:  # whatever somebody put into it: history must not stop because of one event
         log.exception("An event cannot be written and is dropped: %r", event)
     return None

@@ -17,6 +17,7 @@ class ConfigChanged(Event, frozen=True, kw_only=True):
     before: str | None = None  # as text; None: it was not set
     after: str | None = None  # as text; None: it is not set any more
     by: str | None = None
+    reason: str | None = None
     revision: int | None = None  # number of the change; None: not counted
 
     @property

@@ -49,12 +49,15 @@ class GroupRebalanced(GroupEvent, frozen=True, kw_only=True):
     """Partitions were given out anew."""
 
     epoch: int  # the group's; rises with each rebalance
-    cause: str  # why, such as "joined", "left", "expired", "partitions added", "forced"
+    cause: str  # why, in a word, such as joined, left, expired, partitions, forced
+    words: str | None = None  # why, with names
     assignor: str | None = None
     members_before: list[str] = msgspec.field(default_factory=list)
     members_after: list[str] = msgspec.field(default_factory=list)
     moved: list[Move] = msgspec.field(default_factory=list)  # partitions that changed hands
-    took_ms: float | None = None  # from the change to the last partition taken; None: not measured
+    started_ms: int | None = None  # when the cause came about
+    took_ms: float | None = None  # from then until the last partition was taken; None: not measured
+    outcome: str | None = None  # finished, or superseded by the next epoch
 
     @property
     def identity(self) -> str:
@@ -115,4 +118,5 @@ class GroupResumed(GroupEvent, frozen=True, kw_only=True):
     """Members fetch again."""
 
     by: str | None = None
+    reason: str | None = None
     paused_ms: float | None = None  # how long it was paused; None: not known

@@ -25,6 +25,7 @@ from .. import keys, retention
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
 from ..errors import StreamlabError, translated
+from ..events.relay import RelayThread
 from . import cadence
 from .collect import Collector
 from .history import Recorder
@@ -52,6 +53,7 @@ class Sampler:
         self._collector = Collector(connection, clock)
         self._recorder = Recorder(self._client)
         self._housekeeper = _Housekeeper(connection, self.stop)
+        self._relay = RelayThread(connection, self.stop)
         self._last_ms: int | None = None  # server time of the newest snapshot
         self._lost_at: float | None = None  # when the server went away
         self._standing_by: str | None = None  # for whom
@@ -108,7 +110,7 @@ class Sampler:
     def _begin_work(self) -> None:
         if not self._housekeeper.active:
             log.info("active: a snapshot each second")
-            self._housekeeper.active = True
+            self._housekeeper.active = self._relay.active = True
         self._standing_by = None
 
     def _stand_by(self) -> None:
@@ -116,7 +118,7 @@ class Sampler:
         if self._standing_by != self._lease.holder:
             log.info("standing by: %s is active", self._lease.holder)
         self._standing_by = self._lease.holder
-        self._housekeeper.active = False
+        self._housekeeper.active = self._relay.active = False
         self._last_ms = None
 
     def _tell_skipped(self, snapshot: Snapshot) -> None:
