@@ -10,6 +10,7 @@ import hashlib
 import re
 import sys
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ class Failure(NamedTuple):
 
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception that was caught."""
-    exception, message, site = class_name(error), message_of(error), call_site(traceback_of(error))
+    exception, message, site = class_name(error), message_of(error), call_site_of(error)
     return Failure(exception, message, site, fingerprint(exception, site, message))
 
 
@@ -135,13 +136,28 @@ def call_site(trace: str) -> str:
     >>> call_site('Traceback (most recent call last):\\n  File "/srv/shop/orders.py", line 7, in book\\n')
     'shop/orders.py:book'
     """
-    frames = _FRAME.findall(trace.rpartition("Traceback (most recent call last)")[2])
-    theirs = [frame for frame in frames if not any(part in frame[0] for part in _NOT_THE_USERS)]
-    for path, function in reversed(theirs or frames):
-        return f"{_short(path)}:{function}"
-    return ""
+    return _innermost(_FRAME.findall(trace.rpartition("Traceback (most recent call last)")[2]))
 
 
+def call_site_of(error: BaseException) -> str:
+    """The same of an exception that was caught, in a hundredth of the time that formatting it takes."""
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append((code.co_filename, code.co_name))
+        trace = trace.tb_next
+    return _innermost(frames)
+
+
+def _innermost(frames: list[tuple[str, str]]) -> str:
+    """Frames are file and function, the outermost first."""
+    for path, function in reversed(frames):
+        if not any(part in path for part in _NOT_THE_USERS):
+            return f"{_short(path)}:{function}"
+    return f"{_short(frames[-1][0])}:{frames[-1][1]}" if frames else ""
+
+
+@lru_cache(maxsize=1024)
 def _short(path: str) -> str:
     """Below the folder that it is imported from; else its last two parts."""
     roots = [root for root in sys.path if root and path.startswith(root.rstrip("/") + "/")]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from streamlab.delivery.fingerprint import (
     call_site,
+    call_site_of,
     failure_of,
     fingerprint,
     message_of,
@@ -120,6 +121,11 @@ def parsed_inside() -> None:
 
 def test_an_exception_that_was_never_raised_has_no_call_site():
     assert failure_of(ValueError("x")).call_site == ""
+
+
+@pytest.mark.parametrize("error", [parsed(), raised(ValueError()), ValueError()])
+def test_the_call_site_of_an_exception_is_that_of_its_printed_traceback(error):
+    assert call_site_of(error) == call_site(traceback_of(error))
 
 
 def test_an_exception_without_a_cause_has_no_root():
