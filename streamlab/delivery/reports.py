@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ from .. import codec
 from ..events import RecordDeadLettered, RecordRecovered, RecordReleased, RecordRetried, key_text
 from ..events.base import Event
 from .dead_letter import Attempt, Cause, headers_of, letter_for
-from .fingerprint import class_name, fingerprint, message_of
+from .fingerprint import call_site_of, class_name, fingerprint, message_of
 from .job import Job
 
 NO_EVENT = ("", b"")
@@ -128,21 +127,10 @@ def _about(job: Job, started_ms: int) -> dict[str, Any]:
 def _failure(job: Job) -> dict[str, Any]:
     assert job.failure is not None
     error = job.failure.error
-    name, message, site = class_name(error), message_of(error), call_site(error)
+    name, message, site = class_name(error), message_of(error), call_site_of(error)
     return {
         "exception": name,
         "message": message[:TOLD_MESSAGE_CHARACTERS],
         "call_site": site or None,
         "fingerprint": fingerprint(name, site, message),
     }
-
-
-def call_site(error: BaseException) -> str:
-    """As `fingerprint.call_site` of the formatted traceback, which would take a hundred times as long."""
-    trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return f"{'/'.join(PurePath(code.co_filename).parts[-2:])}:{code.co_name}"
