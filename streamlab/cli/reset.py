@@ -1,4 +1,4 @@
-"""`streamlab groups reset-offsets`: show, and with --execute do, what moving a stopped group would mean."""
+"""`streamlab groups reset-offsets`: show, and with --execute do, what moving a group would mean."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -66,6 +67,9 @@ def reset_offsets(
     ] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Do it.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it (default).")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Of a running group: pause it, let it commit, reset, resume.")
+    ] = False,
     export: Annotated[bool, typer.Option("--export", help="Print the new offsets as CSV.")] = False,
     undo_file: Annotated[
         Path | None,
@@ -74,7 +78,7 @@ def reset_offsets(
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Move what a stopped group has committed. Shows what would happen, unless told to --execute.
+    """Move what a group has committed. Shows what would happen, unless told to --execute.
 
     AGAIN and SKIPPED count records; SPAN is the time between the first and the last of them.
     """
@@ -95,21 +99,34 @@ def reset_offsets(
     url = url or context.find_root().params.get("url")
     with broker_at(url) as broker:
         from ..groups import reset
-        from ..groups.membership import GroupState
+        from ..groups.control import live_reset
+        from ..groups.words import GroupState
         from ..log import PartitionLog
         from ..topics import Topics
 
         topics = Topics(broker.connection)
         log = PartitionLog(broker.connection, topics)
-        state = reset.require_stopped(broker.connection, group).state
-        plan = reset.plan(broker.connection, log, group, _targets(broker, topics, group, goal, scopes))
-        if state is GroupState.DEAD and not plan.before:
-            note(f"Nothing is known of a group {group!r} yet. --execute makes it.")
-        _warn(plan)
-        outcome = None
-        if execute:
-            with _undo(plan, undo_file, url):
-                outcome = reset.execute(broker.connection, log, plan)
+
+        def targets() -> Mapping[TopicPartition, Target]:
+            return _targets(broker, topics, group, goal, scopes)
+
+        outcome: Outcome | None = None
+        if live and execute:
+            note(f"Group {group} is being paused. Its members give up their partitions at their next poll().")
+            keep = partial(_undo, path=undo_file, url=url)
+            plan, outcome = live_reset(
+                broker.connection, log, group, targets, before=keep, strategy=goal.words
+            )
+            _warn(plan)
+        else:
+            state = GroupState.EMPTY if live else reset.require_stopped(broker.connection, group).state
+            plan = reset.plan(broker.connection, log, group, targets())
+            if state is GroupState.DEAD and not plan.before:
+                note(f"Nothing is known of a group {group!r} yet. --execute makes it.")
+            _warn(plan)
+            if execute:
+                with _undo(plan, undo_file, url):
+                    outcome = reset.execute(broker.connection, log, plan, strategy=goal.words)
     _print(plan, outcome, export, json)
     _say(plan, outcome)
 
@@ -133,6 +150,17 @@ class Goal(NamedTuple):
             raise usage_error(f"Say where to, with one of {names}.")
         self.span_ms()
         return self
+
+    @property
+    def words(self) -> str:
+        """
+        >>> Goal(False, False, False, None, None, None, -100, None).words
+        'shift-by -100'
+        """
+        name, value = next(
+            (n, v) for n, v in zip(self._fields, self, strict=True) if v is not None and v is not False
+        )
+        return name.replace("_", "-") + ("" if value is True else f" {value}")
 
     def span_ms(self) -> tuple[int | None, int | None]:
         """The time asked for, and the duration. Raises typer.BadParameter."""

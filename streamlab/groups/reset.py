@@ -246,6 +246,7 @@ def execute(
     *,
     keep_metadata: bool = False,
     by: str = "an operator",
+    strategy: str | None = None,
 ) -> dict[TopicPartition, StreamlabError | None]:
     """Commit what the plan says: for each partition None, or why it is not known to be committed. What the commits
     before said in their metadata is dropped unless it is to be kept: it spoke of another position.
@@ -256,7 +257,7 @@ def execute(
     """
     epoch = take_over(connection, log, plan)
     connection.execute_many([("SADD", keys.GROUPS, plan.group_id)])
-    told = operation(plan, "", by, epoch, keep_metadata=keep_metadata)
+    told = operation(plan, "", by, epoch, strategy, keep_metadata)
     outcome = commit_all(connection, plan.group_id, told.commits)
     connection.run("groups/tell_reset", group_keys(plan.group_id), [msgspec.json.encode(told)])
     return outcome

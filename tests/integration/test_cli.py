@@ -161,7 +161,7 @@ def test_the_members_of_a_group_are_shown_with_what_they_read(shell):
     assert row[0] == "g"
     assert row[3:] == ["streamlab-consume", "2", "orders/0,orders/1"]
     state = shell("groups", "describe", "g", "--state").stdout.splitlines()[1].split()
-    assert state[:2] == ["g", "Stable"]
+    assert (state[0], state[2:5]) == ("g", ["cooperative-sticky", "Stable", "1"])
     assert json.loads(shell("groups", "--json").stdout)["members"] == 1
 
 

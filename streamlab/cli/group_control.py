@@ -1,0 +1,123 @@
+"""`streamlab groups rebalance | pause | resume | delete`: what an operator does to a group."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json, Url, broker_at, usage_error
+from .output import note, print_columns, print_json
+
+if TYPE_CHECKING:
+    from ..groups.control import Preview
+
+Name = Annotated[str, typer.Argument(metavar="GROUP")]
+
+
+def rebalance(
+    group: Name,
+    assignor: Annotated[
+        str | None,
+        typer.Option("--assignor", metavar="NAME", help="Share out by this one, now and from now on."),
+    ] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it (default).")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Share a group's partitions out anew. Shows what would move, unless told to --execute."""
+    if execute and dry_run:
+        raise usage_error("Choose one of --dry-run and --execute.")
+    with broker_at(url) as broker:
+        admin = broker.admin()
+        preview = admin.preview_rebalance(group, assignor)
+        epoch = admin.rebalance_group(preview) if execute else None
+    if json:
+        print_json(_as_json(preview, epoch))
+    else:
+        rows = [(*move.partition, move.before, move.after) for move in preview.moves]
+        print_columns(("TOPIC", "PARTITION", "FROM", "TO"), rows)
+    _say(preview, epoch)
+
+
+def pause(
+    group: Name,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Shown to whoever looks.")] = "",
+    for_s: Annotated[
+        float | None,
+        typer.Option("--for", metavar="SECONDS", min=0.001, help="Resume by itself then; else never."),
+    ] = None,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Have a group's members finish, commit, and read nothing until `resume`."""
+    with broker_at(url) as broker:
+        broker.admin().pause_group(group, reason, round((for_s or 0) * 1000), by=_me())
+    if json:
+        print_json({"group": group, "paused": True, "for_s": for_s})
+    how_long = "until `resume`" if for_s is None else f"for {for_s:g} s"
+    note(f"Group {group} is paused {how_long}. Its members give up their partitions at their next poll().")
+
+
+def resume(group: Name, url: Url = None, json: Json = False) -> None:
+    """End a pause: the members go on where they committed."""
+    with broker_at(url) as broker:
+        was_paused = broker.admin().resume_group(group, by=_me())
+    if json:
+        print_json({"group": group, "paused": False, "was_paused": was_paused})
+    note(f"Group {group} reads on." if was_paused else f"Group {group} was not paused.")
+
+
+def delete(
+    group: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Forget a group without members, and everything that it committed."""
+    from . import snapshots
+
+    with broker_at(url) as broker:
+        found = snapshots.group_of(snapshots.take(broker), group)
+        committed = sum(p.committed is not None for p in found.partitions)
+        if not yes:
+            sentence = f"Forget {group} and what it committed on {committed} partitions for ever?"
+            typer.confirm(sentence, abort=True, err=True)
+        broker.admin().delete_groups([group])
+    if json:
+        print_json({"group": group, "deleted": True, "commits": committed})
+    note(f"Group {group} has been deleted, with its commits on {committed} partitions.")
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "an operator"
+
+
+def _as_json(preview: Preview, epoch: int | None) -> dict[str, Any]:
+    return {
+        "group": preview.group_id,
+        "epoch": preview.epoch if epoch is None else epoch,
+        "executed": epoch is not None,
+        "assignor": preview.target.assignor,
+        "assignor_before": preview.assignor_before,
+        "moves": [
+            {"topic": p.topic, "partition": p.partition, "from": before, "to": after}
+            for p, before, after in preview.moves
+        ],
+        "assignment": {member: list(map(str, share)) for member, share in preview.assignment.items()},
+    }
+
+
+def _say(preview: Preview, epoch: int | None) -> None:
+    many = len(preview.moves)
+    total = sum(map(len, preview.assignment.values()))
+    counted = f"{many} of {total} partitions {{}}, shared out by {preview.target.assignor}"
+    if epoch is None:
+        note(f"Dry run: {counted.format('would move')}. --execute does it.")
+    else:
+        note(f"Epoch {epoch}: {counted.format('move')}.")
