@@ -13,6 +13,7 @@ from streamlab.delivery.letter_filter import LetterFilter
 from streamlab.delivery.letter_states import LetterState
 from streamlab.errors import UnknownTopicOrPartitionError
 from streamlab.events import EVENTS_TOPIC, DeadLetterDiscarded, recorded_of
+from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 from tests.builders import a_topic
 from tests.dead_letter_builders import (
@@ -175,8 +176,6 @@ def test_a_discard_is_told_to_the_brokers_history(broker: Broker) -> None:
 def test_letters_that_retention_removed_leave_no_state_behind(broker: Broker) -> None:
     letters = dead_orders(broker, count=6, partitions=1)
     letters.discard(LetterFilter(), "old", "ann", execute=True)
-    from streamlab.model import TopicPartition
-
     broker.admin().delete_records({TopicPartition(letters.dlq, 0): -1})
     assert letters.forget_removed() == 6
     assert letters.counts().total == 0

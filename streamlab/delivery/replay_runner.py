@@ -1,0 +1,267 @@
+"""Running a replay job: one process at a time, at its rate, under the guard, until its end or until it is told to stop.
+
+A lease says who runs it; who holds it renews it from a thread of its own. A process that was away for longer than the
+lease finds that another took chunks meanwhile, and stops: the chunks themselves decide, the lease only saves work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from .. import keys
+from ..clock import SYSTEM_CLOCK, Clock
+from ..connection import Connection
+from ..errors import IllegalStateError, StreamlabError
+from ..events import Journal, ReplayFinished, ReplayStarted
+from ..metrics.lease import Lease
+from .replay_jobs import RESUMABLE, ReplayCounts, ReplayJob, ReplayJobs, ReplayState
+from .replay_pace import SettlingWatch, TokenBucket, chunk_letters, stopped_by_guard
+from .replay_partition import OvertakenError, PartitionReplay
+from .replay_send import ChunkSender
+from .replay_spec import Target
+
+LEASE_MS = 6_000
+"""A job whose process died can be run by another after this."""
+_RENEW_S = 1.5
+_LOOK_S = 0.25
+"""How often the job's state and what was settled is looked at."""
+_RETRY_S = 0.5
+_GIVE_UP_S = 60.0
+"""How long a replay waits for a server that does not answer."""
+
+log = logging.getLogger(__name__)
+
+Watcher = Callable[[ReplayJob], None]
+
+
+class ReplayRunner:
+    """Runs one job."""
+
+    def __init__(self, connection: Connection, job_id: str, clock: Clock = SYSTEM_CLOCK):
+        self._connection = connection
+        self._jobs = ReplayJobs(connection)
+        self._id = job_id
+        self._clock = clock
+        self._lost = threading.Event()  # the lease is another's
+
+    def run(
+        self,
+        watch: Watcher | None = None,
+        stop: threading.Event | None = None,
+        wait_s: float = 2 * LEASE_MS / 1000,
+    ) -> ReplayJob:
+        """Replay until the end; `watch` is shown the job a few times a second. Setting `stop` pauses it.
+
+        A job whose last process was killed is free after a few seconds; `wait_s` is how long to wait for that.
+        Returns the job as it is then; its state says why it ended. Raises UnknownReplayError, and IllegalStateError
+        when it is done, cancelled or run by another process.
+        """
+        stop = stop or threading.Event()
+        job = self._jobs.get(self._id)
+        if not job.resumable:
+            raise IllegalStateError(f"Replay {job.id} is {job.state}: there is nothing left to do.")
+        lease = self._lease(wait_s, stop)
+        journal = Journal(self._connection)
+        ended = threading.Event()
+        renewal = threading.Thread(
+            target=self._renew, args=(lease, ended), name=f"replay-{job.id}", daemon=True
+        )
+        renewal.start()
+        try:
+            return self._run(job, journal, watch, stop)
+        finally:
+            ended.set()
+            renewal.join()
+            journal.close()
+            _release(lease)
+
+    def cancel(self, by: str) -> ReplayJob:
+        """End the job for good. What was taken and perhaps not sent is sent first, so that its counts are true.
+
+        Raises UnknownReplayError, IllegalStateError when it is done already.
+        """
+        job = self._jobs.get(self._id)
+        now_ms = self._connection.server_time_ms()
+        before = self._jobs.move(
+            self._id, RESUMABLE, ReplayState.CANCELLED, reason=f"cancelled by {by}", ended_ms=now_ms
+        )
+        lease = Lease(self._connection, keys.replay_lease(self._id), LEASE_MS)
+        try:
+            if before is ReplayState.DRAFT or not lease.hold():
+                return self._jobs.get(self._id)  # whoever runs it finishes its chunk and sees that it is over
+            journal = Journal(self._connection)
+            try:
+                for way in self._ways(job, ChunkSender(self._connection, job, journal)):
+                    way.finish_pending()
+                self._tell_end(journal, self._jobs.get(self._id), 0.0)
+            finally:
+                journal.close()
+        finally:
+            _release(lease)
+        return self._jobs.get(self._id)
+
+    # -- the run --------------------------------------------------------------------------------------------------
+
+    def _run(
+        self, job: ReplayJob, journal: Journal, watch: Watcher | None, stop: threading.Event
+    ) -> ReplayJob:
+        now_ms = self._connection.server_time_ms()
+        started = {} if job.started_ms else {"started_ms": now_ms}
+        self._jobs.move(job.id, RESUMABLE, ReplayState.RUNNING, reason="", ended_ms="", **started)
+        if not job.started_ms:
+            journal.write(_started(job, now_ms))
+        began = self._clock.monotonic()
+        try:
+            end, reason = self._go(job, journal, watch, stop)
+        except OvertakenError:
+            log.warning("Another process has gone on with replay %s; this one stops.", job.id)
+            return self._jobs.get(job.id)
+        except StreamlabError as error:
+            end, reason = ReplayState.FAILED, f"{type(error).__name__}: {error}"
+        return self._end(job, journal, end, reason, self._clock.monotonic() - began)
+
+    def _go(
+        self, job: ReplayJob, journal: Journal, watch: Watcher | None, stop: threading.Event
+    ) -> tuple[ReplayState, str]:
+        """Step by step over all partitions in turn. Returns how it ended, and why."""
+        spec = job.spec
+        ways = self._ways(job, ChunkSender(self._connection, job, journal))
+        bucket = TokenBucket(spec.rate)
+        settling = SettlingWatch() if spec.target is not Target.TOPIC and spec.guard_percent < 100 else None
+        before = job.counts
+        next_look = 0.0
+        while ways:
+            for way in list(ways):
+                now = self._clock.monotonic()
+                if now >= next_look:
+                    next_look = now + _LOOK_S
+                    seen = self._look(watch)
+                    end = self._ended_by_others(seen) or _guarded(seen, before)
+                    if end:
+                        return end
+                    while settling and settling.wait(seen.counts, self._clock.monotonic()):
+                        if stop.wait(_LOOK_S / 5):
+                            return ReplayState.PAUSED, ""
+                        seen = self._look(watch)
+                        end = self._ended_by_others(seen) or _guarded(seen, before)
+                        if end:
+                            return end
+                if stop.wait(bucket.delay_s(self._clock.monotonic())):
+                    return ReplayState.PAUSED, ""
+                bucket.spent(self._step(way, stop), self._clock.monotonic())
+                if way.done:
+                    ways.remove(way)
+        return ReplayState.DONE, ""
+
+    def _ways(self, job: ReplayJob, sender: ChunkSender) -> list[PartitionReplay]:
+        letters = chunk_letters(job.spec.rate)
+        ways = [PartitionReplay(self._connection, job, place, sender, letters) for place in job.places()]
+        return [way for way in ways if not way.done]
+
+    def _step(self, way: PartitionReplay, stop: threading.Event) -> int:
+        """One step, repeated while the server does not answer."""
+        give_up = self._clock.monotonic() + _GIVE_UP_S
+        failed = False
+        while True:
+            if self._lost.is_set():
+                raise OvertakenError("The lease is another's.")
+            try:
+                if failed:
+                    way.begin()
+                return way.step()
+            except StreamlabError as error:
+                if not error.retriable or self._clock.monotonic() > give_up:
+                    raise
+                failed = True
+                log.warning("A step of replay %s is repeated: %s", self._id, error)
+                if stop.wait(_RETRY_S):
+                    raise
+
+    def _look(self, watch: Watcher | None) -> ReplayJob:
+        seen = self._jobs.get(self._id)
+        if watch is not None:
+            watch(seen)
+        return seen
+
+    def _ended_by_others(self, seen: ReplayJob) -> tuple[ReplayState, str] | None:
+        return None if seen.state is ReplayState.RUNNING else (seen.state, seen.reason or "")
+
+    def _end(
+        self, job: ReplayJob, journal: Journal, end: ReplayState, reason: str, took_s: float
+    ) -> ReplayJob:
+        now_ms = self._connection.server_time_ms()
+        try:
+            self._jobs.move(job.id, (ReplayState.RUNNING,), end, reason=reason, ended_ms=now_ms)
+        except IllegalStateError:
+            pass  # somebody paused or cancelled it at this very moment, and was first
+        ended = self._jobs.get(job.id)
+        self._tell_end(journal, ended, took_s)
+        return ended
+
+    def _tell_end(self, journal: Journal, job: ReplayJob, took_s: float) -> None:
+        journal.write(
+            ReplayFinished(
+                at_ms=self._connection.server_time_ms(),
+                replay_id=job.id,
+                group=job.spec.group,
+                outcome=str(job.state),
+                replayed=job.counts.sent,
+                skipped=job.counts.skipped + job.counts.unfit,
+                failed_again=job.counts.failed_again,
+                took_ms=1000 * took_s,
+                reason=job.reason,
+            )
+        )
+        journal.flush()
+
+    # -- the lease ------------------------------------------------------------------------------------------------
+
+    def _lease(self, wait_s: float, stop: threading.Event) -> Lease:
+        lease = Lease(self._connection, keys.replay_lease(self._id), LEASE_MS)
+        give_up = self._clock.monotonic() + wait_s
+        while not lease.hold():
+            if self._clock.monotonic() > give_up or stop.wait(_RETRY_S / 2):
+                holder = lease.holder
+                lease.close()
+                raise IllegalStateError(f"Replay {self._id} is run by {holder}.")
+        return lease
+
+    def _renew(self, lease: Lease, ended: threading.Event) -> None:
+        while not ended.wait(_RENEW_S):
+            try:
+                if not lease.hold():
+                    self._lost.set()
+                    return
+            except StreamlabError as error:
+                log.warning("The lease of replay %s could not be renewed: %s", self._id, error)
+
+
+def _guarded(seen: ReplayJob, before: ReplayCounts) -> tuple[ReplayState, str] | None:
+    why = stopped_by_guard(seen.spec.guard_percent, seen.spec.guard_sample, before, seen.counts)
+    return (ReplayState.STOPPED, why) if why else None
+
+
+def _release(lease: Lease) -> None:
+    try:
+        if lease.mine:
+            lease.release()
+    except StreamlabError:
+        pass  # it ends by itself
+    finally:
+        lease.close()
+
+
+def _started(job: ReplayJob, now_ms: int) -> ReplayStarted:
+    return ReplayStarted(
+        at_ms=now_ms,
+        replay_id=job.id,
+        group=job.spec.group,
+        dlq_topic=job.spec.dlq,
+        target=str(job.spec.target),
+        filter=job.spec.filter.in_words(),
+        total=job.planned,
+        rate=job.spec.rate,
+        by=job.by,
+    )

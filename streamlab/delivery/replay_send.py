@@ -1,0 +1,211 @@
+"""One chunk of a replay, brought to where it belongs: once, however often it is tried.
+
+To the group: each record goes into the retry queue under its offset and the number of its replay, and the queue knows
+what it was given before. Into a topic: the records of one partition are appended as batches of a producer whose id
+follows from the job and the partition of the letters, and whose epoch is the number of the chunk. So the log itself
+recognises a chunk that a killed process had appended already, and refuses a process that was overtaken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from .. import codec, keys
+from ..connection import Call, Connection
+from ..errors import ProducerFencedError
+from ..events import DeadLetterReplayed, Journal, key_text
+from ..log import script_error
+from ..model import Headers, TopicPartition
+from ..topics import Topics
+from . import letter_headers as names
+from .dead_letter import Origin
+from .letter_reader import Letter
+from .replay_jobs import ReplayJob
+from .replay_plan import router
+from .replay_spec import EditedRecord
+from .retry_queue import QueuedRecord, RetryQueue
+
+BATCH_BYTES = 512 * 1024
+"""Of keys and values in one batch; a larger record has a batch of its own."""
+
+
+class Outgoing(NamedTuple):
+    """A letter that is to be sent now."""
+
+    letter: Letter
+    number: int  # of this replay of the record: 1 is the first
+    record: EditedRecord
+
+
+class ChunkSender:
+    """Sends the chunks of one job, and tells the broker's history."""
+
+    def __init__(self, connection: Connection, job: ReplayJob, journal: Journal):
+        self._connection = connection
+        self._job = job
+        self._journal = journal
+        self._topics = Topics(connection)
+        self._queue = RetryQueue(connection)
+        self._target_is_there = False
+
+    def send(self, chunk: int, width: int, place: TopicPartition, letters: Sequence[Outgoing]) -> None:
+        """Everything is where it belongs, and told, when this returns.
+
+        Raises StreamlabError; what was sent until then is recognised when it is sent again. UnknownTopicOrPartition
+        is raised only when nothing was sent.
+        """
+        if self._job.spec.goes_to is None:
+            self._queue.enqueue(self._job.spec.group, [self._queued(one) for one in letters])
+        else:
+            self._append(chunk, width, place, letters)
+        now_ms = self._connection.server_time_ms()
+        for one in letters:
+            self._journal.write(self._event(one, now_ms))
+        self._journal.flush()
+
+    # -- to the group ---------------------------------------------------------------------------------------------
+
+    def _queued(self, one: Outgoing) -> QueuedRecord:
+        dead = one.letter.letter
+        edited = [(names.REPLAY_EDIT, _json(one.record.changed))] if one.record.changed else []
+        return QueuedRecord(
+            topic=dead.read_topic,
+            partition=dead.read_partition,
+            offset=dead.read_offset,
+            timestamp=max(0, dead.timestamp),
+            timestamp_type=dead.timestamp_type,
+            key=one.record.key,
+            value=one.record.value,
+            headers=[*one.record.headers, *edited],
+            attempts=dead.attempts,
+            before=len(dead.attempts),
+            origin=Origin(
+                topic=dead.topic,
+                partition=dead.partition,
+                offset=dead.offset,
+                timestamp=dead.timestamp,
+                timestamp_type=dead.timestamp_type,
+                record_id=dead.record_id,
+                replays=one.number,
+                replay_id=self._job.id,
+                letter=one.letter.address,
+            ),
+        )
+
+    # -- into a topic ---------------------------------------------------------------------------------------------
+
+    def _append(self, chunk: int, width: int, place: TopicPartition, letters: Sequence[Outgoing]) -> None:
+        route = router(self._topics, self._job.spec, width)
+        by_partition: dict[TopicPartition, list[Outgoing]] = {}
+        for one in letters:
+            by_partition.setdefault(route(one.letter, one.record.key), []).append(one)
+        if not self._target_is_there:  # a partition that a crash left unmade comes into being now
+            self._topics.make_partitions((target.topic, n) for target in by_partition for n in range(width))
+            self._target_is_there = True
+        producer = producer_id(self._job.id, place)
+        calls: list[Call] = []
+        targets: list[TopicPartition] = []
+        for target, share in by_partition.items():
+            first = 0
+            for part in _batches(share):
+                where = [keys.log(*target), keys.meta(*target), keys.producers(*target)]
+                calls.append(Call("append", where, [producer, chunk, first, len(part), self._batch(part)]))
+                targets.append(target)
+                first += len(part)
+        for target, reply in zip(targets, self._connection.run_many(calls), strict=True):
+            if isinstance(reply, Exception):
+                self._refused(reply, target)
+
+    def _refused(self, error: Exception, target: TopicPartition) -> None:
+        code = str(error).partition(" ")[0]
+        if code == "DUPLICATE":
+            return  # it is there, from a run that was killed
+        if code == "PRODUCER_FENCED":
+            raise ProducerFencedError(f"Another process has gone on with replay {self._job.id}.") from error
+        raise script_error(error, target) from error
+
+    def _batch(self, letters: Sequence[Outgoing]) -> bytes:
+        return codec.encode(
+            [max(0, one.letter.letter.timestamp) for one in letters],
+            [one.record.key for one in letters],
+            [one.record.value for one in letters],
+            [self._headers(one) for one in letters],
+            "lz4",
+        )
+
+    def _headers(self, one: Outgoing) -> Headers:
+        dead = one.letter.letter
+        told: list[tuple[str, Any]] = [
+            (names.ORIGINAL_TOPIC, dead.topic),
+            (names.ORIGINAL_PARTITION, dead.partition),
+            (names.ORIGINAL_OFFSET, dead.offset),
+            (names.ORIGINAL_TIMESTAMP, dead.timestamp),
+            (names.RECORD_ID, dead.record_id),
+            (names.REPLAYS, one.number),
+            (names.REPLAY_ID, self._job.id),
+            (names.PREVIOUS, one.letter.address),
+            (names.REPLAY_GROUP, self._job.spec.group),
+        ]
+        headers = [(name, names.encoded(name, str(value))) for name, value in told]
+        if one.record.changed:
+            headers.append((names.REPLAY_EDIT, _json(one.record.changed)))
+        return one.record.headers + headers
+
+    # -- the history ----------------------------------------------------------------------------------------------
+
+    def _event(self, one: Outgoing, now_ms: int) -> DeadLetterReplayed:
+        dead, address, spec = one.letter.letter, one.letter.address, self._job.spec
+        return DeadLetterReplayed(
+            at_ms=now_ms,
+            group=spec.group,
+            topic=dead.topic,
+            partition=dead.partition,
+            offset=dead.offset,
+            record_id=dead.record_id,
+            key=key_text(dead.key),
+            attempt=dead.attempts[-1].attempt if dead.attempts else 0,
+            replays=one.number,
+            dlq_topic=address.topic,
+            dlq_partition=address.partition,
+            dlq_offset=address.offset,
+            by=self._job.by,
+            replay_id=self._job.id,
+            fingerprint=dead.fingerprint or None,
+            target=str(spec.target),
+            to_topic=spec.goes_to,
+            edited=bool(one.record.changed),
+        )
+
+
+def producer_id(job_id: str, place: TopicPartition) -> int:
+    """Of the producer that a job appends the letters of one partition as; 62 bits.
+
+    >>> place = TopicPartition("orders.revenue.dlq", 0)
+    >>> producer_id("a", place) == producer_id("a", place), producer_id("a", place) == producer_id("b", place)
+    (True, False)
+    """
+    digest = hashlib.sha256(f"{job_id} {place}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
+
+
+def _batches(letters: list[Outgoing]) -> Iterator[list[Outgoing]]:
+    """The same for the same letters: a repeat must consist of the same batches."""
+    batch: list[Outgoing] = []
+    held = 0
+    for one in letters:
+        size = len(one.record.value or b"") + len(one.record.key or b"")
+        if batch and held + size > BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+        batch.append(one)
+        held += size
+    if batch:
+        yield batch
+
+
+def _json(changed: list[str]) -> bytes:
+    return msgspec.json.encode(changed)
