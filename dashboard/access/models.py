@@ -24,3 +24,20 @@ class SigninLink(models.Model):
 
     def __str__(self) -> str:
         return f"sign-in link for {self.user} until {self.expires_at:%Y-%m-%d %H:%M:%S}"
+
+
+class ApiToken(models.Model):
+    """What a program shows instead of a person's session. Only the hash is kept: the token is shown once."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)  # what it is for, in the owner's words
+    prefix = models.CharField(max_length=16)  # how it begins, so that people know which one it is
+    token_hash = models.CharField(max_length=64, unique=True)  # hex SHA-256 of the token
+    scopes = models.JSONField(default=list)  # words of dashboard.access.scopes
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)  # None: never
+    last_used_at = models.DateTimeField(null=True)  # to the minute; None: never used
+    revoked_at = models.DateTimeField(null=True)  # None: in force
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.owner}: {self.name}"

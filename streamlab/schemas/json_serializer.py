@@ -41,7 +41,7 @@ class JsonSerializer(SchemaSerializer[JsonSchema]):
 
 
 class JsonDeserializer(SchemaDeserializer[JsonSchema]):
-    """JSON to Python values, checked against what wrote them, or against the reader's schema with its defaults filled in."""
+    """JSON to Python values, checked; with a reader's schema against that, after its defaults were filled in."""
 
     kind = SchemaType.JSON
 

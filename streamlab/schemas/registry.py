@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from copy import copy
 from typing import Self
 
 import msgspec
@@ -61,6 +62,12 @@ class SchemaRegistry:
         self._parsed: dict[int, Parsed] = {}  # by id
         self._lock = threading.Lock()
 
+    def acting_for(self, by: str | None) -> SchemaRegistry:
+        """The same registry, with the same copy in memory, for somebody else. Close only the first one."""
+        other = copy(self)
+        other._by = by
+        return other
+
     # -- reading --------------------------------------------------------------------------------------------------
 
     def subjects(self, prefix: str = "", deleted: bool = False) -> list[str]:
@@ -79,11 +86,11 @@ class SchemaRegistry:
 
     def uses(self, id: int, deleted: bool = False) -> list[Version]:
         """The versions that are this schema. Raises SchemaNotFoundError."""
-        return [version for version in self._state_with(id).uses(id) if deleted or not version.deleted]
+        return [version for version in self._store.state().uses(id) if deleted or not version.deleted]
 
     def schema(self, id: int) -> Schema:
         """Raises SchemaNotFoundError."""
-        return self._state_with(id).uses(id)[0].schema
+        return self._store.state().uses(id)[0].schema
 
     def parsed(self, id: int) -> Parsed:
         """The schema of that id, ready for use; asked of the server once. Raises SchemaNotFoundError."""
@@ -96,6 +103,10 @@ class SchemaRegistry:
                     self._parsed.clear()
                 self._parsed[id] = known
         return known
+
+    def last_id(self) -> int:
+        """The highest id ever given; 0 before the first."""
+        return self._store.state().last_id
 
     def lookup(self, subject: str, schema: Schema, deleted: bool = False) -> Version:
         """The version of the subject that is this schema, however it is spelled.

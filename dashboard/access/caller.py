@@ -1,0 +1,92 @@
+"""Who calls an address meant for programs: somebody with a token, or somebody who is signed in.
+
+    Authorization: Bearer <token>
+    Authorization: Basic base64(<anything>:<token>)         as Confluent's clients send it
+
+A session's cookie does as well, and then what changes something needs the CSRF token too, as any form does: a browser
+sends cookies by itself. It never sends an Authorization header by itself, so a token needs nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+
+from dashboard.access import api_token
+from dashboard.access.models import User
+from dashboard.access.roles import Role, has_role
+from dashboard.access.scopes import allows
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class NotSignedIn(Exception):
+    """Raised when nobody, or nobody known, calls: 401. Its text says why."""
+
+
+class NotAllowed(Exception):
+    """Raised when the caller is known and may not: 403. Its text says why."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    user: User
+    scopes: tuple[str, ...] | None  # None: a person in a browser, who may do what the role allows
+
+    def may(self, role: Role, scope: str) -> bool:
+        return has_role(self.user, role) and (self.scopes is None or allows(self.scopes, scope))
+
+    def require(self, role: Role, scope: str) -> None:
+        """Raises NotAllowed."""
+        if not has_role(self.user, role):
+            raise NotAllowed(f"{self.user} would need the role {role}.")
+        if self.scopes is not None and not allows(self.scopes, scope):
+            raise NotAllowed(f"The token would need the scope {scope}.")
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Raises NotSignedIn, NotAllowed."""
+    header = request.headers.get("Authorization", "")
+    if header:
+        row = api_token.find(_token_in(header))
+        if row is None:
+            raise NotSignedIn("The token is unknown, expired or revoked.")
+        return Caller(row.owner, tuple(row.scopes))
+    user: User | AnonymousUser = request.user  # type: ignore[assignment]
+    if not isinstance(user, User) or not user.is_active:
+        raise NotSignedIn(
+            "Send a token: Authorization: Bearer <token>, or Basic with the token as the password."
+        )
+    if request.method not in _SAFE:
+        _check_csrf(request)
+    return Caller(user, None)
+
+
+def _token_in(header: str) -> str:
+    scheme, _, rest = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+class _Csrf(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> str:  # type: ignore[override]
+        return reason
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    check = _Csrf(lambda request: HttpResponse())
+    check.process_request(request)
+    problem = check.process_view(request, lambda request: HttpResponse(), (), {})
+    if problem:
+        raise NotAllowed(f"The request has no CSRF token of this session: {problem}")
