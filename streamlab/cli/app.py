@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import consume, doctor, groups, play, processes, produce, shop, streams, topics
+from . import consume, doctor, groups, play, processes, produce, retries, shop, streams, topics, worker
 from .options import Url
 
 app = typer.Typer(
@@ -37,6 +37,8 @@ app.command()(consume.consume)
 app.add_typer(topics.app, name="topics")
 app.add_typer(groups.app, name="groups")
 app.add_typer(streams.app, name="streams")
+app.add_typer(retries.app, name="retries")
+app.command()(worker.worker)
 app.add_typer(shop.app, name="shop")
 app.command()(doctor.doctor)
 app.command()(processes.sampler)

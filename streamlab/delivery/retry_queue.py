@@ -243,6 +243,15 @@ class RetryQueue:
                 yield Waiting(unpack(record), due.get(id), lease is not None, not state.endswith(b" -"))
 
 
+def groups_of(
+    connection: Connection, partitions: Iterable[TopicPartition]
+) -> list[tuple[str, TopicPartition]]:
+    """(group, partition) of every group that has read one of these, which are all that can have a queue there."""
+    asked = [*partitions]
+    replies = connection.execute_many([("HKEYS", keys.commits(*partition)) for partition in asked])
+    return [(name.decode(), p) for p, names in zip(asked, replies, strict=True) for name in names]
+
+
 def counts_commands(queues: Iterable[tuple[str, TopicPartition]]) -> list[tuple[Any, ...]]:
     """Two commands for each (group, partition), for who reads other things in the same round trip."""
     commands: list[tuple[Any, ...]] = []

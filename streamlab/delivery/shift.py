@@ -113,13 +113,18 @@ class Shift(ConsumerRebalanceListener):
             self._consumer.subscribe(self._topics, listener=self)
             while not stopping.is_set():
                 self._turn()
-                self._consumer.wait(_TURN_S, unless=lambda: self._has_work or stopping.is_set())
+                self._consumer.wait(self._until_next_turn_s(), unless=lambda: self._has_work or stopping.is_set())
         finally:
             self._close()
 
     @property
     def _has_work(self) -> bool:
         return self._lanes.attention or (self._settling.waiting > 0 and not self._in_trouble)
+
+    def _until_next_turn_s(self) -> float:
+        """Not beyond the moment at which a retry is due."""
+        soonest = min((stint.look_at for stint in self._stints.values()), default=float("inf"))
+        return max(0.001, min(_TURN_S, soonest - self._clock.monotonic()))
 
     def _turn(self) -> None:
         try:
