@@ -23,6 +23,11 @@ FIRST_LOOK_S = 1.0
 """How long the first record waits for the settings; a server that is away holds nobody up for longer."""
 
 
+def layers_of(client_id: str, group_id: str | None) -> list[Entity]:
+    """The entities that a client belongs to, nearest first."""
+    return [client(client_id), *([group(group_id)] if group_id else []), BROKER]
+
+
 class RunningClient:
     """One producer, consumer or worker. `config` is its own dict, which is changed in place.
 
@@ -55,8 +60,7 @@ class RunningClient:
     @property
     def layers(self) -> list[Entity]:
         """The entities that it belongs to, nearest first."""
-        nearest = [client(self.client_id)]
-        return [*nearest, *([group(self.group)] if self.group else []), BROKER]
+        return layers_of(self.client_id, self.group)
 
     @property
     def in_force(self) -> Effective:
@@ -105,6 +109,7 @@ class RunningClient:
             version=self.version,
             values={name: _plain(self._config[name]) for name in KINDS[self.kind]},
             sources=self._in_force.sources,
+            own={name: _plain(self._own[name]) for name in self._in_force.sources},
             refused=self._in_force.refused,
         )
 

@@ -187,7 +187,18 @@ class Configs:
         )
         if not done:
             raise _stale(who)
+        if who.kind is EntityKind.GROUP and any(name == "assignor" for name, _, _ in steps):
+            self._choose_assignor(who.name, wanted.get("assignor"), by)
         return Changed(who, version if changed else 0, sorted(name.decode() for name in changed))
+
+    def _choose_assignor(self, group_id: str, assignor: str | None, by: str) -> None:
+        """The group itself keeps which assignor it has; without one from here, the next first member chooses."""
+        from ..groups import control, describe
+
+        if assignor is not None:
+            control.choose_assignor(self._connection, group_id, assignor, by or "operator")
+        elif now := describe.describe(self._connection, group_id).assignor:
+            control.choose_assignor(self._connection, group_id, now, "member")
 
     def _change_topic(
         self,

@@ -44,6 +44,7 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True):
     version: int  # of the configuration that it has applied; -1: it has not seen any yet
     values: dict[str, Any] = {}  # of every setting that can be given from outside, as in force
     sources: dict[str, str] = {}  # setting -> entity that it is from; the others are the program's
+    own: dict[str, Any] = {}  # of those in `sources`, what the program gave or the default
     refused: dict[str, str] = {}  # setting -> why the stored value was not taken
 
     def away(self, now_ms: int) -> bool:
