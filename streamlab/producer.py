@@ -38,7 +38,7 @@ from .errors import (
 from .metrics.of_producer import ProducerFigures, SenderStats
 from .model import Headers, TopicPartition, header_size
 from .partitioner import StickyPartition, partition_for
-from .sender import Sender
+from .sender import sender_for
 from .topics import Topics, TopicSpec, check_name
 
 RECORD_OVERHEAD_BYTES = 8
@@ -114,7 +114,7 @@ class Producer:
         self._wall_ns = clock.wall_ns
         serializers = (self.config["key_serializer"], self.config["value_serializer"])
         self._serializers = serializers if any(serializers) else None
-        self._sender = Sender(self, connection, clock)
+        self._sender = sender_for(self, connection, clock)
         self._figures = ProducerFigures(self._sender.stats)
         self._sender.start()
         self._running = RunningClient(
@@ -319,7 +319,7 @@ class Producer:
             already, self._closed = self._closed, True
             self._wake_sender.notify()
             self._room.notify_all()
-        if threading.current_thread() is self._sender:  # closed from a callback: the sender goes on by itself
+        if self._sender.runs_this_thread:  # closed from a callback: the sender goes on by itself
             self._sign_off()
             return
         self._sender.join(timeout)

@@ -75,9 +75,21 @@ class Topology:
             self.refresh()
         return [shard.master for shard in self._shards]
 
+    def any_node(self) -> Node:
+        """One that may answer, for want of a better one."""
+        return self._shards[0].master if self._shards else self._seeds[0]
+
     def shards(self) -> list[Shard]:
+        """As any node says it now."""
+        self.doubt()
         self.refresh()
         return self._shards
+
+    def shard_of(self, master: Node) -> Shard | None:
+        """None when that node is not a master. Raises redis-py's ConnectionError."""
+        if self._doubted:
+            self.refresh()
+        return next((shard for shard in self._shards if shard.master == master), None)
 
     def doubt(self) -> None:
         """Something did not fit the map: ask for it before its next use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ GROUP = "producer-metrics"
 
 @dataclass
 class SenderStats:
-    """Totals since the start, counted by one thread, a batch or a request at a time."""
+    """Totals since the start, counted a batch or a request at a time by one thread for each server."""
 
     records: int = 0  # acknowledged
     bytes: int = 0  # as appended, after compression
@@ -30,18 +31,28 @@ class SenderStats:
         default_factory=Distribution
     )  # from a batch's first record to its first attempt
     request_ms: Distribution = field(default_factory=Distribution)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_batch(self, size_bytes: int, raw_bytes: int, records: int, waited_ms: float) -> None:
-        self.batches += 1
-        self.bytes += size_bytes
-        self.raw_bytes += raw_bytes
-        self.batched += records
-        self.batch_bytes.add(size_bytes)
-        self.queue_ms.add(waited_ms)
+        with self._lock:
+            self.batches += 1
+            self.bytes += size_bytes
+            self.raw_bytes += raw_bytes
+            self.batched += records
+            self.batch_bytes.add(size_bytes)
+            self.queue_ms.add(waited_ms)
 
     def count_request(self, took_ms: float) -> None:
-        self.requests += 1
-        self.request_ms.add(took_ms)
+        with self._lock:
+            self.requests += 1
+            self.request_ms.add(took_ms)
+
+    def count(self, records: int = 0, retries: int = 0, errors: int = 0, in_flight: int = 0) -> None:
+        with self._lock:
+            self.records += records
+            self.retries += retries
+            self.errors += errors
+            self.in_flight += in_flight
 
     def totals(self) -> dict[str, float]:
         return {

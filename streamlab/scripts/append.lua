@@ -2,15 +2,17 @@
 -- KEYS  1 log  2 meta  3 producers
 -- ARGV  1 producer id (-1: not idempotent)  2 producer epoch  3 sequence of the batch's first record
 --       4 number of records  5 the batch
+--       6 which server this is, as far as the client knows (none or '': not at all); see locate.lua
 -- Returns {base offset, append ms, 1 when this very batch was here before, else 0}.
 -- Errors: UNKNOWN_PARTITION, PRODUCER_FENCED, OUT_OF_ORDER, DUPLICATE (known, but too old to tell its offset).
 -- Offsets and ids are written with %.0f: Lua's tostring loses digits above 1e14.
 local BATCHES_KEPT = 10 -- as many as a producer may have on the way: BATCHES_A_REQUEST of sender.py times 5
 local SEQUENCES = 2147483648
 local HEAD = 2 -- epoch, ms of the last append; then
+local CUTS_KEPT = 20
 local FIELDS = 4 -- per batch kept: first sequence, last sequence, base offset, append ms
 
-local meta = redis.call('HMGET', KEYS[2], 'end', 'ms', 'bytes')
+local meta = redis.call('HMGET', KEYS[2], 'end', 'ms', 'bytes', 'leader')
 if not meta[1] then
   return redis.error_reply('UNKNOWN_PARTITION no such partition')
 end
@@ -39,6 +41,16 @@ if producer ~= '-1' then
     local verdict = n > HEAD and behind < SEQUENCES / 2 and 'DUPLICATE' or 'OUT_OF_ORDER'
     return redis.error_reply(verdict .. ' expected sequence ' .. expected .. ', got ' .. first)
   end
+end
+
+local leader = ARGV[6] or ''
+if leader ~= '' and leader ~= meta[4] then
+  -- another server, or the same one started again, goes on from here: what the last one had behind this is lost
+  if meta[1] ~= '0' then
+    local cuts = (redis.call('HGET', KEYS[2], 'cuts') or '') .. ' ' .. meta[1] .. '@' .. meta[2]
+    redis.call('HSET', KEYS[2], 'cuts', string.match(cuts, string.rep(' %S+', CUTS_KEPT) .. '$') or cuts)
+  end
+  redis.call('HSET', KEYS[2], 'leader', leader)
 end
 
 local time = redis.call('TIME')
