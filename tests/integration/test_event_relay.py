@@ -11,12 +11,12 @@ import pytest
 from streamlab import keys
 from streamlab.broker import Broker
 from streamlab.errors import StreamlabError
-from streamlab.events import EVENTS_TOPIC, ConfigChanged, GroupPaused, Recorded, recorded_of
+from streamlab.events import ConfigChanged, GroupPaused
 from streamlab.events.journal import Journal
 from streamlab.events.relay import AT_ONCE, Relay
 from streamlab.metrics.sampler import Sampler
-from streamlab.model import TopicPartition
 from tests.builders import a_server, a_topic, kill_and_restart, settle
+from tests.history import history
 from tests.waiting import until
 
 
@@ -30,23 +30,6 @@ def a_group(broker: Broker, name: str = "revenue") -> str:
     """Its outbox."""
     broker.connection.client.sadd(keys.GROUPS, name)
     return keys.group_events(name)
-
-
-def history(broker: Broker) -> list[Recorded]:
-    """All events on the topic, repeats and all."""
-    with broker.consumer(auto_offset_reset="earliest") as consumer:
-        partitions = consumer.partitions_for_topic(EVENTS_TOPIC)
-        if not partitions:
-            return []
-        places = [TopicPartition(EVENTS_TOPIC, n) for n in partitions]
-        consumer.assign(places)
-        consumer.seek_to_beginning()
-        ends = consumer.end_offsets(places)
-        found: list[Recorded] = []
-        while any((consumer.position(p) or 0) < end for p, end in ends.items()):
-            for records in consumer.poll(100).values():
-                found += [event for record in records if (event := recorded_of(record)) is not None]
-    return found
 
 
 def test_an_entry_of_a_group_becomes_an_event_with_the_entrys_id(broker):
