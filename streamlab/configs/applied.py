@@ -36,6 +36,8 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
         return not self.waiting
 
     def __str__(self) -> str:
+        if not self.clients:
+            return "no running client has to apply it"
         others = [("refused by", self.refused), ("awaited from", self.waiting), ("away:", self.away)]
         more = "".join(f", {word} {len(who)}" for word, who in others if who)
         return f"applied by {len(self.applied)} of {self.clients} clients{more}"
