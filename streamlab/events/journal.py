@@ -191,6 +191,8 @@ class Journal:
                 future = self._sent[0]
                 if future is None or future.failed():
                     self.dropped += 1
+                if future is not None and isinstance(future.exception, UnknownTopicOrPartitionError):
+                    self._topic_is_there = False
                 self._settled += 1
                 self._sent.popleft()
 
