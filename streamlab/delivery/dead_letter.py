@@ -84,6 +84,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     replays: int = 0  # how often it was replayed so far
     replay_id: str | None = None  # the job that replayed it last; None: none did
     letter: LetterAddress | None = None  # the dead letter that was replayed
+    letter_group: str | None = None  # the group to say what came of it; None: whichever handles the record
+
+    def letter_of(self, group: str) -> LetterAddress | None:
+        """The dead letter that `group` settles by handling the record, or by giving it up."""
+        return self.letter if self.letter_group in (None, group) else None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +159,7 @@ def origin_of(record: ConsumerRecord) -> Origin:
         replays=names.number(record, names.REPLAYS) or 0,
         replay_id=names.text(record, names.REPLAY_ID),
         letter=_address(record),
+        letter_group=names.text(record, names.REPLAY_GROUP),
     )
 
 
@@ -207,7 +213,7 @@ def letter_for(
         schema_version=schema_version,
         replays=origin.replays,
         replay_id=origin.replay_id,
-        previous=origin.letter,
+        previous=origin.letter_of(group),
     )
 
 

@@ -11,6 +11,7 @@ from ..clock import Clock
 from ..cloudevents import CloudEvent, from_record
 from ..model import ConsumerRecord, Headers, TopicPartition
 from .dead_letter import Cause, Origin, origin_of
+from .letter_headers import PREVIOUS as REPLAYED_LETTER
 from .partition_retries import Lease
 from .verdicts import HandlerTimeout
 
@@ -49,6 +50,11 @@ class Job:
         """Where the record was first produced."""
         kept = None if self.lease is None else self.lease.record.origin
         return kept or origin_of(self.record)
+
+    @property
+    def replayed_into_topic(self) -> bool:
+        """A dead letter wants to know what comes of it."""
+        return bool(self.record.headers) and self.record.header(REPLAYED_LETTER) is not None
 
 
 class Failure:

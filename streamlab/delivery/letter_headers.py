@@ -162,7 +162,7 @@ REPLAY_TABLE = (
     Header(REPLAYS, _D, "how often the record was replayed, this time included"),
     Header(REPLAY_ID, _T, "the replay job"),
     Header(PREVIOUS, _T, "the dead letter that was replayed"),
-    Header(REPLAY_GROUP, _T, "group whose dead letter it was"),
+    Header(REPLAY_GROUP, _T, "in the source topic: the group whose dead letter it was"),
     Header(REPLAY_EDIT, _J, "what was changed: value, key, and the names of headers"),
 )
 """On a record that a replay appends to a topic, behind the record's own headers."""

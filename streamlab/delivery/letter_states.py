@@ -105,6 +105,14 @@ def state_keys(partition: TopicPartition) -> list[str]:
     return [keys.letters(*partition), keys.replay_progress(*partition)]
 
 
+def settle_call(
+    letter: LetterAddress, replays: int, outcome: LetterState, successor: LetterAddress | None = None
+) -> Call:
+    """To be sent with others: answers 1, or 0 when that was known or the letter is not on that replay."""
+    args = [letter.offset, replays, str(outcome), details(successor=successor)]
+    return Call("letters/settle", state_keys(letter.topic_partition), args)
+
+
 class LetterStates:
     """The states of all dead letters of one server. Safe to share between threads."""
 
@@ -147,15 +155,7 @@ class LetterStates:
         self, outcomes: Iterable[tuple[LetterAddress, int, LetterState, LetterAddress | None]]
     ) -> list[bool]:
         """Likewise for many, in one round trip. Raises StreamlabError, when some may have been settled."""
-        calls = [
-            Call(
-                "letters/settle",
-                state_keys(letter.topic_partition),
-                [letter.offset, replays, str(outcome), details(successor=successor)],
-            )
-            for letter, replays, outcome, successor in outcomes
-        ]
-        return [bool(reply) for reply in self._run(calls)]
+        return [bool(reply) for reply in self._run([settle_call(*outcome) for outcome in outcomes])]
 
     def discard(self, letters: Iterable[LetterAddress], reason: str, by: str) -> list[LetterAddress]:
         """Give dead letters up for good. Returns those that were dead; the others are left as they are."""

@@ -23,11 +23,14 @@ from .. import keys
 from ..connection import Call, Connection
 from ..errors import StreamlabError, translate
 from ..events import Journal, RecordDeadLettered
+from ..events.of_records import RecordEvent
 from ..events.reading import event_of
 from ..model import TopicPartition
 from ..sender import SEQUENCES
 from ..topics import Topics
+from .dead_letter import LetterAddress
 from .dead_letter_topics import DeadLetterTopics
+from .letter_states import LetterState, LetterStates
 from .partition_retries import Numbering, PartitionRetries
 from .reports import Parcel, unpack
 
@@ -56,6 +59,7 @@ class Relay(threading.Thread):
         self._journal = journal
         self._topics = topics
         self._letter_topics = DeadLetterTopics(connection, topics)
+        self._letters = LetterStates(connection)
         self._waiting: deque[Item] = deque()
         self._changed = threading.Condition()
         self._numberings: dict[tuple[str, TopicPartition], Numbering] = {}
@@ -126,11 +130,28 @@ class Relay(threading.Thread):
                 )
             if event is not None:
                 self._journal.write(event)
+        self._settle_replayed(items, places)
         self._journal.flush()
         calls = [r.told(fields) for r, fields in _fields_of(items)]
         for reply in self._connection.run_many(calls):
             if isinstance(reply, Exception):
                 raise translate(reply)
+
+    def _settle_replayed(
+        self, items: list[Item], places: dict[tuple[str, TopicPartition, str], tuple[Any, ...]]
+    ) -> None:
+        """Say of the dead letters whose replays end here what came of them; repeating it changes nothing."""
+        outcomes = []
+        for item in items:
+            event = event_of(item.parcel.type, item.parcel.event)
+            if item.parcel.settles is None or not isinstance(event, RecordEvent):
+                continue
+            place = places.get((item.retries.group_id, item.retries.partition, item.field))
+            state = LetterState.RECOVERED if place is None else LetterState.FAILED_AGAIN
+            successor = None if place is None or place[2] is None else LetterAddress(*place)
+            outcomes.append((LetterAddress.parse(item.parcel.settles), event.replays, state, successor))
+        if outcomes:
+            self._letters.settle_many(outcomes)
 
     # -- dead letters ---------------------------------------------------------------------------------------------
 

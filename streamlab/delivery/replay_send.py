@@ -26,7 +26,7 @@ from .dead_letter import Origin
 from .letter_reader import Letter
 from .replay_jobs import ReplayJob
 from .replay_plan import router
-from .replay_spec import EditedRecord
+from .replay_spec import EditedRecord, Target
 from .retry_queue import QueuedRecord, RetryQueue
 
 BATCH_BYTES = 512 * 1024
@@ -148,8 +148,11 @@ class ChunkSender:
             (names.REPLAYS, one.number),
             (names.REPLAY_ID, self._job.id),
             (names.PREVIOUS, one.letter.address),
-            (names.REPLAY_GROUP, self._job.spec.group),
         ]
+        if (
+            self._job.spec.target is Target.SOURCE
+        ):  # the topic's other groups have nothing to say about the letter
+            told.append((names.REPLAY_GROUP, self._job.spec.group))
         headers = [(name, names.encoded(name, str(value))) for name, value in told]
         if one.record.changed:
             headers.append((names.REPLAY_EDIT, _json(one.record.changed)))

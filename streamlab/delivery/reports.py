@@ -9,7 +9,7 @@ import msgspec
 from .. import codec
 from ..events import RecordDeadLettered, RecordRecovered, RecordReleased, RecordRetried, key_text
 from ..events.base import Event
-from .dead_letter import Attempt, Cause, headers_of, letter_for
+from .dead_letter import Attempt, Cause, LetterAddress, headers_of, letter_for
 from .fingerprint import call_site_of, class_name, fingerprint, message_of
 from .job import Job
 
@@ -24,6 +24,7 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     type: str  # of the event
     event: bytes  # JSON
     batch: bytes | None = None  # a dead letter as a record batch of one
+    settles: str | None = None  # the dead letter whose replay this is the end of
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -68,9 +69,10 @@ def recovered(job: Job, started_ms: int) -> RecordRecovered:
     return RecordRecovered(**_about(job, started_ms))
 
 
-def posted(event: Event) -> tuple[str, bytes]:
+def posted(event: Event, settles: LetterAddress | None = None) -> tuple[str, bytes]:
     """An event as field and content of the outbox."""
-    return f"E{event.id}", _pack(Parcel(event.type, _json(event)))
+    letter = None if settles is None else str(settles)
+    return f"E{event.id}", _pack(Parcel(event.type, _json(event), None, letter))
 
 
 def letter(job: Job, started_ms: int, cause: Cause, attempts: list[Attempt], died_ms: int) -> bytes:
@@ -102,7 +104,8 @@ def letter(job: Job, started_ms: int, cause: Cause, attempts: list[Attempt], die
         dlq_partition=job.record.partition,
     )
     batch = codec.encode([died_ms], [dead.key], [dead.value], [headers_of(dead)], codec="zstd")
-    return _pack(Parcel(event.type, _json(event), batch))
+    previous = None if dead.previous is None else str(dead.previous)
+    return _pack(Parcel(event.type, _json(event), batch, previous))
 
 
 def _about(job: Job, started_ms: int) -> dict[str, Any]:

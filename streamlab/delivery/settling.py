@@ -27,6 +27,7 @@ from . import reports
 from .dead_letter import Cause
 from .job import Failure, Job
 from .lanes import Lanes
+from .letter_states import LetterState, settle_call
 from .partition_retries import NO_CHAIN, WHOLE_PARTITION, Lease, PartitionRetries
 from .policy import GiveUp, RetryIn, RetryPolicy
 from .relay import Relay
@@ -90,8 +91,27 @@ class Settling:
             self._failed(job, job.failure)
         elif job.lease is not None:
             self._recovered(job, job.lease)
+        elif job.replayed_into_topic:
+            self._replay_handled(job)
         else:
             job.stint.mark.done(job.record.offset)
+
+    def _replay_handled(self, job: Job) -> None:
+        """A record that a replay put into the topic is handled at once: its letter hears of it first."""
+        letter = job.origin.letter_of(job.stint.group_id)
+        if letter is None:
+            job.stint.mark.done(job.record.offset)
+            return
+        event = reports.recovered(job, self._server.at_ms(job.started))
+        call = settle_call(letter, job.origin.replays, LetterState.RECOVERED)
+        field, parcel = reports.posted(event)
+        self._tally.recovered += 1
+
+        def is_known(_: Any) -> None:
+            job.stint.mark.done(job.record.offset)
+            self._relay.put(job.stint.retries, field, parcel)
+
+        self._add(job.stint, call, is_known)
 
     def _failed(self, job: Job, failure: Failure) -> None:
         tried = self._tried(job)
@@ -177,7 +197,10 @@ class Settling:
     def _recovered(self, job: Job, lease: Lease) -> None:
         field, event = reports.NO_EVENT
         if lease.record.attempts or lease.record.replays:
-            field, event = reports.posted(reports.recovered(job, self._server.at_ms(job.started)))
+            field, event = reports.posted(
+                reports.recovered(job, self._server.at_ms(job.started)),
+                job.origin.letter_of(job.stint.group_id),
+            )
             self._tally.recovered += 1
         stint = job.stint
         stint.leases.pop(lease.id, None)

@@ -215,7 +215,7 @@ class Shift(ConsumerRebalanceListener):
             add(job.ended - job.started)
             if job.failure is None:
                 tally.handled += 1
-                if job.lease is None:
+                if job.lease is None and not job.replayed_into_topic:
                     job.stint.mark.done(job.record.offset)
                     continue
             settle(job)
