@@ -25,7 +25,22 @@ class WorldMoved(Exception):
 
 
 class Stopped(Exception):
-    """Raised inside `run` by `Job.check` when somebody cancelled. What was done until then stays done."""
+    """Raised inside `run` by `Job.step` when somebody cancelled. What was done until then stays done.
+
+    A kind may raise it anew with what came of it so far.
+    """
+
+    def __init__(self, why: str, result: Result | None = None):
+        super().__init__(why)
+        self.result = result
+
+
+class GaveUp(Exception):
+    """Raised inside `run` when it ends before its end, by a rule of its own. Its text says why."""
+
+    def __init__(self, why: str, result: Result):
+        super().__init__(why)
+        self.result = result
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,7 @@ class Job(Protocol):
     """What a running operation may say and ask. Every call is cheap; most write nothing."""
 
     number: int  # of the operation
+    by: str  # name of who confirmed it
     progress: dict[str, Any]  # as saved by an earlier run that died; {} at the first
 
     def step(self, done: int, total: int | None = None, note: str = "") -> None:

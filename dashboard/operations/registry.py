@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from .kind import Kind
-from .kinds import partitions, produce, purge, reset_offsets, scale, topics
+from .kinds import letters, partitions, produce, purge, reset_offsets, scale, topics
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
+        letters.REPLAY,
+        letters.DISCARD,
+        letters.RESTORE,
         reset_offsets.KIND,
         partitions.KIND,
         purge.KIND,

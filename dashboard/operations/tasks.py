@@ -19,7 +19,7 @@ from dashboard.broker import broker
 from streamlab.errors import StreamlabError
 
 from . import life
-from .kind import Stopped, WorldMoved
+from .kind import GaveUp, Stopped, WorldMoved
 from .models import Operation, State
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class RunningJob:
 
     def __init__(self, operation: Operation):
         self.number = operation.pk
+        self.by = operation.confirmed_by.get_username() if operation.confirmed_by else "somebody"
         self.progress: dict[str, Any] = dict(operation.progress)
         self._mine = Operation.objects.filter(pk=operation.pk, state=State.RUNNING, claim=operation.claim)
         self._written_at = 0.0
@@ -78,9 +79,10 @@ def run(number: int) -> None:
     try:
         with _beating(job):
             result = kind.run(broker(), operation.spec, operation.world, job)
-    except Stopped:
-        operation.refresh_from_db(fields=["done", "total"])
-        life.finish(operation, State.CANCELLED)
+    except Stopped as stopped:
+        life.finish(operation, State.CANCELLED, stopped.result)
+    except GaveUp as reason:
+        life.finish(operation, State.FAILED, reason.result, error=str(reason))
     except WorldMoved as moved:
         life.finish(operation, State.FAILED, error=f"Nothing was changed: {moved}")
     except StreamlabError as error:

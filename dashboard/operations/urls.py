@@ -4,6 +4,7 @@ from . import views
 
 urlpatterns = [
     path("operations/new/<str:name>/", views.new, name="operation-new"),
+    path("operations/now/replay/", views.replay_now, name="replay-now"),
     path("operations/<int:number>/confirm/", views.confirm, name="operation-confirm"),
     path("operations/<int:number>/preview/", views.preview, name="operation-preview"),
     path("operations/<int:number>/cancel/", views.cancel, name="operation-cancel"),

@@ -37,7 +37,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     return {
         "row": records.row(record, moment.read_at_ms),
         "headers": payload.headers(record.headers),
-        "attributes": records.attributes(record),
+        "attributes": records.attributes_of(record.headers),
         "before": record.offset - 1 if record.offset else None,
         "after": record.offset + 1,
     }

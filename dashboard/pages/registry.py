@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from . import audit, group, groups, messages, operation, operations, overview, record, topic, topics
+from . import (
+    audit,
+    dead_letters,
+    group,
+    groups,
+    letter,
+    letters,
+    messages,
+    operation,
+    operations,
+    overview,
+    record,
+    retries,
+    topic,
+    topics,
+)
 from .page import Page
 
 PAGES: tuple[Page, ...] = (
@@ -13,6 +28,10 @@ PAGES: tuple[Page, ...] = (
     topic.PAGE,
     groups.PAGE,
     group.PAGE,
+    dead_letters.PAGE,
+    letters.PAGE,
+    letter.PAGE,
+    retries.PAGE,
     operations.PAGE,
     operation.PAGE,
     audit.PAGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from streamlab.model import LOG_APPEND_TIME, ConsumerRecord
+from streamlab.model import LOG_APPEND_TIME, ConsumerRecord, Headers
 
 from .figures import Figure, moment
 from .payload import Payload, payload, visible
@@ -41,7 +41,7 @@ def row(record: ConsumerRecord, now_ms: int) -> RecordRow:
     )
 
 
-def attributes(record: ConsumerRecord) -> list[tuple[str, str]]:
-    """What the record's CloudEvents headers say; [] when it is no event."""
-    found: list[tuple[str, Any]] = [(n[3:], v) for n, v in record.headers if n.startswith("ce_")]
+def attributes_of(headers: Headers) -> list[tuple[str, str]]:
+    """What a record's CloudEvents headers say; [] when it is no event."""
+    found: list[tuple[str, Any]] = [(n[3:], v) for n, v in headers if n.startswith("ce_")]
     return [(visible(name), visible((value or b"").decode("utf-8", "replace"))) for name, value in found]

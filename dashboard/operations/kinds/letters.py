@@ -1,0 +1,361 @@
+"""Replay dead letters, give them up for good, and take that back. Which ones is said by a filter, never by a page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Any, ClassVar
+
+import msgspec
+from django import forms
+
+from dashboard.presenters.figures import size, spell_duration
+from streamlab.broker import Broker
+from streamlab.delivery.dead_letter import LetterAddress
+from streamlab.delivery.dead_letters import DeadLetters, all_dead_letters
+from streamlab.delivery.letter_filter import LetterFilter
+from streamlab.delivery.replay import Replays
+from streamlab.delivery.replay_jobs import ReplayJob, ReplayState
+from streamlab.delivery.replay_plan import ReplayPlan
+from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit
+
+from ..kind import Form, GaveUp, Job, Kind, Preview, Result, Spec, Stopped
+from .fields import offer_topics, plural, shell, shortened
+
+_HOUR_FIRST = "%Y-%m-%dT%H:%M:%S"
+
+
+class LettersForm(Form):
+    """Which letters are meant. All that is given must hold."""
+
+    dlq = forms.ChoiceField(label="Dead letters of")
+    fingerprint = forms.CharField(
+        label="Failure", required=False, max_length=64, help_text="Its fingerprint."
+    )
+    error = forms.CharField(
+        label="Error class", required=False, max_length=300, help_text="KeyError, or with its module."
+    )
+    text = forms.CharField(
+        label="Text", required=False, max_length=300, help_text="In error, key, value or headers."
+    )
+    key = forms.CharField(label="Key", required=False, max_length=2_000, help_text="Exactly.")
+    partition = forms.IntegerField(label="Partition", required=False, min_value=0)
+    since = forms.DateTimeField(
+        label="Died since (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
+    )
+    letters = forms.CharField(
+        label="Single letters",
+        required=False,
+        max_length=20_000,
+        help_text="As topic/partition@offset, separated by spaces. Empty: all that the rest finds.",
+    )
+
+    def fill(self) -> None:
+        found = all_dead_letters(self.broker.connection)
+        self.fields["dlq"].choices = [  # type: ignore[attr-defined]
+            (dlq, f"{source.group} on {source.topic}") for dlq, source in sorted(found.items())
+        ]
+
+    def clean_letters(self) -> list[str]:
+        try:
+            return [str(LetterAddress.parse(text)) for text in self.cleaned_data["letters"].split()]
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def spec(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        spec: dict[str, Any] = {"dlq": given["dlq"]}
+        for name in ("fingerprint", "error", "text", "key", "partition", "letters"):
+            if given[name] not in (None, "", []):
+                spec[name] = given[name]
+        if given["since"] is not None:
+            spec["since_ms"] = int(given["since"].replace(tzinfo=UTC).timestamp() * 1000)
+        return spec
+
+
+def filter_of(spec: Spec) -> LetterFilter:
+    return LetterFilter(
+        fingerprints=[spec["fingerprint"]] if "fingerprint" in spec else [],
+        error_classes=[spec["error"]] if "error" in spec else [],
+        text=spec.get("text"),
+        key=spec["key"].encode() if "key" in spec else None,
+        partitions=[spec["partition"]] if "partition" in spec else [],
+        since_ms=spec.get("since_ms"),
+        letters=[LetterAddress.parse(text) for text in spec.get("letters", [])],
+    )
+
+
+def _letters(broker: Broker, spec: Spec) -> DeadLetters:
+    return DeadLetters.named(broker.connection, spec["dlq"])
+
+
+def _options(spec: Spec) -> list[str]:
+    """The filter on a command line."""
+    words = []
+    for name, option in (
+        ("fingerprint", "--fingerprint"),
+        ("error", "--error"),
+        ("text", "--text"),
+        ("key", "--key"),
+        ("partition", "--partition"),
+    ):
+        if name in spec:
+            words += [option, quote(str(spec[name]))]
+    if "since_ms" in spec:
+        words += ["--since", datetime.fromtimestamp(spec["since_ms"] / 1000, UTC).strftime(_HOUR_FIRST)]
+    for letter in spec.get("letters", []):
+        words += ["--letter", quote(letter)]
+    return words
+
+
+class ReplayForm(LettersForm):
+    to = forms.ChoiceField(
+        label="Where to",
+        choices=[
+            ("group", "back to the group that failed; no other group sees them"),
+            ("source", "into their topic; every group of it sees them"),
+            ("topic", "into another topic"),
+        ],
+    )
+    to_topic = forms.ChoiceField(label="Topic", required=False)
+    rate = forms.FloatField(
+        label="At most a second",
+        required=False,
+        min_value=0.01,
+        max_value=1_000_000,
+        help_text="Empty: no limit.",
+    )
+    guard = forms.FloatField(
+        label="Stop when more fail again than (%)", initial=GUARD_PERCENT, min_value=0, max_value=100
+    )
+    merge = forms.JSONField(
+        label="Change the value",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text='A JSON merge patch, like {"country": "FR", "draft": null}. The letters themselves stay as they are.',
+    )
+
+    when: ClassVar = {"to_topic": ("to", "topic")}
+
+    def fill(self) -> None:
+        super().fill()
+        offer_topics(self.fields["to_topic"], self.broker, ("", "—"))
+
+    def clean_merge(self) -> dict[str, Any] | None:
+        merge = self.cleaned_data["merge"]
+        if merge is not None and not isinstance(merge, dict):
+            raise forms.ValidationError("A merge patch is a JSON object.")
+        return merge
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("to") == "topic" and not given.get("to_topic"):
+            self.add_error("to_topic", "Choose the topic that they shall go to.")
+        return given
+
+    def spec(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        to = given["to_topic"] if given["to"] == "topic" else given["to"]
+        spec = {**super().spec(), "to": to, "guard": given["guard"]}
+        if given["rate"] is not None:
+            spec["rate"] = given["rate"]
+        if given["merge"]:
+            spec["merge"] = given["merge"]
+        return spec
+
+
+def _plan(broker: Broker, spec: Spec) -> ReplayPlan:
+    return Replays(broker.connection).plan(
+        _letters(broker, spec),
+        filter_of(spec),
+        to=spec["to"],
+        edit=Edit(merge=spec["merge"]) if "merge" in spec else None,
+        rate=spec.get("rate"),
+        guard_percent=spec["guard"],
+    )
+
+
+def _goes(plan: ReplayPlan) -> str:
+    if plan.spec.goes_to is None:
+        return f"back to group {plan.spec.group}; no other group sees them"
+    return f"into topic {plan.spec.goes_to}; every group that reads it sees them"
+
+
+def _preview_replay(broker: Broker, spec: Spec) -> Preview:
+    plan = _plan(broker, spec)
+    warnings = []
+    if plan.replayed_before:
+        warnings.append(
+            f"{plural(plan.replayed_before, 'letter')} of them died in an earlier replay already."
+        )
+    if plan.unfit:
+        warnings.append(f"{plural(plan.unfit, 'letter')} cannot be changed as asked, and stay dead.")
+    facts = [("Letters", f"{plan.letters:,}"), ("Bytes", size(plan.size_bytes).plain)]
+    if plan.seconds:
+        facts.append(("Takes", spell_duration(plan.seconds * 1000)))
+    facts += [(f"Left alone: {state}", f"{count:,}") for state, count in plan.not_dead.items()]
+    if plan.sample_before is not None:
+        facts += [("First changed, before", plan.sample_before), ("and after", plan.sample_after or "")]
+    return Preview(
+        effect=f"{plural(plan.letters, 'dead letter')} of group {plan.spec.group} go {_goes(plan)}.",
+        facts=facts,
+        table=shortened(
+            ("Failure", "Error", "Message", "Letters"),
+            [[f.fingerprint[:12], f.error_class, f.message[:200], f.count] for f in plan.failures],
+        ),
+        warnings=warnings,
+        blocked="" if plan.letters else "There is nothing to replay: no letter that this finds is dead.",
+        world={"plan": msgspec.json.encode(plan).decode()},
+    )
+
+
+def _replay(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
+    replays, stop = Replays(broker.connection), threading.Event()
+    number = job.progress.get("job")
+    if number is None:
+        plan = msgspec.json.decode(world["plan"], type=ReplayPlan)
+        number = replays.draft(plan, by=job.by).id
+        job.save({"job": number})
+    cancelled: list[Stopped] = []
+
+    def watch(seen: ReplayJob) -> None:
+        done = seen.counts.sent + seen.counts.skipped + seen.counts.unfit
+        try:
+            job.step(
+                done,
+                seen.planned,
+                f"{seen.counts.recovered:,} recovered, {seen.counts.failed_again:,} failed again",
+            )
+        except Stopped as stopped:
+            cancelled.append(stopped)
+            stop.set()
+
+    ended = replays.run(number, watch, stop)
+    if cancelled and ended.resumable:
+        ended = replays.cancel(number, by=job.by)
+    watch(ended)
+    result = _came_of_it(ended)
+    if cancelled:
+        raise Stopped("cancelled", result)
+    if ended.state is not ReplayState.DONE:
+        raise GaveUp(ended.reason or f"The replay is {ended.state}.", result)
+    return result
+
+
+def _came_of_it(ended: ReplayJob) -> Result:
+    counts = ended.counts
+    facts = [("Replayed", f"{counts.sent:,}"), ("Recovered so far", f"{counts.recovered:,}")]
+    facts += [("Failed again so far", f"{counts.failed_again:,}")]
+    facts += [("Left: taken by others", f"{counts.skipped:,}")] if counts.skipped else []
+    facts += [("Left: unfit", f"{counts.unfit:,}")] if counts.unfit else []
+    return Result(f"{plural(counts.sent, 'dead letter')} of group {ended.spec.group} were replayed.", facts)
+
+
+def _replay_command(spec: Spec) -> str:
+    words = ["dead-letters replay", quote(spec["dlq"]), *_options(spec)]
+    words += ["--to", quote(spec["to"])] if spec["to"] != "group" else []
+    words += ["--rate", f"{spec['rate']:g}"] if "rate" in spec else []
+    return shell(*words, "--execute")
+
+
+REPLAY = Kind(
+    name="replay",
+    title="Replay dead letters",
+    verb="Replay",
+    about="Let records that a group gave up be handled once more: one, those that failed alike, or all.",
+    form=ReplayForm,
+    subject=lambda spec: f"letters {spec['dlq']}",
+    preview=_preview_replay,
+    run=_replay,
+    command=_replay_command,
+    resumable=True,
+)
+
+
+class DiscardForm(LettersForm):
+    reason = forms.CharField(label="Why", max_length=300, help_text="Kept with each letter.")
+
+    def spec(self) -> dict[str, Any]:
+        return {**super().spec(), "reason": self.cleaned_data["reason"]}
+
+
+def _preview_discard(broker: Broker, spec: Spec) -> Preview:
+    letters = _letters(broker, spec)
+    count = letters.discard(filter_of(spec), spec["reason"], "")
+    return Preview(
+        effect=f"{plural(count, 'dead letter')} of group {letters.group} are given up for good.",
+        facts=[("Letters", f"{count:,}"), ("Why", spec["reason"])],
+        blocked="" if count else "There is nothing to discard: no letter that this finds is dead.",
+        undo="An undo calls them dead again. Nothing is deleted before retention does.",
+        world={"at_ms": broker.connection.server_time_ms()},
+    )
+
+
+def _discard(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
+    letters = _letters(broker, spec)
+    seen = msgspec.structs.replace(
+        filter_of(spec), until_ms=world["at_ms"]
+    )  # what died since was not previewed
+    count = letters.discard(seen, spec["reason"], job.by, execute=True)
+    job.step(count, count)
+    return Result(
+        f"{plural(count, 'dead letter')} of group {letters.group} were given up.",
+        data={"at_ms": world["at_ms"]},
+    )
+
+
+DISCARD = Kind(
+    name="discard",
+    title="Discard dead letters",
+    verb="Discard",
+    about="Give dead letters up for good, with a reason. They stay readable until retention removes them.",
+    form=DiscardForm,
+    subject=lambda spec: f"letters {spec['dlq']}",
+    preview=_preview_discard,
+    run=_discard,
+    command=lambda spec: shell(
+        "dead-letters discard",
+        quote(spec["dlq"]),
+        *_options(spec),
+        "--reason",
+        quote(spec["reason"]),
+        "--execute",
+    ),
+    resumable=True,
+    undo=lambda spec, data: ("restore", {name: value for name, value in spec.items() if name != "reason"}),
+)
+
+
+def _preview_restore(broker: Broker, spec: Spec) -> Preview:
+    letters = _letters(broker, spec)
+    count = letters.restore(filter_of(spec), "")
+    return Preview(
+        effect=f"{plural(count, 'discarded letter')} of group {letters.group} are called dead again.",
+        facts=[("Letters", f"{count:,}")],
+        blocked="" if count else "No letter that this finds is discarded.",
+    )
+
+
+def _restore(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
+    letters = _letters(broker, spec)
+    count = letters.restore(filter_of(spec), job.by, execute=True)
+    job.step(count, count)
+    return Result(f"{plural(count, 'letter')} of group {letters.group} are dead again.")
+
+
+RESTORE = Kind(
+    name="restore",
+    title="Take discarded letters back",
+    verb="Restore",
+    about="Call discarded dead letters dead again, so that they can be replayed.",
+    form=LettersForm,
+    subject=lambda spec: f"letters {spec['dlq']}",
+    preview=_preview_restore,
+    run=_restore,
+    command=lambda spec: shell("dead-letters restore", quote(spec["dlq"]), *_options(spec), "--execute"),
+    resumable=True,
+)

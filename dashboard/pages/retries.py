@@ -1,0 +1,108 @@
+"""Retries: what waits to be tried again, by when it is due, and how attempts went."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from django.db.models import Avg, Count, Max, Q
+
+from dashboard.broker import broker
+from dashboard.presenters import retries
+from dashboard.presenters.figures import count, size
+from dashboard.presenters.words import plural
+from dashboard.projections.models import RecordEvent
+from streamlab.delivery.retry_queue import RetryQueue
+from streamlab.errors import StreamlabError
+from streamlab.model import TopicPartition
+
+from .database import fresh_connection
+from .moments import Moment
+from .page import Address, MenuEntry, Page
+
+MOST_QUEUES = 50
+MOST_WAITING = 100
+WINDOW_MS = 3_600_000
+"""Attempts are summed up over the last hour."""
+
+
+def _queues(moment: Moment) -> list[tuple[str, TopicPartition]]:
+    """Every group and partition that a queue can be of: those that it has committed on or owns."""
+    snapshot = moment.snapshot
+    return [
+        (group.group, TopicPartition(p.topic, p.partition))
+        for group in snapshot.groups.values()
+        for p in group.partitions
+    ]
+
+
+def _waiting(moment: Moment, wanted: str) -> dict[str, Any]:
+    queue = RetryQueue(broker().connection)
+    counts = queue.counts_of(q for q in _queues(moment) if wanted in ("", q[0]))
+    busy = {place: c for place, c in counts.items() if c.records}
+    fullest = sorted(busy, key=lambda place: (-busy[place].records, place))[:MOST_QUEUES]
+    soonest = []
+    for group, partition in fullest:
+        soonest += [(group, w) for w in islice(queue.list(group, partition), MOST_WAITING)]
+    soonest.sort(key=lambda item: (item[1].due_ms is None, item[1].due_ms or 0))
+    return {
+        "queues": [retries.queue_row(place, busy[place]) for place in fullest],
+        "queues_total": len(busy),
+        "waiting": [retries.waiting_row(group, w, moment.read_at_ms) for group, w in soonest[:MOST_WAITING]],
+        "retrying": count(sum(c.retrying for c in busy.values()), "records wait to be tried again"),
+        "parked": count(sum(c.parked for c in busy.values()), "records wait behind one of their key"),
+        "held": size(sum(c.size_bytes for c in busy.values())),
+        "summary": plural(sum(c.records for c in busy.values()), "record"),
+    }
+
+
+def _attempts(wanted: str, now_ms: int) -> list[retries.ErrorRow]:
+    """Of the last hour, by error."""
+    events = RecordEvent.objects.attempts().filter(at_ms__gte=now_ms - WINDOW_MS)
+    events = events.filter(group=wanted) if wanted else events
+    found = (
+        events.exclude(exception="")
+        .values("group", "exception")
+        .annotate(
+            attempts=Count("pk"),
+            deaths=Count("pk", filter=Q(kind="record.dead_lettered")),
+            last=Max("at_ms"),
+            took=Avg("took_ms"),
+        )
+        .order_by("-attempts")[:20]
+    )
+    return [retries.error_row(line, now_ms) for line in found]
+
+
+@fresh_connection
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    wanted = address.query.get("group", "")
+    try:
+        waiting = _waiting(moment, wanted)
+    except StreamlabError as error:
+        waiting = {"failed": str(error), "summary": ""}
+    events = RecordEvent.objects.attempts().filter(at_ms__gte=moment.read_at_ms - WINDOW_MS)
+    events = events.filter(group=wanted) if wanted else events
+    return {
+        **waiting,
+        "group": wanted,
+        "errors": _attempts(wanted, moment.read_at_ms),
+        "lateness": retries.lateness(
+            list(
+                events.filter(planned_ms__isnull=False, started_ms__isnull=False)
+                .order_by("-at_ms")
+                .values_list("planned_ms", "started_ms")[:2_000]
+            )
+        ),
+        "clear_href": address.path,
+    }
+
+
+PAGE = Page(
+    name="retries",
+    pattern="retries/",
+    title=lambda address: "Retries",
+    parts=("summary", "figures", "waiting", "errors"),
+    context=context,
+    menu=MenuEntry("Retries", "Work", "r", "retries"),
+)

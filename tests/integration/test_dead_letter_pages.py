@@ -1,0 +1,246 @@
+"""From a failing handler to a page, to one click, to a record that is handled after all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.access.models import User
+from dashboard.access.roles import Role
+from dashboard.operations import tasks
+from dashboard.operations.models import Operation, State
+from dashboard.projections.projector import Projector
+from streamlab.broker import Broker
+from streamlab.delivery.dead_letters import DeadLetters
+from streamlab.delivery.policy import RetryPolicy
+from streamlab.delivery.retry_queue import RetryQueue
+from streamlab.model import TopicPartition
+from tests.builders import a_topic, numbered, produce
+from tests.integration.broker_pictures import busy_snapshot, publish
+from tests.snapshots import a_group, a_position, a_snapshot
+from tests.snapshots import a_topic as a_topic_snapshot
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db
+
+AT_ONCE = RetryPolicy(base_ms=1, cap_ms=1, max_attempts=2)
+
+
+@pytest.fixture
+def operator(client: Client, redis_url: str, settings: Settings) -> Client:
+    settings.STREAMLAB_URL = redis_url
+    user = User.objects.create(username="operator")
+    user.groups.add(Group.objects.get(name=Role.OPERATOR))
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def projector(broker: Broker) -> Iterator[Projector]:
+    made = Projector(broker)
+    yield made
+    made.close()
+
+
+class Fussy:
+    """A handler that refuses values while it is told to."""
+
+    def __init__(self) -> None:
+        self.refuses = True
+        self.handled: list[bytes] = []
+
+    def __call__(self, record) -> None:
+        if self.refuses:
+            raise ValueError(f"no stock for order {record.value.decode()}")
+        self.handled.append(record.value)
+
+
+@pytest.fixture
+def handler() -> Fussy:
+    return Fussy()
+
+
+@pytest.fixture
+def topic(broker: Broker, handler: Fussy) -> Iterator[str]:
+    """A topic whose three records a running worker of group revenue gave up."""
+    name = a_topic(broker)
+    produce(broker, name, numbered(3))
+    with broker.worker(name, group_id="revenue", handler=handler, retry=AT_ONCE):
+        until(lambda: dead(broker, name) == 3, 30, "three dead letters")
+        yield name
+
+
+def dead(broker: Broker, topic: str) -> int:
+    if f"{topic}.revenue.dlq" not in broker.admin().list_topics():
+        return 0
+    return DeadLetters(broker.connection, topic, "revenue").counts().dead
+
+
+def html_of(client: Client, address: str, **query: str) -> str:
+    response = client.get(address, query)
+    assert response.status_code == 200, response.content.decode()[:2000]
+    return response.content.decode()
+
+
+def shown(projector: Projector, client: Client, address: str, text: str) -> str:
+    """The page once it says this: events are on their way for a moment."""
+
+    def says() -> bool:
+        projector.catch_up()
+        return text in html_of(client, address)
+
+    until(says, 20, f"{address} says {text!r}")
+    return html_of(client, address)
+
+
+def address_of(html: str, place: str) -> str:
+    """Where the list of letters links the letter of a record: letters stand in the order in which records died."""
+    return re.findall(rf'<a href="([^"]+)">{re.escape(place)}</a>', html)[0]
+
+
+def states(projector: Projector, client: Client) -> list[str]:
+    projector.catch_up()
+    html = html_of(client, "/dead-letters/letters/")
+    return re.findall(r'<td><span class="status [^"]*"[^>]*><span [^>]*></span>([^<]+)</span>', html)
+
+
+def run(operation: Operation) -> Operation:
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.DONE, operation.error
+    return operation
+
+
+def test_letters_are_grouped_by_what_they_died_of(operator, projector, broker, topic):
+    html = shown(projector, operator, "/dead-letters/", "ValueError")
+    assert html.count('<tr data-key="revenue ') == 1
+    assert "no stock for order" in html
+    assert re.search(r'<td class="n"><data value="3"', html)
+    assert "fingerprint=" in html and "Replay…" in html
+
+
+def test_one_click_replays_a_letter_and_the_page_shows_it_recovered(
+    operator, projector, broker, topic, handler
+):
+    address = address_of(shown(projector, operator, "/dead-letters/letters/", f"{topic}/0@1"), f"{topic}/0@1")
+    html = html_of(operator, address)
+    assert "Replay it to revenue" in html and "no stock for order 1" in html and "Traceback" in html
+    handler.refuses = False
+    [letter] = re.findall(r'name="letter" value="([^"]+)"', html)
+    response = operator.post("/operations/now/replay/", {"letter": letter})
+    assert response.headers["Location"] == address
+    run(Operation.objects.get())
+    until(lambda: handler.handled == [b"1"], 20, "the record was handled")
+    html = shown(projector, operator, address, "recovered")
+    assert "Replay it to revenue" not in html
+    way = re.findall(r"</span>(tried and failed|died|replayed|handled)</span>", html)
+    assert way == ["tried and failed", "died", "replayed", "handled"]
+
+
+def test_a_replay_of_many_says_how_many_and_where_to_before_it_does_anything(
+    operator, projector, broker, topic, handler
+):
+    shown(projector, operator, "/dead-letters/", "ValueError")
+    fields = {"dlq": f"{topic}.revenue.dlq", "to": "group", "guard": "20", "error": "ValueError"}
+    response = operator.post("/operations/new/replay/", fields)
+    assert response.status_code == 302, response.content.decode()
+    operation = Operation.objects.get()
+    html = html_of(operator, f"/operations/{operation.pk}/")
+    assert "3 dead letters of group revenue go back to group revenue; no other group sees them" in html
+    assert handler.handled == []
+    handler.refuses = False
+    operator.post(f"/operations/{operation.pk}/confirm/")
+    run(operation)
+    until(lambda: sorted(handler.handled) == numbered(3), 20, "all three were handled")
+    until(lambda: states(projector, operator) == ["recovered"] * 3, 20, "three recovered letters")
+
+
+def test_letters_that_die_again_are_new_ones_that_say_so(operator, projector, broker, topic):
+    shown(projector, operator, "/dead-letters/letters/", f"{topic}/0@0")
+    operator.post("/operations/now/replay/", {"letter": f"{topic}.revenue.dlq/0@0"})
+    run(Operation.objects.get())
+    until(
+        lambda: sorted(states(projector, operator)) == ["dead"] * 3 + ["failed again"], 20, "a fourth letter"
+    )
+    assert "1 new" in html_of(operator, "/dead-letters/")
+    html = html_of(operator, f"/dead-letters/{topic}.revenue.dlq/0/0/")
+    assert "Its replay died as" in html and f"/dead-letters/{topic}.revenue.dlq/0/3/" in html
+
+
+def test_what_is_discarded_is_taken_back_by_an_undo(operator, projector, broker, topic):
+    shown(projector, operator, "/dead-letters/letters/", f"{topic}/0@2")
+    fields = {"dlq": f"{topic}.revenue.dlq", "reason": "test data", "partition": "0"}
+    operator.post("/operations/new/discard/", fields)
+    operation = Operation.objects.get()
+    operator.post(f"/operations/{operation.pk}/confirm/")
+    run(operation)
+    until(lambda: states(projector, operator) == ["discarded"] * 3, 20, "three discarded letters")
+    assert dead(broker, topic) == 0
+    operator.post(f"/operations/{operation.pk}/undo/")
+    undo = Operation.objects.get(undoes=operation)
+    operator.post(f"/operations/{undo.pk}/confirm/")
+    run(undo)
+    assert dead(broker, topic) == 3
+
+
+def test_a_replay_can_be_changed_on_the_way_and_the_letter_stays(operator, broker, handler):
+    name = a_topic(broker)
+    produce(broker, name, [b'{"country": "??"}'])
+    with broker.worker(name, group_id="revenue", handler=handler, retry=AT_ONCE):
+        until(lambda: dead(broker, name) == 1, 30, "a dead letter")
+        handler.refuses = False
+        fields = {"dlq": f"{name}.revenue.dlq", "to": "group", "guard": "20", "merge": '{"country": "FR"}'}
+        operator.post("/operations/new/replay/", fields)
+        operation = Operation.objects.get()
+        assert "FR" in html_of(operator, f"/operations/{operation.pk}/")
+        operator.post(f"/operations/{operation.pk}/confirm/")
+        run(operation)
+        until(lambda: handler.handled == [b'{"country":"FR"}'], 20, "the changed record was handled")
+    assert "??" in html_of(operator, f"/dead-letters/{name}.revenue.dlq/0/0/")
+
+
+def test_a_viewer_cannot_replay_by_one_click(operator, broker, topic):
+    viewer = Client()
+    viewer.force_login(User.objects.create(username="viewer"))
+    assert viewer.post("/operations/now/replay/", {"letter": f"{topic}.revenue.dlq/0@0"}).status_code == 403
+    assert not Operation.objects.exists()
+    assert "replay-now" not in html_of(viewer, f"/dead-letters/{topic}.revenue.dlq/0/0/").replace(
+        'form="replay-now"', ""
+    )
+
+
+def test_what_waits_to_be_tried_again_is_shown_by_its_time(operator, redis_url, broker, handler):
+    name = a_topic(broker)
+    produce(broker, name, numbered(2))
+    patient = RetryPolicy(base_ms=600_000, cap_ms=600_000, max_attempts=5)
+    with broker.worker(name, group_id="revenue", handler=handler, retry=patient) as worker:
+        until(lambda: worker.metrics() and waiting(broker, name) == 2, 30, "two retries")
+        position = a_position(name, 0)
+        publish(
+            redis_url,
+            a_snapshot(a_topic_snapshot(name, partitions=1), a_group("revenue", partitions=[position])),
+        )
+        html = html_of(operator, "/retries/")
+    assert html.count('<tr data-key="revenue ') == 3  # two records and their queue
+    assert "no stock for order" in html
+
+
+def waiting(broker: Broker, topic: str) -> int:
+    place = TopicPartition(topic, 0)
+    return RetryQueue(broker.connection).counts("revenue", [place])[place].retrying
+
+
+def test_without_any_failure_the_pages_say_what_would_stand_there(operator, redis_url):
+    publish(redis_url, busy_snapshot())
+    assert "No dead letter" in html_of(operator, "/dead-letters/")
+    assert "Nothing waits to be tried again" in html_of(operator, "/retries/")
+    assert "No letter matches" in html_of(operator, "/dead-letters/letters/?state=dead")
+
+
+def test_a_letter_that_is_not_there_is_a_404(operator, broker):
+    assert operator.get("/dead-letters/nothing/0/0/").status_code == 404
