@@ -140,26 +140,27 @@ def record_id(record: ConsumerRecord) -> str:
 
 def origin_of(record: ConsumerRecord) -> Origin:
     """Where a record that a group reads was first produced; its own place unless a replay brought it there."""
-    place = names.text(record, names.ORIGINAL_TOPIC)
-    partition = names.number(record, names.ORIGINAL_PARTITION)
-    offset = names.number(record, names.ORIGINAL_OFFSET)
+    told = names.named(record.headers)
+    place = names.text(told, names.ORIGINAL_TOPIC)
+    partition = names.number(told, names.ORIGINAL_PARTITION)
+    offset = names.number(told, names.ORIGINAL_OFFSET)
     moved = place is not None and partition is not None and offset is not None
     topic = place if moved and place is not None else record.topic
     partition = partition if moved and partition is not None else record.partition
     offset = offset if moved and offset is not None else record.offset
-    sent_ms = names.number(record, names.ORIGINAL_TIMESTAMP) if moved else None
-    told = names.text(record, names.RECORD_ID) or names.text(record, names.CLOUD_EVENT_ID)
+    sent_ms = names.number(told, names.ORIGINAL_TIMESTAMP) if moved else None
+    event_id = names.text(told, names.RECORD_ID) or names.text(told, names.CLOUD_EVENT_ID)
     return Origin(
         topic=topic,
         partition=partition,
         offset=offset,
         timestamp=record.timestamp if sent_ms is None else sent_ms,
         timestamp_type=record.timestamp_type,
-        record_id=told or f"{topic}/{partition}@{offset}",
-        replays=names.number(record, names.REPLAYS) or 0,
-        replay_id=names.text(record, names.REPLAY_ID),
-        letter=_address(record),
-        letter_group=names.text(record, names.REPLAY_GROUP),
+        record_id=event_id or f"{topic}/{partition}@{offset}",
+        replays=names.number(told, names.REPLAYS) or 0,
+        replay_id=names.text(told, names.REPLAY_ID),
+        letter=_address(told),
+        letter_group=names.text(told, names.REPLAY_GROUP),
     )
 
 
@@ -312,28 +313,23 @@ def dead_letter_of(record: ConsumerRecord) -> DeadLetter:
 
     Never raises for what strangers wrote into headers: what cannot be read is unknown.
     """
-    own = names.own_headers(record)
-    event_id = names.text(record, names.CLOUD_EVENT_ID)
-    record = msgspec.structs.replace(record, _headers=names.added_headers(record))
-    topic = names.text(
-        record, names.SPRING_TOPIC, names.CONNECT_TOPIC, names.STREAMS_TOPIC, names.SHARE_TOPIC
-    )
+    own, told = names.parted(record.headers)
+    event_id = names.text(names.named(own), names.CLOUD_EVENT_ID)
+    topic = names.text(told, names.SPRING_TOPIC, names.CONNECT_TOPIC, names.STREAMS_TOPIC, names.SHARE_TOPIC)
     partition = _known(
-        record,
+        told,
         names.SPRING_PARTITION,
         names.CONNECT_PARTITION,
         names.STREAMS_PARTITION,
         names.SHARE_PARTITION,
     )
-    offset = _known(
-        record, names.SPRING_OFFSET, names.CONNECT_OFFSET, names.STREAMS_OFFSET, names.SHARE_OFFSET
-    )
-    error_class = names.text(record, names.SPRING_CLASS, names.CONNECT_CLASS) or ""
-    message = names.text(record, names.SPRING_MESSAGE, names.CONNECT_MESSAGE, names.STREAMS_MESSAGE) or ""
-    trace = names.text(record, names.SPRING_TRACE, names.CONNECT_TRACE, names.STREAMS_TRACE) or ""
-    cause = _cause(names.text(record, names.CAUSE), names.text(record, names.SHARE_MESSAGE))
-    site = names.text(record, names.CALL_SITE) or call_site(trace)
-    known = names.text(record, names.FINGERPRINT)
+    offset = _known(told, names.SPRING_OFFSET, names.CONNECT_OFFSET, names.STREAMS_OFFSET, names.SHARE_OFFSET)
+    error_class = names.text(told, names.SPRING_CLASS, names.CONNECT_CLASS) or ""
+    message = names.text(told, names.SPRING_MESSAGE, names.CONNECT_MESSAGE, names.STREAMS_MESSAGE) or ""
+    trace = names.text(told, names.SPRING_TRACE, names.CONNECT_TRACE, names.STREAMS_TRACE) or ""
+    cause = _cause(names.text(told, names.CAUSE), names.text(told, names.SHARE_MESSAGE))
+    site = names.text(told, names.CALL_SITE) or call_site(trace)
+    known = names.text(told, names.FINGERPRINT)
     return DeadLetter(
         key=record.key,
         value=record.value,
@@ -341,33 +337,33 @@ def dead_letter_of(record: ConsumerRecord) -> DeadLetter:
         topic=topic or "",
         partition=partition,
         offset=offset,
-        timestamp=_known(record, names.SPRING_TIMESTAMP),
-        timestamp_type=int(names.text(record, names.SPRING_TIMESTAMP_TYPE) == names.TIMESTAMP_TYPES[1]),
-        record_id=names.text(record, names.RECORD_ID) or event_id or f"{topic}/{partition}@{offset}",
-        read_topic=names.text(record, names.READ_TOPIC) or topic or "",
-        read_partition=_known(record, names.READ_PARTITION, default=partition),
-        read_offset=_known(record, names.READ_OFFSET, default=offset),
-        group=names.text(record, names.SPRING_GROUP, names.SHARE_GROUP, names.CONNECT_NAME) or "",
-        member=names.text(record, names.MEMBER) or "",
+        timestamp=_known(told, names.SPRING_TIMESTAMP),
+        timestamp_type=int(names.text(told, names.SPRING_TIMESTAMP_TYPE) == names.TIMESTAMP_TYPES[1]),
+        record_id=names.text(told, names.RECORD_ID) or event_id or f"{topic}/{partition}@{offset}",
+        read_topic=names.text(told, names.READ_TOPIC) or topic or "",
+        read_partition=_known(told, names.READ_PARTITION, default=partition),
+        read_offset=_known(told, names.READ_OFFSET, default=offset),
+        group=names.text(told, names.SPRING_GROUP, names.SHARE_GROUP, names.CONNECT_NAME) or "",
+        member=names.text(told, names.MEMBER) or "",
         cause=cause,
         error_class=error_class,
         error_message=message,
-        error_root=names.text(record, names.SPRING_ROOT) or "",
+        error_root=names.text(told, names.SPRING_ROOT) or "",
         traceback=trace,
         call_site=site,
         fingerprint=known or fingerprint(error_class or str(cause), site, message),
-        attempts=_attempts(record.header(names.ATTEMPTS)),
-        died_ms=_known(record, names.DIED, default=record.timestamp),
-        schema=names.text(record, names.SCHEMA) or "",
-        schema_version=names.number(record, names.SCHEMA_VERSION),
-        replays=names.number(record, names.REPLAYS) or 0,
-        replay_id=names.text(record, names.REPLAY_ID),
-        previous=_address(record),
+        attempts=_attempts(told.get(names.ATTEMPTS)),
+        died_ms=_known(told, names.DIED, default=record.timestamp),
+        schema=names.text(told, names.SCHEMA) or "",
+        schema_version=names.number(told, names.SCHEMA_VERSION),
+        replays=names.number(told, names.REPLAYS) or 0,
+        replay_id=names.text(told, names.REPLAY_ID),
+        previous=_address(told),
     )
 
 
-def _known(record: ConsumerRecord, *headers: str, default: int = UNKNOWN) -> int:
-    found = names.number(record, *headers)
+def _known(told: names.Named, *headers: str, default: int = UNKNOWN) -> int:
+    found = names.number(told, *headers)
     return default if found is None else found
 
 
@@ -386,8 +382,8 @@ def _attempts(data: bytes | None) -> list[Attempt]:
         return []
 
 
-def _address(record: ConsumerRecord) -> LetterAddress | None:
+def _address(told: names.Named) -> LetterAddress | None:
     try:
-        return LetterAddress.parse(names.text(record, names.PREVIOUS) or "")
+        return LetterAddress.parse(names.text(told, names.PREVIOUS) or "")
     except ValueError:
         return None

@@ -9,12 +9,15 @@ holds that UTF-8 cannot is written as a backslash escape.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from ..model import CREATE_TIME, ConsumerRecord, Headers
+from ..model import CREATE_TIME, Headers
 
 CLOUD_EVENT_ID = "ce_id"
+
+Named = Mapping[str, bytes | None]
 
 
 class Encoding(StrEnum):
@@ -185,19 +188,24 @@ def encoded(name: str, value: str | int) -> bytes:
     return str(value).encode("utf-8", "backslashreplace")
 
 
-def text(record: ConsumerRecord, *names: str) -> str | None:
-    """The first of these headers that the record has; bytes that are no UTF-8 as backslash escapes."""
+def named(headers: Headers) -> Named:
+    """By name; of several headers of one name the last, as Kafka's `lastHeader`."""
+    return dict(headers)
+
+
+def text(headers: Named, *names: str) -> str | None:
+    """The first of these headers that is there; bytes that are no UTF-8 as backslash escapes."""
     for name in names:
-        data = record.header(name)
+        data = headers.get(name)
         if data is not None:
             return data.decode("utf-8", "backslashreplace")
     return None
 
 
-def number(record: ConsumerRecord, *names: str) -> int | None:
+def number(headers: Named, *names: str) -> int | None:
     """The first of these headers that is a number as its name writes it; None when none is."""
     for name in names:
-        found = _number(name, record.header(name))
+        found = _number(name, headers.get(name))
         if found is not None:
             return found
     return None
@@ -216,23 +224,13 @@ def _number(name: str, data: bytes | None) -> int | None:
         return None
 
 
-def own_headers(record: ConsumerRecord) -> Headers:
-    """A dead letter's headers as the failed record had them.
+def parted(headers: Headers) -> tuple[Headers, Named]:
+    """A dead letter's headers: as the failed record had them, and what stands behind them.
 
-    The count says it exactly; a letter of another tool has none, and is left without what such tools add.
+    The count says exactly where they part, so nobody forges a letter by sending such headers. A letter of another tool
+    has no count; the record's own are then those that such tools do not add.
     """
-    count = _own_count(record)
-    if count is not None:
-        return record.headers[:count]
-    return [header for header in record.headers if header[0] not in LETTER_NAMES]
-
-
-def added_headers(record: ConsumerRecord) -> Headers:
-    """What stands behind the failed record's own headers, which may hold the same names: nobody forges a letter."""
-    count = _own_count(record)
-    return record.headers if count is None else record.headers[count:]
-
-
-def _own_count(record: ConsumerRecord) -> int | None:
-    count = number(record, OWN_HEADERS)
-    return count if count is not None and 0 <= count <= len(record.headers) else None
+    count = number(named(headers), OWN_HEADERS)
+    if count is not None and 0 <= count <= len(headers):
+        return headers[:count], named(headers[count:])
+    return [header for header in headers if header[0] not in LETTER_NAMES], named(headers)
