@@ -7,6 +7,9 @@ from typing import Any
 
 from . import keys
 from .admin_topics import TopicAdmin
+from .configs.admin import ConfigAdmin
+from .configs.entity import group as configs_of_group
+from .configs.store import Configs
 from .errors import UnknownTopicOrPartitionError, translated
 from .groups import control, describe, offsets, rebalances, reset
 from .groups.offsets import NewCommit
@@ -21,7 +24,7 @@ from .model import (
 _OWNER = "admin"
 
 
-class Admin(TopicAdmin):
+class Admin(TopicAdmin, ConfigAdmin):
     """kafka-python's KafkaAdminClient, as far as Redis has a meaning for it."""
 
     def close(self) -> None:
@@ -162,12 +165,22 @@ class Admin(TopicAdmin):
         return control.preview_rebalance(self._connection, group_id, assignor)
 
     def rebalance_group(self, preview: control.Preview) -> int:
-        """Do exactly what the preview shows. Returns the group's new epoch. Raises StalePlanError when it moved since."""
-        return control.rebalance(self._connection, preview)
+        """Do exactly what the preview shows. Returns the new epoch. Raises StalePlanError if the group moved."""
+        epoch = control.rebalance(self._connection, preview)
+        if preview.chosen:
+            self.choose_assignor(
+                preview.group_id, preview.target.assignor
+            )  # it is; and the group's settings say so
+        return epoch
 
     def choose_assignor(self, group_id: str, assignor: str) -> bool:
-        """The assignor of that group from now on, whatever its members ask for. Returns whether it is another one."""
-        return control.choose_assignor(self._connection, group_id, assignor)
+        """The assignor of that group from now on, whatever its members ask for: the group's setting `assignor`.
+
+        Returns whether it is another one than before. Raises IllegalArgumentError.
+        """
+        changed = control.choose_assignor(self._connection, group_id, control.check_assignor(assignor))
+        Configs(self._connection).set(configs_of_group(group_id), {"assignor": assignor})
+        return changed
 
     def list_rebalances(self, group_id: str, most: int = 20) -> list[rebalances.Rebalance]:
         """What the group's last rebalances were, the newest first."""

@@ -93,10 +93,16 @@ local function stamp(member, seen)
   return seen == stored and fresh or ''
 end
 
--- One partition of the rebalance under way is where it should be.
-local function moved(partition, member, standstill)
+-- One partition of the rebalance under way is where it should be. It may have been taken by the target of the epoch
+-- before, while there is none for this one: then `before` had it.
+local function moved(partition, member, standstill, before)
   local move = redis.call('HGET', MOVES, partition)
-  if not move then return end
+  if not move then
+    if before and redis.call('EXISTS', REBALANCE) == 1 then
+      redis.call('HSET', MOVES, partition, before .. ' ' .. member .. ' ' .. standstill)
+    end
+    return
+  end
   local from, to, done = string.match(move, '^(%S+) (%S+) (%S+)$')
   if done ~= '-' or to ~= member then return end
   redis.call('HSET', MOVES, partition, from .. ' ' .. to .. ' ' .. standstill)
@@ -188,7 +194,7 @@ end
 
 -- The target of an epoch: ARGV from `first` on is member id, JSON of partitions, member id, …
 local function store_target(epoch, counts, assignor, first)
-  redis.call('DEL', TARGET, MOVES)
+  redis.call('DEL', TARGET)
   local held, wanted, open, paused = {}, {}, 0, pause()
   local owners = redis.call('HGETALL', OWNERS)
   for i = 1, #owners, 2 do held[owners[i]] = string.match(owners[i + 1], '^(%S+)') end

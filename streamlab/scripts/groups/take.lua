@@ -21,7 +21,8 @@ for i = 5, #ARGV do
     if not owner then
       local idle = redis.call('HGET', IDLE, ARGV[i])
       redis.call('HDEL', IDLE, ARGV[i])
-      moved(ARGV[i], ARGV[1], idle and text(NOW - tonumber(string.match(idle, '^(%S+)'))) or '?')
+      local since, before = string.match(idle or '', '^(%S+) (%S+)$')
+      moved(ARGV[i], ARGV[1], since and text(NOW - tonumber(since)) or '?', before or '-')
     end
     answer[#answer + 1], taken = epoch, taken + 1
   else
