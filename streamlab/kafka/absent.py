@@ -6,9 +6,6 @@ _ACL = "Redis has users and rights of its own: ACL SETUSER and ACL LIST."
 _REPLICAS = "partitions have no replicas of their own: Redis replicates whole servers."
 _TRANSACTIONS = "there are no transactions."
 _CLUSTER = "there is no cluster of brokers behind the URL; `streamlab doctor` tells about the server."
-_CONFIG = (
-    "a topic's settings are set with create_topics() and configure_topic(), and read with describe_topics()."
-)
 
 ABSENT: dict[str, str] = {
     "create_acls": _ACL,
@@ -32,10 +29,6 @@ ABSENT: dict[str, str] = {
     "describe_metadata_quorum": _CLUSTER,
     "get_broker_version_data": _CLUSTER,
     "update_features": _CLUSTER,
-    "alter_configs": _CONFIG,
-    "describe_configs": _CONFIG,
-    "list_config_resources": _CONFIG,
-    "reset_configs": _CONFIG,
     "describe_topic_partitions": "use describe_topics(): its answer is never so long that it needs a cursor.",
     "delete_group_offsets": "use delete_groups(), or alter_group_offsets() to move single partitions.",
     "remove_group_members": "a member leaves with close(), or when its session runs out.",

@@ -8,6 +8,14 @@ from typing import Any, ClassVar
 
 from ..admin import Admin
 from ..config import CLIENT, resolved
+from ..configs.resources import (
+    AlterConfigOp,
+    ConfigFilterType,
+    ConfigResource,
+    ConfigResourceType,
+    ConfigSourceType,
+    ConfigType,
+)
 from ..errors import InvalidPartitionsError, KafkaTimeoutError, StreamlabError, UnknownTopicOrPartitionError
 from ..model import OffsetAndTimestamp, TopicPartition
 from .absent import ABSENT
@@ -299,6 +307,12 @@ def _plain(state: Any) -> str:
 
 
 __all__ = [
+    "AlterConfigOp",
+    "ConfigFilterType",
+    "ConfigResource",
+    "ConfigResourceType",
+    "ConfigSourceType",
+    "ConfigType",
     "GroupState",
     "IsolationLevel",
     "KafkaAdminClient",
