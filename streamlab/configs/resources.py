@@ -1,4 +1,4 @@
-"""Kafka's words for settings, as kafka-python 3 has them: what is configured, whose a value is, what is done."""
+"""Kafka's words for settings, in the names of kafka-python 3: what is configured, whose a value is, what is done."""
 
 from __future__ import annotations
 
