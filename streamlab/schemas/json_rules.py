@@ -399,7 +399,8 @@ def _multiples(
 
 def _object_limits(new: Schema, old: Sequence[Schema], path: str) -> Iterator[Incompatibility]:
     yield from _limit(new, old, "maxProperties", path, at_most=True)
-    known = [*old, {"minProperties": len(facts.required(old))}]
+    sure = len(facts.required(old))
+    known = [*old, {"minProperties": sure}] if sure else old
     yield from _limit(new, known, "minProperties", path, at_most=False)
     for keyword in ("dependentRequired", "dependencies"):
         for name, wanted in new.get(keyword, {}).items():
