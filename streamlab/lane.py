@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 
+from .cluster.topology import Node
 from .deserializers import Deserialize, Undecodable
 from .errors import RecordError, StreamlabError
 from .log import Entry, Place, records_of
@@ -35,6 +36,10 @@ class Lane:
     position: int  # offset of the next record that poll() returns
     entry: EntryId | None = None  # that holds record position - 1, as far as known
     cursor: str | None = None  # read after this id; None: look it up by `next_offset`
+    witness: EntryId | None = None  # the entry read last, or committed; None: nothing was read
+    doubted: bool = False  # perhaps the log has lost its end since the witness was read
+    node: Node | None = None  # the master that it is read from; None: not known yet, or there is one server
+    asking: bool = False  # it is on its way to that master
     next_offset: int = 0  # offset expected at the cursor
     midway: bool = True  # the first entry read may begin before `next_offset`
     paused: bool = False
@@ -53,11 +58,13 @@ class Lane:
     raised: bool = False
     blocked: bool = False  # the error stands before the next buffered batch, not behind the last
     lost: int = 0  # records that retention removed before they were read
+    cut_off: int = 0  # records that were read and that the log lost afterwards
 
     def start(self, position: int, entry: EntryId | None) -> None:
         """Forget what was read and begin at `position`."""
         self.position = self.next_offset = position
-        self.entry = entry
+        self.entry = self.witness = entry
+        self.doubted = entry is not None
         self.midway = True
         if entry is None:
             self.cursor = None
@@ -124,6 +131,7 @@ class Lane:
         first = self.next_offset if overlaps else entry.base_offset
         self.entries.append((entry, first))
         self.cursor, self.next_offset, self.midway = str(entry.id), entry.id.last_offset + 1, False
+        self.witness = entry.id
         self.log_end = max(self.log_end or 0, self.next_offset)
         self.buffered_bytes += len(entry.batch)
 
@@ -140,3 +148,14 @@ class Lane:
     def jump(self, offset: int) -> None:
         """Read on at `offset`; records that wait to be polled stay."""
         self.next_offset, self.cursor, self.midway, self.jumped_to = offset, None, True, offset
+        self.witness, self.doubted = None, False
+
+    def cut(self, offset: int) -> None:
+        """The log lost what it had from `offset` on. What was read of that and waits to be polled goes, too.
+
+        But for the batch in front, which the consumer's thread may be decoding.
+        """
+        while len(self.entries) > 1 and self.entries[-1][0].base_offset >= offset:
+            entry, _ = self.entries.pop()
+            self.buffered_bytes -= len(entry.batch)
+        self.jump(offset)

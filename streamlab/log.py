@@ -60,6 +60,9 @@ class Place(NamedTuple):
     log_end: int
     last_append_ms: int  # 0: nothing was ever appended
     entry: EntryId | None  # that holds the offset; None when the offset is outside, or the log is empty there
+    cut: int | None = (
+        None  # from here on the log is another one than that in which the witness stood; None: the same
+    )
 
 
 def script_error(error: Exception, partition: TopicPartition) -> StreamlabError:
@@ -163,20 +166,28 @@ class PartitionLog:
         return found
 
     def locate(
-        self, positions: dict[TopicPartition, int]
+        self,
+        positions: dict[TopicPartition, int],
+        witnesses: Mapping[TopicPartition, EntryId | None] | None = None,
     ) -> dict[TopicPartition, Place | UnknownTopicOrPartitionError]:
-        """Where each offset stands, or that there is no such partition."""
+        """Where each offset stands, or that there is no such partition.
+
+        A witness is an entry that was read before: when a failover took it away, `cut` says where the log goes on.
+        """
+        seen = witnesses or {}
         with translated():
             calls = [
-                Call("locate", [keys.log(*p), keys.meta(*p)], [offset]) for p, offset in positions.items()
+                Call("locate", [keys.log(*p), keys.meta(*p)], [offset, str(seen.get(p) or "")])
+                for p, offset in positions.items()
             ]
             replies = self._connection.run_many(calls)
         return {p: self._place(p, reply) for p, reply in zip(positions, replies, strict=True)}
 
     def _place(self, partition: TopicPartition, reply: Any) -> Place | UnknownTopicOrPartitionError:
         if not isinstance(reply, Exception):
-            start, end, entry, ms = reply
-            return Place(int(start), int(end), int(ms), EntryId.parse(entry) if entry else None)
+            start, end, entry, ms, cut = reply
+            found = EntryId.parse(entry) if entry else None
+            return Place(int(start), int(end), int(ms), found, int(cut) if cut else None)
         error = script_error(reply, partition)
         if not isinstance(error, UnknownTopicOrPartitionError):
             raise error from reply

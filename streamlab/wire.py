@@ -111,6 +111,18 @@ class KeptWire(Wire):
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
+    @property
+    def fileno(self) -> int:
+        """For select."""
+        return int(self._connection._sock.fileno())
+
+    def read_waiting(self) -> list[Any]:
+        """Every message that is here already. Raises redis-py's ConnectionError when the connection has ended."""
+        messages = []
+        while self._connection.can_read(0):
+            messages.append(self._connection.read_response())
+        return messages
+
     def shut_down(self) -> None:
         """From another thread: whoever waits for a reply stops waiting."""
         try:
