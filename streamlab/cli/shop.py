@@ -33,9 +33,12 @@ def shop(
 
 @app.command(context_settings={"ignore_unknown_options": True})  # -1 is a number, though a wrong one
 def scale(
-    department: Annotated[str, typer.Argument(metavar="GROUP", help="revenue, inventory or notifications")],
+    department: Annotated[
+        str, typer.Argument(metavar="GROUP", help="revenue, inventory, notifications or invoicing")
+    ],
     consumers: Annotated[int, typer.Argument(metavar="N", min=0)],
     url: Url = None,
+    json: Json = False,
 ) -> None:
     """Say how many consumers a group of the shop should have; 0 stops it."""
     from ..lab.shop.manager import set_desired, status
@@ -43,6 +46,8 @@ def scale(
     with broker_at(url) as broker:
         set_desired(broker.connection, department, consumers)
         runs = status(broker.connection) is not None
+    if json:
+        print_json({"group": department, "consumers": consumers, "shop_runs": runs})
     note(
         f"{department} shall have {consumers}."
         + ("" if runs else " No shop runs; it holds from its next start on.")

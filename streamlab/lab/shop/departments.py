@@ -32,6 +32,9 @@ _RESTOCK = 5_000
 def run(broker: Any, name: str, number: int, events_per_s: float, stop: threading.Event) -> None:
     """Work until `stop`, then leave the group. What was not committed is handled again by whoever follows."""
     department = DEPARTMENTS[name]
+    if department.worker:
+        _run_worker(broker, name, number, stop)
+        return
     consumer = broker.consumer(
         *department.topics,
         group_id=name,
@@ -52,6 +55,24 @@ def run(broker: Any, name: str, number: int, events_per_s: float, stop: threadin
                 stop.wait(0.5)
     finally:
         consumer.close(autocommit=False)
+
+
+def _run_worker(broker: Any, name: str, number: int, stop: threading.Event) -> None:
+    from . import invoicing  # the other departments need nothing of it
+
+    worker = broker.worker(
+        *DEPARTMENTS[name].topics,
+        group_id=name,
+        handler=invoicing.write_invoice,
+        retry=invoicing.RETRY,
+        ordering="key",
+        client_id=f"shop-{name}-{number}",
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=2_000,
+        drain_timeout_ms=2_000,
+    )
+    with worker:
+        stop.wait()
 
 
 def _one_round(consumer: Any, handle: Handler) -> None:

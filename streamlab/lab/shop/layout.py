@@ -33,12 +33,14 @@ class Department(NamedTuple):
     topics: tuple[str, ...]
     consumers: int  # wanted when nobody said otherwise
     max_poll_records: int
+    worker: bool = False  # a handler with retries and dead letters, instead of a plain consumer
 
 
 DEPARTMENTS = {
     "revenue": Department((PAYMENTS, ORDERS), 2, 500),
     "inventory": Department((ORDERS, SHIPMENTS), 1, 500),
     "notifications": Department((ORDERS,), 1, 25),
+    "invoicing": Department((PAYMENTS,), 1, 500, worker=True),
 }
 
 MOST_CONSUMERS = 8
