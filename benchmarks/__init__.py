@@ -5,5 +5,5 @@
     python -m benchmarks --quick         small counts: shows that it runs, proves nothing
 
 `server` (one Redis of our own) and `records` are what all parts work on, `rounds` takes turns between contestants,
-`produce consume latency snapshot` measure, `findings` is what comes out, `report` and `machine` write it down.
+`produce consume latency groups snapshot` measure, `findings` is what comes out, `report` and `machine` write it down.
 """

@@ -11,7 +11,7 @@ from .rounds import Spread, ratios, spread
 class Finding:
     """One row of the table of results."""
 
-    part: str  # produce, consume, latency, snapshot
+    part: str  # produce, consume, latency, groups, snapshot
     what: str
     figure: str  # with its unit and its spread
     target: str  # "" when there is none

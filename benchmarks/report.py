@@ -30,6 +30,12 @@ and receiver in two processes. An open loop: a record that could not be sent in 
 figure is the median of the rounds, so "max" is the median of their worst records; the worst of all is in the last
 column.
 
+**groups** – 12 partitions, 4 members, each polled by a thread of its own in one process, 200 records a second.
+*join*: from making the fourth member until all partitions are owned again, three by each. *standstill*: from a
+partition's release until it was taken, as the group records it; a partition that does not move keeps its owner epoch,
+which shows that it was never let go. *takeover*: a member in a process of its own is killed with SIGKILL; until the
+others own everything, less the session timeout of 2 s. It is negative when the last heartbeat was a while ago.
+
 **snapshot** – one look of the sampler at everything: the edges, sizes and rates of all partitions, the lag and time
 lag of 5 groups on each. *first*: nothing is known yet; *moving*: every group moved on every partition since the last
 look; *idle*: none did.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import consume, latency, machine, produce, report, snapshot
+from benchmarks import consume, groups, latency, machine, produce, report, snapshot
 from benchmarks.findings import Figure, Finding, Outcome, times_as_fast
 from benchmarks.rounds import Spread, alternate
 from benchmarks.scale import Scale
@@ -28,6 +29,16 @@ def test_a_part_measures_every_contestant_and_judges_its_targets(part, server):
     assert all(figure.measured.low > 0 for figure in outcome.figures)
     assert all(figure.part == part.PART for figure in outcome.figures)
     assert any(finding.target and finding.met is not None for finding in outcome.findings)
+
+
+@pytest.mark.slow
+def test_joins_and_takeovers_are_measured_on_a_running_group(server):
+    outcome = groups.run(server, replace(TINY, rounds=1))
+    found = {figure.who: figure.measured for figure in outcome.figures}
+    assert found[groups.JOIN].low > 0
+    assert found[groups.UNMOVED] == (0.0, 0.0, 0.0)
+    assert found[groups.TAKEOVER].high > -groups.SESSION_MS
+    assert [finding.target != "" for finding in outcome.findings] == [True, False, True, True]
 
 
 def test_without_redis_benchmark_it_says_so_and_judges_the_rest(server, monkeypatch):
