@@ -127,8 +127,8 @@ class Lanes:
             self.outcomes.append(job)
             if failure is None and job.lane is not None:
                 self._release(job.lane)
-            # of a retry, somebody may be parked behind it
-            wake = failure is not None or job.lease is not None or len(self._ready) == self._low
+            someone_waits = job.lane is not None and (failure is not None or job.lease is not None)
+            wake = someone_waits or len(self._ready) == self._low
         if wake:
             self.attention = True
             self._wake()

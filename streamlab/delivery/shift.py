@@ -47,6 +47,8 @@ LEASE_MS = 60_000
 """Of a retry in hand; renewed at a third of it. A partition's new owner does not wait for its end."""
 LOOK_AGAIN_S = 0.5
 """How often a queue is looked at in which nothing is due: a replay may have come from outside."""
+_LEASES = 100
+"""Retries of a partition in hand at once."""
 _TURN_S = 0.05
 _PAUSE_S = 0.2
 _RELAY_TIMEOUT_S = 5.0
@@ -238,7 +240,7 @@ class Shift(ConsumerRebalanceListener):
 
     def _lease(self) -> None:
         now = self._clock.monotonic()
-        room = max(16, 4 * self._options.concurrency)
+        room = max(_LEASES, 4 * self._options.concurrency)
         asked = [
             (stint, room - len(stint.leases))
             for stint in self._stints.values()
