@@ -117,9 +117,11 @@ CONSUMER: dict[str, Setting] = CLIENT | {
     "group_instance_id": Setting(
         None,
         "1 to 249 of letters, digits, '.', '_' and '-'",
-        check=lambda name: isinstance(name, str)
-        and re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is not None
-        and name not in (".", ".."),
+        check=lambda name: (
+            isinstance(name, str)
+            and re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is not None
+            and name not in (".", "..")
+        ),
         optional=True,
     ),
     "heartbeat_interval_ms": Setting(3_000, "how often a member says that it lives", "ms", 10, _NEVER),
@@ -159,6 +161,11 @@ TOPIC: dict[str, Setting] = {
     ),
     "min.cleanable.dirty.ratio": Setting(
         0.5, "share of a partition that must be new since the last compaction for the next one", "", 0, 1
+    ),
+    "schema.validation": Setting(
+        "off",
+        "what becomes of a record that does not fit its schema: nothing, a warning, or an error at send()",
+        choices=("off", "warn", "reject"),
     ),
 }
 

@@ -16,7 +16,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import codec
@@ -61,6 +61,7 @@ class _TopicBuffer:
 
     __slots__ = (
         "append_time",
+        "enforcer",
         "keyed",
         "largest",
         "open",
@@ -69,10 +70,13 @@ class _TopicBuffer:
         "room_bytes",
         "sticky",
         "tps",
+        "validation",
     )
 
     def __init__(self, topic: str, spec: TopicSpec):
         self.partitions = spec.partitions
+        self.enforcer: Callable[[bytes | None], None] | None = None
+        self.validation = "off"
         self.follow(spec)
         self.tps = [TopicPartition(topic, n) for n in range(spec.partitions)]
         self.open: list[Batch | None] = [None] * spec.partitions
@@ -83,6 +87,9 @@ class _TopicBuffer:
         """Take the topic's settings over, which may change while we run."""
         self.keyed = spec.compacted  # a record without a key is refused
         self.append_time = spec.append_time
+        validation = spec.config("schema.validation")
+        if validation != self.validation:
+            self.validation, self.enforcer = validation, None
         self.largest: int = spec.config("max.message.bytes")
         # what is counted of a record can grow by so much when it is packed, so that a batch never is too large
         self.room_bytes = max(1, int((self.largest - codec.HEAD_BYTES - _FRAME_BYTES) / _PACKED_GROWTH))
@@ -96,6 +103,7 @@ class Producer:
         self.config = resolved(configs, PRODUCER)
         self.config["client_id"] = self.config["client_id"] or f"producer-{os.getpid()}-{next(_numbers)}"
         self._clock = clock
+        self._connection = connection
         self._topics = Topics(connection, self.config["metadata_max_age_ms"])
         self._buffers: dict[str, _TopicBuffer] = {}
         self._ready: deque[Batch] = deque()  # closed, in order of closing
@@ -153,8 +161,9 @@ class Producer:
 
         Returns at once, unless `buffer_memory` is full: then it waits up to `max_block_ms`.
         Raises KafkaTimeoutError when there was no room in that time, MessageSizeTooLargeError, InvalidRecordError
-        when a compacted topic gets no key, UnknownTopicOrPartitionError, IllegalStateError when closed, TypeError for
-        what is not bytes.
+        when a compacted topic gets no key, SchemaValidationError when the topic's `schema.validation` is "reject" and
+        the value breaks its schema, UnknownTopicOrPartitionError, IllegalStateError when closed, TypeError for what is
+        not bytes.
         """
         if self._serializers is not None:
             key, value = self._serialize(topic, headers, key, value)
@@ -181,6 +190,8 @@ class Producer:
             raise InvalidRecordError(
                 f"{topic!r} is compacted, so a record needs a key: compaction keeps the newest record of each key."
             )
+        if buffer.validation != "off":
+            self._enforce(topic, buffer, value)
         if timestamp_ms is None:
             timestamp_ms = self._wall_ns() // 1_000_000
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < _LATEST_MS:
@@ -213,6 +224,15 @@ class Producer:
                 batch.headers[index] = headers
             batch.room_bytes -= size
         return FutureRecordMetadata(batch, index)
+
+    def _enforce(self, topic: str, buffer: _TopicBuffer, value: bytes | None) -> None:
+        """What the topic's `schema.validation` does to a value. Raises SchemaValidationError."""
+        enforcer = buffer.enforcer
+        if enforcer is None:
+            from .schemas.enforcement import Enforcer, Policy  # Avro and JSON Schema, for those who need them
+
+            enforcer = buffer.enforcer = Enforcer(self._connection, topic, Policy(buffer.validation))
+        enforcer(value)
 
     def _next_batch(
         self, buffer: _TopicBuffer, full: Batch | None, partition: int | None, size: int

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from ..clock import SYSTEM_CLOCK
 from ..connection import Connection
-from .errors import SchemaValidationError
+from ..errors import StreamlabError
 from .registry import SchemaRegistry
 from .validator import Validator
 
@@ -43,16 +43,16 @@ class Enforcer:
         self._quiet_until = float("-inf")
 
     def __call__(self, value: bytes | None) -> None:
-        """Raises SchemaValidationError when the policy is `reject` and the value does not fit."""
+        """With `reject` raises SchemaValidationError, and StreamlabError when the registry cannot be asked."""
         try:
             self._validator.check(self._topic, value)
-        except SchemaValidationError as error:
+        except StreamlabError as error:  # that the registry cannot be asked is one of them
             if self.policy is Policy.REJECT:
                 raise
             self.warned += 1
             self._warn(error)
 
-    def _warn(self, error: SchemaValidationError) -> None:
+    def _warn(self, error: StreamlabError) -> None:
         now = SYSTEM_CLOCK.monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + WARN_EVERY_S

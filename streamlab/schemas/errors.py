@@ -152,14 +152,14 @@ class SchemaValidationError(SchemaError):
         message: str,
         path: str = "",
         schema_id: int | None = None,
-        subject: str | None = None,
-        version: int | None = None,
+        schema_subject: str | None = None,
+        schema_version: int | None = None,
     ):
         super().__init__(message)
         self.path = path
-        self.subject = subject
         self.schema_id = schema_id
-        self.version = version
+        self.schema_subject = schema_subject
+        self.schema_version = schema_version
 
 
 class UnframedValueError(SchemaValidationError):

@@ -92,6 +92,10 @@ class SchemaRegistry:
         """Raises SchemaNotFoundError."""
         return self._store.state().uses(id)[0].schema
 
+    def known(self, id: int) -> Version:
+        """The first version that is this schema, from memory where it is there. Raises SchemaNotFoundError."""
+        return self._state_with(id).uses(id)[0]
+
     def parsed(self, id: int) -> Parsed:
         """The schema of that id, ready for use; asked of the server once. Raises SchemaNotFoundError."""
         known = self._parsed.get(id)

@@ -162,7 +162,12 @@ class SchemaDeserializer(ABC, Generic[P]):
         writer = self._writers.get(id)
         if writer is None:
             writer = self._writers[id] = self.accepted(self._registry.parsed(id))
-        value = self.decode(data, id, writer)
+        try:
+            value = self.decode(data, id, writer)
+        except SchemaValidationError as error:
+            known = self._registry.known(id)
+            error.schema_subject, error.schema_version = known.subject, known.version
+            raise
         return value if self._convert is None else self._convert(value)
 
     @abstractmethod
