@@ -2,7 +2,9 @@
 
 One module a noun. Each imports the core only when it runs, so that `--help` answers at once.
 
-Exit codes: 0 done; 1 failed, and one sentence on stderr says why and what to do; 2 asked wrongly.
+Exit codes: 0 done; 1 failed, and one sentence on stderr says why and what to do; 2 asked wrongly; 130 interrupted by
+Ctrl-C. A command that runs until Ctrl-C (consume, sampler, top, ...) is done then. Whoever closes our output, as in
+`| head`, has seen enough: that is no failure.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,7 +24,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, prog_name="streamlab")
     except KeyboardInterrupt:
-        sys.exit(FAILED)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        close_stdout()
+        sys.exit(OK)
     except Exception as error:
         from ..errors import StreamlabError
 
@@ -30,8 +35,15 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         if debug:
             raise
-        print(f"streamlab: {error}{_advice(error)}", file=sys.stderr)
+        _say(f"streamlab: {error}{_advice(error)}")
         sys.exit(FAILED)
+
+
+def _say(sentence: str) -> None:
+    try:
+        print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody listens there either
 
 
 def _advice(error: Exception) -> str:

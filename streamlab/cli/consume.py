@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import close_stdout
-from .options import Json, Url, broker_at, usage_error
+from . import close_stdout, complete
+from .options import Json, TopicName, Url, broker_at, usage_error
 from .output import as_json, moment, note, print_json, safe
 
 if TYPE_CHECKING:
@@ -22,10 +22,15 @@ _AT_ONCE = 500
 
 
 def consume(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC")],
+    topic: TopicName,
     group: Annotated[
         str | None,
-        typer.Option("--group", "-g", help="Go on where this group stopped, and commit. Default: no group."),
+        typer.Option(
+            "--group",
+            "-g",
+            autocompletion=complete.groups,
+            help="Go on where this group stopped, and commit. Default: no group.",
+        ),
     ] = None,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Start at the log start where the group has no position.")

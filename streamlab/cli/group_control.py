@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json, Url, broker_at, usage_error
+from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json
 
 if TYPE_CHECKING:
     from ..groups.control import Preview
 
-Name = Annotated[str, typer.Argument(metavar="GROUP")]
+Name = GroupName
 
 
 def rebalance(

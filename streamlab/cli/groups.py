@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import group_control, reset
-from .options import Json, Url, broker_at, usage_error
+from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import duration, moment, print_columns, print_json
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ REBALANCE_COLUMNS = (
     *("EPOCH", "AT", "CAUSE", "OUTCOME", "TOOK", "MEMBERS", "MOVED", "LONGEST-STANDSTILL", "WHY"),
 )
 
-Name = Annotated[str, typer.Argument(metavar="GROUP")]
+Name = GroupName
 
 
 @app.callback(invoke_without_command=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import complete
+
 if TYPE_CHECKING:
     from ..broker import Broker
 
@@ -21,6 +23,8 @@ Url = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of columns.")]
+TopicName = Annotated[str, typer.Argument(metavar="TOPIC", autocompletion=complete.topics)]
+GroupName = Annotated[str, typer.Argument(metavar="GROUP", autocompletion=complete.groups)]
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import FAILED
-from .options import Url, broker_at, usage_error
-from .output import note
+from . import FAILED, complete
+from .options import Json, Url, broker_at, usage_error
+from .output import note, print_json
 
 if TYPE_CHECKING:
     from ..lab.pace import Pace
@@ -23,7 +23,15 @@ _FORMS = ("csv", "jsonl")
 
 def play(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON Lines, plain or gzip.")],
-    topic: Annotated[str, typer.Option("--topic", "-t", help="Made with --partitions when it is missing.")],
+    topic: Annotated[
+        str,
+        typer.Option(
+            "--topic",
+            "-t",
+            autocompletion=complete.topics,
+            help="Made with --partitions when it is missing.",
+        ),
+    ],
     key: Annotated[
         str | None, typer.Option("--key", "-k", metavar="FIELD", help="An empty value is no key.")
     ] = None,
@@ -66,6 +74,7 @@ def play(
     type: Annotated[str | None, typer.Option("--type", help="ce_type. Default: streamlab.file.row")] = None,
     partitions: Annotated[int, typer.Option("--partitions", min=1, help="Of a topic that is made.")] = 6,
     url: Url = None,
+    json: Json = False,
 ) -> None:
     """Play FILE into a topic: each row becomes one CloudEvent (binary mode), its value the row as JSON.
 
@@ -101,7 +110,23 @@ def play(
                 return
             _stop_by_signal(player)
             progress = player.play(previous)
+    if json:
+        print_json(_as_json(progress))
     _conclude(progress, kept, key, time)
+
+
+def _as_json(progress: Progress) -> dict[str, Any]:
+    counts = progress.settled
+    return {
+        "rows": counts.rows,
+        "acknowledged": counts.acknowledged,
+        "rejected": counts.rejected,
+        "without_key": counts.without_key,
+        "sent": progress.sent,
+        "seconds": round(progress.seconds, 3),
+        "finished": progress.finished,
+        "next_line": None if progress.finished else progress.place.line,
+    }
 
 
 def _conclude(progress: Progress, rejects: Any, key: str | None, time: str | None) -> None:

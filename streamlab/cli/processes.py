@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Url
-from .output import note
+from .options import Json, Url
+from .output import note, print_json
 
 
 def server(
@@ -41,14 +41,16 @@ def sampler(url: Url = None) -> None:
     sampler.main(url)
 
 
-def version() -> None:
+def version(json: Json = False) -> None:
     """Say which version this is."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
     try:
-        print(installed("streamlab"))
+        number = installed("streamlab")
     except PackageNotFoundError:
-        from .. import __version__
-
-        print(__version__)
+        from .. import __version__ as number
+    if json:
+        print_json({"version": number})
+    else:
+        print(number)

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from . import FAILED
-from .options import Url, broker_at, usage_error
-from .output import note
+from .options import Json, TopicName, Url, broker_at, usage_error
+from .output import note, print_json
 
 
 def produce(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC")],
+    topic: TopicName,
     key: Annotated[
         str | None, typer.Option("--key", "-k", help="Key of every record. Default: no key.")
     ] = None,
@@ -25,6 +25,7 @@ def produce(
     ] = None,
     partition: Annotated[int | None, typer.Option("--partition", min=0)] = None,
     url: Url = None,
+    json: Json = False,
 ) -> None:
     """Send each line of stdin as one record, its bytes untouched and without the line end."""
     from ..errors import StreamlabError
@@ -44,6 +45,8 @@ def produce(
                     break  # it was waited for as long as it is waited for
         producer.flush()
     tally.settle()
+    if json:
+        print_json(tally.as_json())
     for reason in sorted(tally.reasons):
         note(f"streamlab: {reason}")
     note(f"{tally.lines} lines, {tally.acknowledged} acknowledged.")
@@ -78,6 +81,9 @@ class Tally:
     def failed(self, error: Exception) -> None:
         self.lines += 1
         self.reasons.add(f"line {self.lines} was not sent: {error}")
+
+    def as_json(self) -> dict[str, Any]:
+        return {"lines": self.lines, "acknowledged": self.acknowledged, "errors": sorted(self.reasons)}
 
     def settle(self) -> None:
         """Count what is done, from the oldest on."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from . import FAILED
-from .options import Json, Url, broker_at, usage_error
+from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import duration, moment, note, print_columns, print_json
 from .reset_arguments import Scope, duration_ms, format_offsets, moment_ms, parse_offsets, scope
 
@@ -38,7 +38,7 @@ COLUMNS = (
 
 def reset_offsets(
     context: typer.Context,
-    group: Annotated[str, typer.Argument(metavar="GROUP")],
+    group: GroupName,
     to_earliest: Annotated[bool, typer.Option("--to-earliest", help="To the log start.")] = False,
     to_latest: Annotated[bool, typer.Option("--to-latest", help="To the log end.")] = False,
     to_current: Annotated[

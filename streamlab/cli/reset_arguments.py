@@ -43,7 +43,7 @@ def scope(text: str) -> Scope:
     return Scope(topic, sorted({int(number) for number in listed}) if colon else None)
 
 
-def moment_ms(text: str) -> int:
+def moment_ms(text: str, option: str = "--to-datetime") -> int:
     """ISO 8601, UTC without a zone, as ms since the epoch; a part of a ms counts whole. Raises typer.BadParameter.
 
     >>> moment_ms("1970-01-01T00:00:01.5"), moment_ms("1970-01-01T01:00:00+01:00"), moment_ms("1970-01-02")
@@ -52,12 +52,12 @@ def moment_ms(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise usage_error(f"--to-datetime takes a time like 2026-01-31T08:30:00, not {text!r}.") from None
+        raise usage_error(f"{option} takes a time like 2026-01-31T08:30:00, not {text!r}.") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 
-def duration_ms(text: str) -> int:
+def duration_ms(text: str, option: str = "--by-duration") -> int:
     """ISO 8601 in days, hours, minutes and seconds: the units that always last as long. Raises typer.BadParameter.
 
     >>> duration_ms("PT1H30M"), duration_ms("P1DT0.25S")
@@ -70,7 +70,7 @@ def duration_ms(text: str) -> int:
     except OverflowError:
         parts = {}
     if not parts:
-        raise usage_error(f"--by-duration takes a duration like PT1H30M or P7D, not {text!r}.")
+        raise usage_error(f"{option} takes a duration like PT1H30M or P7D, not {text!r}.")
     return length // timedelta(milliseconds=1)
 
 

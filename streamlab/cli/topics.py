@@ -1,22 +1,32 @@
-"""`streamlab topics`: list, create, describe, delete."""
+"""`streamlab topics`: list, create, describe, delete; what changes a topic stands in topics_change.py."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json, Url, broker_at, usage_error
-from .output import moment, note, print_columns, print_json, size
+from . import complete, topics_change
+from .options import Json, TopicName, Url, broker_at
+from .output import moment, note, print_columns, print_json, safe, size
 
-app = typer.Typer(help="List topics; create, describe and delete them.", rich_markup_mode=None)
+if TYPE_CHECKING:
+    from ..metrics.snapshot import TopicSnapshot
 
-Name = Annotated[str, typer.Argument(metavar="TOPIC")]
+app = typer.Typer(
+    help="List topics; create, describe, configure, grow, purge and delete them.", rich_markup_mode=None
+)
+
+CREATE_EXAMPLES = """\b
+Examples:
+  streamlab topics create orders --partitions 6
+  streamlab topics create prices -c cleanup.policy=compact -c min.cleanable.dirty.ratio=0.3
+"""
 
 
 @app.callback(invoke_without_command=True)
 def topics(context: typer.Context, url: Url = None, json: Json = False, all: bool = False) -> None:
-    """List topics; create, describe and delete them."""
+    """List topics; create, describe, configure, grow, purge and delete them."""
     if context.invoked_subcommand is None:
         list_topics(url, json, all)
 
@@ -51,43 +61,62 @@ def list_topics(
     print_columns(("TOPIC", "PARTITIONS", "RECORDS", "SIZE", "RECORDS/S"), rows)
 
 
-@app.command()
+@app.command(epilog=CREATE_EXAMPLES)
 def create(
-    topic: Name,
-    partitions: Annotated[int, typer.Option("--partitions", "-p", min=1)] = 1,
+    topic: Annotated[str, typer.Argument(metavar="TOPIC")],
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            "--partitions", "-p", min=1, help="Default: num.partitions of the server, 1 unless set."
+        ),
+    ] = None,
     config: Annotated[
         list[str] | None,
-        typer.Option("--config", "-c", metavar="NAME=VALUE", help="For example retention.ms=86400000."),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="NAME=VALUE",
+            autocompletion=complete.settings,
+            help="For example retention.ms=86400000. As often as needed.",
+        ),
     ] = None,
     url: Url = None,
+    json: Json = False,
 ) -> None:
     """Make a topic."""
-    configs = dict(_pair(text) for text in config or [])
+    configs = dict(topics_change.pair(text, "--config") for text in config or [])
     with broker_at(url, may_start=True) as broker:
-        broker.admin().create_topics({topic: {"num_partitions": partitions, "configs": configs}})
-    note(f"Topic {topic} has been made with {partitions} partition{'s' if partitions != 1 else ''}.")
+        options = {"num_partitions": -1 if partitions is None else partitions, "configs": configs}
+        made = broker.admin().create_topics({topic: options})["topics"][0]["num_partitions"]
+        own = broker.admin().describe_topics([topic])[0]["configs"]
+    if json:
+        print_json({"topic": topic, "partitions": made, "configs": own})
+    note(f"Topic {topic} has been made with {made} partition{'s' if made != 1 else ''}.")
 
 
 @app.command()
-def describe(topic: Name, url: Url = None, json: Json = False) -> None:
-    """Its partitions: where each begins and ends, what it holds, when it was last written to."""
+def describe(topic: TopicName, url: Url = None, json: Json = False) -> None:
+    """Its settings and where each is from; its partitions: where each begins and ends, and what it holds."""
     from . import snapshots
 
     with broker_at(url) as broker:
         found = snapshots.topic_of(snapshots.take(broker), topic)
-        configs = _configs(broker, topic)
+        configs = broker.admin().describe_topic_configs(topic)
     if json:
         import msgspec
 
         print_json(msgspec.to_builtins(found) | {"configs": configs})
         return
-    settings = (
-        ", ".join(f"{name}={value}" for name, value in sorted(configs.items())) or "all at their defaults"
-    )
-    print(f"{found.topic}: {found.records} records, {size(found.size_bytes)}; settings {settings}")
+    print(f"{found.topic}: {found.records} records, {size(found.size_bytes)}.")
     if found.skew:
         print(f"The fullest partition has {found.skew.max_over_mean:.2f} times the mean.")
-    print(f"Read by {', '.join(found.groups) or 'no group'}.\n")
+    print(f"Read by {', '.join(map(safe, found.groups)) or 'no group'}.\n")
+    print_columns(("SETTING", "VALUE", "FROM"), [(c["name"], str(c["value"]), c["source"]) for c in configs])
+    print()
+    _print_partitions(found)
+
+
+def _print_partitions(found: TopicSnapshot) -> None:
     print_columns(
         ("PARTITION", "LOG-START-OFFSET", "LOG-END-OFFSET", "RECORDS", "SIZE", "LAST-APPEND"),
         [
@@ -106,9 +135,10 @@ def describe(topic: Name, url: Url = None, json: Json = False) -> None:
 
 @app.command()
 def delete(
-    topic: Name,
+    topic: TopicName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
+    json: Json = False,
 ) -> None:
     """Remove a topic with all its records and what groups committed on it."""
     from . import snapshots
@@ -118,18 +148,20 @@ def delete(
         if not yes:
             typer.confirm(f"Delete {topic} with its {found.records} records for ever?", abort=True, err=True)
         broker.admin().delete_topics([topic])
+    if json:
+        print_json(_deleted(found))
     note(f"Topic {topic} with {found.records} records has been deleted.")
 
 
-def _configs(broker: Any, topic: str) -> dict[str, Any]:
-    """What differs from the defaults."""
-    from ..topics import Topics
+def _deleted(found: TopicSnapshot) -> dict[str, Any]:
+    return {
+        "topic": found.topic,
+        "deleted": True,
+        "partitions": len(found.partitions),
+        "records": found.records,
+    }
 
-    return dict(Topics(broker.connection).require(topic).configs)
 
-
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise usage_error(f"--config takes NAME=VALUE, not {text!r}.")
-    return name, value
+app.command("configure", epilog=topics_change.CONFIGURE_EXAMPLES)(topics_change.configure)
+app.command("add-partitions", epilog=topics_change.GROW_EXAMPLES)(topics_change.add_partitions)
+app.command("delete-records", epilog=topics_change.PURGE_EXAMPLES)(topics_change.delete_records)
