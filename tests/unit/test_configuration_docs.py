@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from streamlab.config import BROKER, CONSUMER, IGNORED, PRODUCER, TOPIC
+from streamlab.config import BROKER, CONSUMER, GROUP, IGNORED, PRODUCER, TOPIC
+from streamlab.configs.settings import LIVE_CONSUMER, LIVE_PRODUCER
+from streamlab.groups.assignors import ASSIGNORS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "configuration.md").read_text()
 ROWS = dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]*)` \|", TEXT, re.MULTILINE))
 VARIABLES = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE))
-SETTINGS = CONSUMER | PRODUCER | TOPIC | BROKER
+SETTINGS = CONSUMER | PRODUCER | TOPIC | GROUP | BROKER
+LIVE = dict(re.findall(r"^\| `([a-z_]+)` \| ((?:producers|consumers)[a-z, ]*) \|", TEXT, re.MULTILINE))
 
 
 def written(default: object) -> str:
@@ -27,6 +30,15 @@ def test_a_setting_stands_there_with_the_default_that_is_in_force(name):
 
 def test_no_setting_is_described_that_does_not_exist():
     assert set(ROWS) - set(SETTINGS) == set()
+
+
+def test_the_table_of_what_can_change_while_clients_run_is_the_codes():
+    assert {name for name, of in LIVE.items() if "producers" in of} == LIVE_PRODUCER
+    assert {name for name, of in LIVE.items() if "consumers" in of} == LIVE_CONSUMER
+
+
+def test_the_assignors_that_a_group_can_have_are_those_that_there_are():
+    assert {choice for choice in GROUP["assignor"].choices if choice} == ASSIGNORS.keys()
 
 
 def test_every_setting_that_is_ignored_is_listed_as_ignored():
