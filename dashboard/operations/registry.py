@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .kind import Kind
-from .kinds import letters, partitions, produce, purge, reset_offsets, scale, topics
+from .kinds import configure, groups, letters, partitions, produce, purge, reset_offsets, scale, topics
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -11,7 +11,11 @@ KINDS: dict[str, Kind] = {
         letters.REPLAY,
         letters.DISCARD,
         letters.RESTORE,
+        configure.KIND,
         reset_offsets.KIND,
+        groups.REBALANCE,
+        groups.PAUSE,
+        groups.RESUME,
         partitions.KIND,
         purge.KIND,
         topics.CREATE,

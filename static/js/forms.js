@@ -1,6 +1,9 @@
 // A form shows a field only when it matters: `data-when-to="shift offset"` follows the field named "to".
 
 export function start() {
+  for (const select of document.querySelectorAll("select[data-reload]")) {
+    select.addEventListener("change", () => location.assign(`?${select.dataset.reload}=${encodeURIComponent(select.value)}`));
+  }
   for (const form of document.querySelectorAll("form")) {
     const waiting = [...form.querySelectorAll(".field")].map((field) => [field, condition(field)]).filter(([, when]) => when);
     if (!waiting.length) continue;

@@ -35,7 +35,7 @@ AT_ONCE = RetryPolicy(base_ms=1, cap_ms=1, max_attempts=2)
 def operator(client: Client, redis_url: str, settings: Settings) -> Client:
     settings.STREAMLAB_URL = redis_url
     user = User.objects.create(username="operator")
-    user.groups.add(Group.objects.get(name=Role.OPERATOR))
+    user.groups.add(Group.objects.get_or_create(name=Role.OPERATOR)[0])
     client.force_login(user)
     return client
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -14,12 +18,15 @@ from dashboard.access.models import User
 from dashboard.access.roles import Role
 from dashboard.audit.models import Entry
 from dashboard.operations import life, tasks
+from dashboard.operations.kinds.configure import client_ids
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 from streamlab.broker import Broker
+from streamlab.configs.store import Configs
 from streamlab.model import TopicPartition
-from tests.builders import a_topic, numbered, produce, read
+from tests.builders import a_topic, numbered, poll_all, produce, read, settle, values
 from tests.integration.broker_pictures import busy_snapshot, publish
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +34,7 @@ pytestmark = pytest.mark.django_db
 def a_person(role: Role | None) -> User:
     user = User.objects.create(username=f"{role or 'nobody'}".lower())
     if role:
-        user.groups.add(Group.objects.get(name=role))
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
     return user
 
 
@@ -80,6 +87,14 @@ def carry_out(client: Client, operation: Operation, **fields: str) -> Operation:
     tasks.run(operation.pk)
     operation.refresh_from_db()
     return operation
+
+
+def in_a_thread(work: Callable[..., Any], *args: Any) -> None:
+    """For work that must go on while the test polls; a thread has a database connection of its own."""
+    try:
+        work(*args)
+    finally:
+        connection.close()
 
 
 def text_of(client: Client, path: str) -> str:
@@ -172,6 +187,82 @@ def test_partitions_that_somebody_else_added_meanwhile_stop_the_operation(operat
     assert len(broker.admin().list_partition_offsets(topic)) == 3
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_running_group_is_reset_when_that_may_pause_it(operator, broker):
+    topic, group = a_group_that_read(broker, 40)
+    with broker.consumer(topic, group_id=group, heartbeat_interval_ms=100) as consumer:
+        settle([consumer], 1)
+        operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest", live="on")
+        assert "The group runs" in text_of(operator, f"/operations/{operation.pk}/")
+        step(operator, operation, "confirm")
+        worker = Thread(target=in_a_thread, args=(tasks.run, operation.pk))
+        worker.start()
+        again = read(consumer, 40)
+        worker.join(30)
+    operation.refresh_from_db()
+    assert operation.state == State.DONE, operation.error
+    assert values(again)[:40] == numbered(40)
+
+
+def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):
+    topic = a_topic(broker, partitions=4)
+    with (
+        broker.consumer(topic, group_id="g", client_id="a", partition_assignment_strategy="range") as a,
+        broker.consumer(topic, group_id="g", client_id="b", partition_assignment_strategy="range") as b,
+    ):
+        settle([a, b], 4)
+        operation = ask(operator, "rebalance", group="g", assignor="roundrobin")
+        assert "move" in text_of(operator, f"/operations/{operation.pk}/")
+        carry_out(operator, operation)
+        assert operation.state == State.DONE, operation.error
+        until(lambda: poll_all([a, b]) or {p.partition for p in a.assignment()} in ({0, 2}, {1, 3}), 20)
+        stale = ask(operator, "rebalance", group="g", assignor="range")
+        with broker.consumer(topic, group_id="g", client_id="c") as c:
+            settle([a, b, c], 4)
+            carry_out(operator, stale)
+            assert stale.state == State.FAILED and "Make the plan again" in stale.error
+
+
+def test_a_paused_group_reads_nothing_until_it_is_resumed(operator, broker):
+    topic, group = a_group_that_read(broker, 10)
+    with broker.consumer(topic, group_id=group, heartbeat_interval_ms=100) as consumer:
+        settle([consumer], 1)
+        paused = carry_out(operator, ask(operator, "pause-group", group=group, reason="a look inside"))
+        until(lambda: poll_all([consumer]) or not consumer.assignment(), 20, "nothing is owned")
+        produce(broker, topic, numbered(5, 10))
+        step(operator, paused, "undo")
+        carry_out(operator, Operation.objects.get(undoes=paused))
+        assert values(read(consumer, 5)) == numbered(5, 10)
+
+
+def test_a_knob_is_turned_on_running_clients_and_everyone_says_so(operator, broker):
+    topic = a_topic(broker)
+    with (
+        broker.consumer(topic, group_id="g") as consumer,
+        broker.producer(client_id="checkout") as producer,
+    ):
+        settle([consumer], 1)
+        producer.send(topic, b"x").get(10)
+        until(lambda: "checkout" in client_ids(broker), 20, "the clients are known")
+        operation = ask(operator, "configure", entity="client:checkout", linger_ms="40", batch_size="32768")
+        html = text_of(operator, f"/operations/{operation.pk}/")
+        assert "2 settings of client:checkout change. 1 of 1 running client take it" in html
+        carry_out(operator, operation)
+        assert operation.state == State.DONE, operation.error
+        assert "applied by 1 of 1 clients" in operation.result["effect"]
+        step(operator, operation, "undo")
+        carry_out(operator, Operation.objects.get(undoes=operation))
+    assert Configs(broker.connection).get("client:checkout").values == {}
+
+
+def test_two_who_turn_the_same_knob_do_not_overwrite_each_other_unseen(operator, broker):
+    mine = ask(operator, "configure", entity="broker", linger_ms="40")
+    Configs(broker.connection).set("broker", {"linger_ms": 7})
+    carry_out(operator, mine)
+    assert mine.state == State.FAILED
+    assert Configs(broker.connection).get("broker").values == {"linger_ms": 7}
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "says"),
     [
@@ -179,6 +270,11 @@ def test_partitions_that_somebody_else_added_meanwhile_stop_the_operation(operat
         ("create-topic", {"topic": "a b", "partitions": 1, "retention_days": 1}, "is not a topic name"),
         ("create-topic", {"topic": "ok", "partitions": 0, "retention_days": 1}, "greater than or equal to 1"),
         ("add-partitions", {"topic": "<script>", "total": 3}, "&lt;script&gt; is not one of the available"),
+        ("configure", {"entity": "broker", "linger_ms": "-5"}, "must be between 0"),
+        ("configure", {"entity": "broker", "linger_ms": "soon"}, "linger_ms"),
+        ("configure", {"entity": "broker"}, "Nothing is changed"),
+        ("configure", {"entity": "topic:nothing", "retention.ms": "5"}, "There is no topic"),
+        ("rebalance", {"group": "nobody"}, "nobody is not one of the available"),
         ("scale-consumers", {"group": "revenue", "consumers": 99}, "less than or equal to 8"),
     ],
 )

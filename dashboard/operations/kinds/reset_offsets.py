@@ -13,6 +13,7 @@ from django import forms
 from dashboard.presenters import figures
 from streamlab.broker import Broker
 from streamlab.groups import describe, reset
+from streamlab.groups.live_reset import live_reset
 from streamlab.groups.reset import Plan, ShiftBy, Target
 from streamlab.log import PartitionLog
 from streamlab.model import OffsetSpec, OffsetTimestamp, TopicPartition
@@ -61,6 +62,12 @@ class ResetForm(Form):
         label="Records, or the offset", required=False, help_text="A negative number of records goes back."
     )
 
+    live = forms.BooleanField(
+        label="Pause the group for it when it is running",
+        required=False,
+        help_text="Its members finish and commit, everything is moved, and they read on.",
+    )
+
     def fill(self) -> None:
         offer_groups(self.fields["group"], self.broker)
         offer_topics(self.fields["topic"], self.broker, ("", "all that it has committed on"))
@@ -79,6 +86,8 @@ class ResetForm(Form):
     def spec(self) -> dict[str, Any]:
         given = self.cleaned_data
         spec: dict[str, Any] = {"group": given["group"], "topic": given["topic"], "to": given["to"]}
+        if given["live"]:
+            spec["live"] = True
         if given["partitions"]:
             spec["partitions"] = sorted({int(n) for n in given["partitions"].split(",")})
         if given["to"] == "datetime":
@@ -131,6 +140,7 @@ def preview(broker: Broker, spec: Spec) -> Preview:
     plan = reset.plan(broker.connection, _log(broker), group, targets)
     members = len(describe.describe(broker.connection, group).members)
     blocked = f"{plural(members, 'member')} of the group {'is' if members == 1 else 'are'} running. Stop them first."
+    live = bool(members and spec.get("live"))
     impossible = [f"{p.partition}: {p.error}" for p in plan.partitions if p.error]
     return Preview(
         effect=_effect(plan, "will be"),
@@ -150,8 +160,10 @@ def preview(broker: Broker, spec: Spec) -> Preview:
                 for p in plan.partitions
             ],
         ),
-        warnings=[f"{p.partition}: {p.warning}." for p in plan.partitions if p.warning],
-        blocked="; ".join(impossible) or (blocked if members else ""),
+        warnings=[f"{p.partition}: {p.warning}." for p in plan.partitions if p.warning]
+        + ["The group runs: the numbers are those of this moment, and become final when it is paused."]
+        * live,
+        blocked="; ".join(impossible) or ("" if live else blocked if members else ""),
         undo="An undo moves the group back to where it stood." if plan.before else "",
         world={"plan": msgspec.to_builtins(plan)},
     )
@@ -160,7 +172,11 @@ def preview(broker: Broker, spec: Spec) -> Preview:
 def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     plan = msgspec.convert(world["plan"], Plan)
     job.step(0, len(plan.partitions))
-    done = reset.execute(broker.connection, _log(broker), plan)
+    if spec.get("live"):
+        asked = lambda: _targets(broker, spec)  # noqa: E731 - once more, when the members have committed
+        plan, done = live_reset(broker.connection, _log(broker), spec["group"], asked, by=job.by)
+    else:
+        done = reset.execute(broker.connection, _log(broker), plan)
     failed = {p: error for p, error in done.items() if error}
     job.step(len(done) - len(failed), len(done))
     rows = [[str(p), plan.new.get(p), str(error) if error else "moved"] for p, error in sorted(done.items())]
@@ -228,7 +244,14 @@ def command(spec: Spec) -> str:
         "shift": f"--shift-by {spec.get('records')}",
         "offset": f"--to-offset {spec.get('records')}",
     }[spec["to"]]
-    return shell("groups reset-offsets", quote(spec["group"]), scope, where, "--execute")
+    return shell(
+        "groups reset-offsets",
+        quote(spec["group"]),
+        scope,
+        where,
+        *(["--live"] if spec.get("live") else []),
+        "--execute",
+    )
 
 
 def _iso(ms: int) -> str:
