@@ -12,6 +12,8 @@ from .consumer import Consumer
 from .producer import Producer
 
 if TYPE_CHECKING:
+    from .delivery.dead_letters import DeadLetters
+    from .delivery.replay import Replays
     from .delivery.worker import Worker
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -67,6 +69,18 @@ class Broker:
         from .delivery.running import run_until_stopped
 
         run_until_stopped(self.workers)
+
+    def dead_letters(self, topic: str, group_id: str) -> DeadLetters:
+        """What `group_id` gave up of `topic`: list, group, export, discard. replays() lets it be handled again."""
+        from .delivery.dead_letters import DeadLetters
+
+        return DeadLetters(self.connection, topic, group_id)
+
+    def replays(self) -> Replays:
+        """Plan replays of dead letters, run them, look how far they are."""
+        from .delivery.replay import Replays
+
+        return Replays(self.connection)
 
     def admin(self) -> Admin:
         """kafka-python's KafkaAdminClient."""

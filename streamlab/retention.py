@@ -11,6 +11,8 @@ import msgspec
 
 from . import compaction, keys
 from .connection import Connection
+from .delivery.dead_letter_topics import SUFFIX
+from .delivery.letter_states import forget_removed_letters
 from .log import PARTITIONS_A_ROUND_TRIP, PartitionLog
 from .model import TopicPartition
 from .topics import Topics, TopicSpec
@@ -41,6 +43,7 @@ def sweep(connection: Connection) -> int:
     PartitionLog(connection, topics).apply_retention(dict(everything), now_ms)
     _compact(connection, [(p, spec) for p, spec in everything if spec.compacted], now_ms)
     _forget_producers(connection, [p for p, _ in everything], now_ms)
+    forget_removed_letters(connection, [p for p, _ in everything if p.topic.endswith(SUFFIX)])
     return len(everything)
 
 

@@ -299,6 +299,7 @@ class Topics:
     def _finish_deleting(self, topic: str, stored: bytes, by: str | None = None) -> None:
         spec = msgspec.json.decode(stored, type=TopicSpec)
         kinds = (keys.log, keys.cleaned, keys.meta, keys.commits, keys.producers)
+        kinds += (keys.letters, keys.replay_progress)  # of a topic of dead letters
         self._connection.execute_many(
             [("UNLINK", *[kind(topic, n) for kind in kinds]) for n in range(spec.partitions)]
         )

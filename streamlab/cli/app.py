@@ -3,19 +3,70 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from . import consume, doctor, groups, play, processes, produce, retries, shop, streams, topics, worker
+from . import (
+    OK,
+    clients,
+    close_stdout,
+    config,
+    consume,
+    dead_letters,
+    dead_letters_replay,
+    doctor,
+    groups,
+    play,
+    processes,
+    produce,
+    retries,
+    shop,
+    streams,
+    top,
+    topics,
+    worker,
+)
 from .options import Url
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 asked wrongly, 130 interrupted. --debug (anywhere) shows tracebacks."
+)
+
+
+class Root(TyperGroup):
+    """The command of all commands. When whoever reads our output has gone, it ends in peace."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:  # --help prints here
+        with _reader_may_leave():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, *arguments: Any, **more: Any) -> Any:
+        with _reader_may_leave():
+            answer = super().invoke(*arguments, **more)
+            sys.stdout.flush()
+            return answer
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        close_stdout()
+        raise typer.Exit(OK) from None
+
 
 app = typer.Typer(
     name="streamlab",
+    cls=Root,
     help="An event broker on Redis Streams with Kafka's semantics.",
-    epilog="Exit codes: 0 done, 1 failed, 2 asked wrongly. --debug (anywhere) shows tracebacks.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,10 +87,15 @@ app.command()(produce.produce)
 app.command()(consume.consume)
 app.add_typer(topics.app, name="topics")
 app.add_typer(groups.app, name="groups")
+app.add_typer(config.app, name="config")
+app.add_typer(clients.app, name="clients")
 app.add_typer(streams.app, name="streams")
 app.add_typer(retries.app, name="retries")
+dead_letters_replay.enter(dead_letters.app)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(worker.worker)
 app.add_typer(shop.app, name="shop")
+app.command(epilog=top.EXAMPLES)(top.top)
 app.command()(doctor.doctor)
 app.command()(processes.sampler)
 app.command()(processes.server)

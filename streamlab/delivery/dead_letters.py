@@ -215,11 +215,6 @@ class DeadLetters:
             done += len(self.states.restore(addresses, by, also_replaying)) if execute else len(page)
         return done
 
-    def forget_removed(self) -> int:
-        """Drop the states of letters that retention has removed. Returns how many."""
-        starts = self._log.offsets(self._places())
-        return sum(self.states.forget_removed(place, o.log_start) for place, o in starts.items())
-
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _places(self) -> Places:

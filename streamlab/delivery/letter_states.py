@@ -54,6 +54,8 @@ class LetterStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 UNTOUCHED = LetterStatus()
 
+_SWEPT = "#swept"
+"""Field that holds the log start up to which the states of removed letters were dropped."""
 _A_CALL = 500
 """Letters that one call of a script changes at most, so that nobody waits long behind it."""
 
@@ -171,20 +173,6 @@ class LetterStates:
         states = [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying
         return self._change(letters, LetterState.DEAD, states, details(by))
 
-    def forget_removed(self, partition: TopicPartition, log_start: int) -> int:
-        """Drop the states of letters that retention removed. Returns how many."""
-        forgotten, cursor = 0, 0
-        while True:
-            [(cursor, flat)] = self._connection.execute_many(
-                [("HSCAN", keys.letters(*partition), cursor, "COUNT", _A_CALL)]
-            )
-            gone = [field for field in _fields(flat) if field.isdigit() and int(field) < log_start]
-            if gone:
-                [count] = self._run([Call("letters/forget", state_keys(partition), [log_start, *gone])])
-                forgotten += int(count)
-            if int(cursor) == 0:
-                return forgotten
-
     def _change(
         self,
         letters: Iterable[LetterAddress],
@@ -221,3 +209,35 @@ def _parts(offsets: Sequence[int]) -> list[Sequence[int]]:
 
 def _fields(flat: Sequence[bytes] | Mapping[bytes, bytes]) -> list[bytes]:
     return list(flat) if isinstance(flat, Mapping) else list(flat[::2])
+
+
+def forget_removed_letters(connection: Connection, partitions: Sequence[TopicPartition]) -> int:
+    """Drop the states of letters that retention has removed from these partitions. Returns how many.
+
+    Two commands where nothing was removed since the last time.
+    """
+    asked = [("HGET", keys.meta(*p), "start") for p in partitions]
+    swept = [("HGET", keys.letters(*p), _SWEPT) for p in partitions]
+    replies = connection.execute_many([*asked, *swept])
+    forgotten = 0
+    for place, start, before in zip(
+        partitions, replies[: len(partitions)], replies[len(partitions) :], strict=True
+    ):
+        if int(start or 0) > int(before or 0):
+            forgotten += _forget(connection, place, int(start))
+    return forgotten
+
+
+def _forget(connection: Connection, place: TopicPartition, log_start: int) -> int:
+    forgotten, cursor = 0, 0
+    while True:
+        [(cursor, flat)] = connection.execute_many(
+            [("HSCAN", keys.letters(*place), cursor, "COUNT", _A_CALL)]
+        )
+        gone = [field for field in _fields(flat) if field.isdigit() and int(field) < log_start]
+        if gone:
+            forgotten += int(connection.run("letters/forget", state_keys(place), [log_start, *gone]))
+        if int(cursor) == 0:
+            break
+    connection.execute_many([("HSET", keys.letters(*place), _SWEPT, log_start)])
+    return forgotten

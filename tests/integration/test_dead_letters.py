@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamlab import keys
+from streamlab import keys, retention
 from streamlab.broker import Broker
 from streamlab.delivery.dead_letter import Cause, LetterAddress
 from streamlab.delivery.dead_letter_topics import RETENTION_MS, DeadLetterTopics
@@ -177,9 +177,18 @@ def test_letters_that_retention_removed_leave_no_state_behind(broker: Broker) ->
     letters = dead_orders(broker, count=6, partitions=1)
     letters.discard(LetterFilter(), "old", "ann", execute=True)
     broker.admin().delete_records({TopicPartition(letters.dlq, 0): -1})
-    assert letters.forget_removed() == 6
+    retention.sweep(broker.connection)
     assert letters.counts().total == 0
-    assert set(broker.connection.client.hkeys(keys.letters(letters.dlq, 0))) == {b"#discarded"}
+    left = broker.connection.client.hgetall(keys.letters(letters.dlq, 0))
+    assert left == {b"#discarded": b"0", b"#swept": b"6"}
+
+
+def test_a_topic_of_dead_letters_that_is_made_anew_knows_nothing_of_the_old_ones(broker: Broker) -> None:
+    letters = dead_orders(broker, count=2, partitions=1)
+    letters.discard(LetterFilter(), "old", "ann", execute=True)
+    broker.admin().delete_topics([letters.dlq])
+    bury(broker, [a_letter(a_record(topic=letters.topic, partition=0, offset=0))])
+    assert letters.counts().dead == 1
 
 
 def test_a_letter_that_cannot_be_read_hides_no_other(broker: Broker) -> None:
