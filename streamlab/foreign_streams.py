@@ -33,6 +33,7 @@ EARLIEST_MS = 1_262_304_000_000
 """2010: an id below is a number of somebody's own, no time."""
 
 _OURS = re.compile(rb"sl:\{(.+)/\d+\}:log", re.DOTALL)
+_OURS_BESIDES = re.compile(rb"sl:\{.+\}:(events|cleaned)", re.DOTALL)
 _ZERO = EntryId(0, 0)
 
 
@@ -92,17 +93,30 @@ def find(
 ) -> Found:
     """The keys of up to `most` streams that are not Streamlab's own, found within about `within_s` seconds.
 
-    SCAN goes through the server in small steps between other commands; KEYS would stop it.
+    SCAN goes through the server in small steps between other commands; KEYS would stop it. On a cluster through
+    every master.
     """
     found: dict[bytes, None] = {}
-    cursor, deadline = 0, time.monotonic() + within_s
+    deadline = time.monotonic() + within_s
     with translated():
-        while True:
-            cursor, keys = _scan(connection.client, cursor, pattern)
-            found |= dict.fromkeys(key for key in keys if not _OURS.fullmatch(key))
-            if not cursor or len(found) > most or time.monotonic() > deadline:
-                break
-    return Found(sorted(found)[:most], not cursor and len(found) <= most)
+        ended = [_scan_one(client, pattern, found, most, deadline) for client in connection.servers()]
+    return Found(sorted(found)[:most], all(ended) and len(found) <= most)
+
+
+def _scan_one(
+    client: redis.Redis, pattern: str, found: dict[bytes, None], most: int, deadline: float
+) -> bool:
+    """Add what one server has. False when it was not gone through to the end."""
+    cursor = 0
+    while True:
+        cursor, keys = _scan(client, cursor, pattern)
+        found |= dict.fromkeys(
+            key for key in keys if not (_OURS.fullmatch(key) or _OURS_BESIDES.fullmatch(key))
+        )
+        if not cursor:
+            return True
+        if len(found) > most or time.monotonic() > deadline:
+            return False
 
 
 def _scan(client: redis.Redis, cursor: int, pattern: str) -> tuple[int, list[bytes]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import msgspec
-import redis
 
 from streamlab import keys
+from streamlab.connection import Connection
 from streamlab.metrics.history import Recorder
 from streamlab.metrics.snapshot import Snapshot, encode
 from tests.snapshots import a_group, a_snapshot, a_topic
@@ -32,7 +32,7 @@ def publish(
     url: str, snapshot: Snapshot, *, as_of_ms: int | None = None, seconds_of_history: int = 0
 ) -> Snapshot:
     """Do what the sampler does for one tick, after as many ticks of the same as are asked for."""
-    client = redis.Redis.from_url(url)
+    client = Connection(url).client
     at = as_of_ms or now_ms()
     recorder = Recorder(client)
     for ago in range(seconds_of_history, 0, -1):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-import redis
 
 import streamlab
 from streamlab import foreign_streams
+from streamlab.connection import Connection
 from streamlab.errors import StreamlabError
 from tests.builders import a_topic, numbered, produce
 from tests.shell import Shell
@@ -18,9 +18,9 @@ from tests.waiting import until
 @pytest.fixture
 def other(redis_url):
     """The other program."""
-    client = redis.Redis.from_url(redis_url)
-    yield client
-    client.close()
+    connection = Connection(redis_url)
+    yield connection.client
+    connection.close()
 
 
 @pytest.fixture
@@ -261,6 +261,7 @@ def test_what_cannot_be_described_is_said_in_words(broker, other, shell):
     assert shell("streams", "describe", "nothing").returncode == 1
 
 
+@pytest.mark.standalone_only
 def test_a_user_who_may_only_read_is_enough_but_for_the_rate(redis_url, other):
     ten_entries(other)
     other.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+@connection", "+time")

@@ -227,6 +227,7 @@ def test_a_partition_that_was_added_can_be_sent_to(broker):
         assert producer.send(topic, b"w", partition=2).get(10).offset == 0
 
 
+@pytest.mark.standalone_only
 def test_a_lost_reply_does_not_store_a_batch_twice(redis_url):
     proxy = FaultProxy(urlsplit(redis_url).path)
     try:

@@ -355,6 +355,7 @@ def test_retention_between_plan_and_execution_is_noticed(broker, hundred):
     assert committed(broker) == {"orders/0": 50}
 
 
+@pytest.mark.standalone_only
 def test_a_lost_reply_to_the_commit_is_settled(broker, redis_url, monkeypatch):
     partition = TopicPartition(a_topic(broker), 0)
     produce(broker, partition.topic, numbered(10))
