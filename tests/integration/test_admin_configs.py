@@ -13,6 +13,8 @@ from streamlab.kafka import KafkaAdminClient, errors
 from streamlab.kafka import admin as ours
 from streamlab.kafka.admin import AlterConfigOp, ConfigFilterType, ConfigResource, ConfigResourceType
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def admin(redis_url: str) -> Iterator[KafkaAdminClient]:

@@ -18,6 +18,8 @@ from streamlab.errors import (
 )
 from tests.builders import a_topic
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def configs(broker: Broker) -> Configs:
@@ -168,7 +170,7 @@ def test_settings_of_a_later_version_are_passed_over(configs: Configs, broker: B
 
 def test_all_of_it_stands_in_one_slot(configs: Configs, broker: Broker) -> None:
     configs.set("group:{a}", {"fetch_min_bytes": 2})
-    stored = list(broker.connection.client.scan_iter("sl:*config*"))
+    stored = [key for server in broker.connection.servers() for key in server.scan_iter("sl:*config*")]
     assert len(stored) == 4
     assert all(key.startswith(b"sl:{config}:") for key in stored)
 

@@ -23,6 +23,8 @@ from streamlab.producer import Producer
 from tests.builders import a_topic, numbered, poll_all, produce, read
 from tests.waiting import until
 
+pytestmark = pytest.mark.both_engines
+
 ROOT = Path(__file__).parents[2]
 
 

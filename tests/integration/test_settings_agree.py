@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,8 @@ steps = st.lists(
     min_size=1,
     max_size=12,
 )
+
+pytestmark = pytest.mark.both_engines
 
 
 def expected(stored: dict[Any, dict[str, Any]]) -> dict[str, Any]:
