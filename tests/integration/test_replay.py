@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from streamlab.delivery.replay import Replays
 from streamlab.delivery.replay_jobs import ReplayJob, ReplayState, UnknownReplayError
 from streamlab.delivery.replay_plan import ReplayPlan
 from streamlab.delivery.replay_runner import ReplayRunner
+from streamlab.delivery.replay_send import ChunkSender
 from streamlab.delivery.replay_spec import Edit
 from streamlab.delivery.retry_queue import QueuedRecord, RetryQueue
 from streamlab.errors import IllegalArgumentError, IllegalStateError, UnknownTopicOrPartitionError
@@ -377,3 +379,61 @@ def test_hostile_letters_are_replayed_byte_for_byte(broker: Broker) -> None:
 def test_an_unknown_job_is_said_to_be_unknown(broker: Broker) -> None:
     with pytest.raises(UnknownReplayError, match="no replay 'nope'"):
         Replays(broker.connection).run("nope")
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("moment", ["before a chunk is sent", "after it was sent, before it was counted"])
+@pytest.mark.parametrize("to_another_topic", [False, True])
+def test_a_crash_in_the_middle_of_a_chunk_neither_loses_nor_doubles(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, moment: str, to_another_topic: bool
+) -> None:
+    letters = dead_orders(broker, count=700, partitions=1)
+    other = a_topic(broker, partitions=3)
+    replays = Replays(broker.connection)
+    plan = replays.plan(letters, to=other if to_another_topic else "group")
+    job_id = replays.draft(plan, by="ann").id
+    send = ChunkSender.send
+
+    def crashing(self: ChunkSender, *arguments: Any) -> None:
+        if moment.startswith("after"):
+            send(self, *arguments)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChunkSender, "send", crashing)
+        with pytest.raises(Crash):
+            replays.run(job_id)
+    left = replays.jobs.get(job_id)
+    assert (left.state, left.counts.sent, left.counts.taken) == (ReplayState.RUNNING, 0, 500)
+    assert replays.run(job_id).counts.sent == 700
+    if to_another_topic:
+        arrived = [(o.partition, o.offset) for o in map(origin_of, records_of_topic(broker, other))]
+    else:
+        arrived = [(r.partition, r.offset) for r in queued(broker, letters)]
+    assert sorted(arrived) == [(0, n) for n in range(700)]
+
+
+def test_a_target_that_grows_between_a_crash_and_the_resume_gets_no_letter_twice(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = dead_orders(broker, count=100, partitions=1)
+    other = a_topic(broker, partitions=2)
+    replays = Replays(broker.connection)
+    edit = Edit(set_headers={"n": b"1"})
+    job_id = replays.draft(replays.plan(letters, to=other, edit=edit), by="ann").id
+    send = ChunkSender.send
+
+    def crashing(self: ChunkSender, *arguments: Any) -> None:
+        send(self, *arguments)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChunkSender, "send", crashing)
+        with pytest.raises(Crash):
+            replays.run(job_id)
+    Topics(broker.connection).add_partitions(other, 7)
+    assert replays.run(job_id).counts.sent == 100
+    assert len(records_of_topic(broker, other)) == 100
