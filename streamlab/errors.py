@@ -16,7 +16,7 @@
     ├── ProducerError: OutOfOrderSequenceNumberError, DuplicateSequenceNumberError, ProducerFencedError
     └── GroupError: UnknownMemberIdError, FencedMemberEpochError (FencedEpoch), FencedInstanceIdError,
                     CommitFailedError, InvalidGroupIdError, GroupIdNotFoundError, NonEmptyGroupError, GroupPausedError,
-                    StalePlanError
+                    ResetUnderWayError, StalePlanError
 
 Errors of the Redis client never leave this library: `translated()` turns them into these at the edge.
 """
@@ -208,6 +208,10 @@ class NonEmptyGroupError(GroupError):
 
 class GroupPausedError(GroupError):
     """Raised when somebody else has paused the group. Wait, or resume it."""
+
+
+class ResetUnderWayError(GroupPausedError):
+    """Raised when a reset of the group has begun to commit. Wait: it is finished, by a member if need be."""
 
 
 class StalePlanError(GroupError):

@@ -57,7 +57,10 @@ def describe(connection: Connection, group_id: str) -> GroupDescription:
         if m in alive
     }
     owned = parse_owners(held)
+    resetting = b"operation" in meta
     paused = msgspec.json.decode(meta[b"paused"], type=Pause) if b"paused" in meta else None
+    if paused and 0 < paused.until_ms <= now_ms and not resetting:
+        paused = None  # it ran out; the next heartbeat clears it away
     should = {} if paused else {p: member for member, partitions in wanted.items() for p in partitions}
     epoch, assigned = int(meta.get(b"epoch", 0)), int(meta.get(b"assigned", 0))
     return GroupDescription(
@@ -70,7 +73,7 @@ def describe(connection: Connection, group_id: str) -> GroupDescription:
         wanted,
         owned,
         paused,
-        b"operation" in meta,
+        resetting,
     )
 
 

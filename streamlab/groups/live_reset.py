@@ -57,8 +57,9 @@ def live_reset(
     """Reset a group that may have running members. `targets` is asked when they have committed what they did.
 
     `before(plan)` is entered when the plan is made and nothing is changed yet; what it raises stops the reset.
-    Returns the plan and, for each partition, None or why it is not known to be reset. An error that is raised means
-    that nothing was changed: GroupPausedError, KafkaTimeoutError when members do not give up in time, StalePlanError,
+    Returns the plan and, for each partition, None or why it is not known to be reset; where that is an error that is
+    retriable, a member makes the commit when the pause has run out. An error that is raised means that nothing was
+    changed: GroupPausedError, KafkaTimeoutError when members do not give up in time, StalePlanError,
     NoOffsetForPartitionError.
     """
     with _paused(connection, group_id, by, lease_ms) as token:
@@ -68,10 +69,21 @@ def live_reset(
             epoch = reset.take_over(connection, partition_log, plan, token)
             operation = reset.operation(plan, token, by, epoch, strategy)
             _note(connection, group_id, operation)
-            outcome = reset.commit_all(connection, group_id, operation.commits)
-        if not _finished(connection, group_id, operation):
-            outcome = _as_stored(connection, group_id, operation, outcome)
+            outcome = _done(connection, group_id, operation)
     return plan, outcome
+
+
+def _done(connection: Connection, group_id: str, operation: Operation) -> Outcome:
+    """Make the commits that are noted. What cannot be made now is left to a member, so nothing is raised."""
+    outcome = reset.commit_all(connection, group_id, operation.commits)
+    if any(error is not None and error.retriable for error in outcome.values()):
+        return outcome
+    try:
+        if not _finished(connection, group_id, operation):
+            return _as_stored(connection, group_id, operation, outcome)
+    except StreamlabError as error:
+        log.warning("Group %r is reset, and reads on when its pause runs out: %s", group_id, error)
+    return outcome
 
 
 def finish(connection: Connection, group_id: str, noted: bytes) -> None:
@@ -104,7 +116,10 @@ def _paused(connection: Connection, group_id: str, by: str, lease_ms: int) -> It
     finally:
         over.set()
         thread.join(5)
-        pausing.resume(connection, group_id, by, token=token)
+        try:
+            pausing.resume(connection, group_id, by, token=token)
+        except StreamlabError as error:  # the pause runs out, and what is noted is done by a member
+            log.warning("Group %r is still paused, for %d ms: %s", group_id, lease_ms, error)
 
 
 def _drain(connection: Connection, group_id: str, deadline: Deadline, timeout_s: float) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import uuid
 
 from ..connection import Connection
-from ..errors import GroupIdNotFoundError, GroupPausedError, StalePlanError, StreamlabError, reply_code
+from ..errors import (
+    GroupIdNotFoundError,
+    GroupPausedError,
+    ResetUnderWayError,
+    StalePlanError,
+    StreamlabError,
+    reply_code,
+)
 from . import describe
 from .words import GroupState, group_keys
 
@@ -37,9 +44,21 @@ def resume(
     token: str = "",
     did: bytes = b"",
 ) -> bool:
-    """End a pause: that one, or whoever's it is. `did`: what a reset did meanwhile. False when it was over already."""
-    said = [token, by, reason or "resumed", did]
-    return bool(connection.run("groups/resume", group_keys(group_id), said))
+    """End a pause: that one, or whoever's it is. `did`: what a reset did meanwhile. False when it was over already.
+
+    Raises ResetUnderWayError, without `did`, when a reset has begun to commit: it would be left half done.
+    """
+    try:
+        return bool(
+            connection.run("groups/resume", group_keys(group_id), [token, by, reason or "resumed", did])
+        )
+    except StreamlabError as error:
+        if reply_code(error) == "RESETTING":
+            raise ResetUnderWayError(
+                f"Group {group_id!r} is being reset and reads on afterwards. Should whoever resets it have died, one "
+                "of its members finishes that within seconds."
+            ) from error
+        raise
 
 
 def _run(connection: Connection, group_id: str, arguments: list[object]) -> None:

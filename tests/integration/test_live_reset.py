@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from streamlab import keys
-from streamlab.errors import GroupPausedError, KafkaTimeoutError, StalePlanError
+from streamlab.errors import GroupPausedError, KafkaTimeoutError, ResetUnderWayError, StalePlanError
 from streamlab.groups import control, describe, live_reset, pausing, rebalances, reset
 from streamlab.log import PartitionLog
 from streamlab.model import OffsetSpec, TopicPartition
@@ -146,6 +146,44 @@ def test_two_resets_at_once_are_refused(broker, member_of):
     pausing.pause(broker.connection, "g", "first", "its offsets are being reset", 5_000)
     with pytest.raises(GroupPausedError, match="by first"):
         reset_live(broker, everything(topic, 1, OffsetSpec.EARLIEST))
+
+
+def test_nobody_can_end_the_pause_of_a_reset_that_has_begun_to_commit(broker, member_of, monkeypatch):
+    topic = a_topic(broker, 1)
+    produce(broker, topic, numbered(5))
+    member = member_of(topic)
+    settle([member], 1)
+    real = reset.commit_all
+
+    def meddled_with(*arguments):
+        with pytest.raises(ResetUnderWayError, match="reads on afterwards"):
+            broker.admin().resume_group("g")
+        return real(*arguments)
+
+    monkeypatch.setattr(reset, "commit_all", meddled_with)
+    with running([member]):
+        _, outcome = reset_live(broker, everything(topic, 1, 2))
+    assert set(outcome.values()) == {None}
+    assert describe.describe(broker.connection, "g").paused is None
+
+
+def test_commits_that_fail_for_now_are_made_by_a_member(broker, member_of, monkeypatch):
+    topic = a_topic(broker, 2)
+    member = member_of(topic)
+    settle([member], 2)
+    for n in range(2):
+        produce(broker, topic, numbered(10), partition=n)
+
+    def failing(connection, group, commits):
+        return {p: KafkaTimeoutError("no answer") for p in commits}
+
+    with running([member]) as program:
+        until(lambda: len(program.seen) == 20, 10)
+        monkeypatch.setattr(reset, "commit_all", failing)
+        _, outcome = reset_live(broker, everything(topic, 2, 6), lease_ms=600)
+        assert {type(error) for error in outcome.values()} == {KafkaTimeoutError}
+        until(lambda: len(program.seen) == 28, 20, "read again from where a member put it")
+    assert len(told(broker, b"offsets.reset")) == 1
 
 
 DYING = """
