@@ -139,6 +139,11 @@ def retry(kind: str, topic: str, partition: int, group_id: str) -> str:
     return _partition(topic, partition, f"retry-{kind}:{group_id}")
 
 
+def retries(topic: str, partition: int, group_id: str) -> list[str]:
+    """All keys of one retry queue."""
+    return [retry(kind, topic, partition, group_id) for kind in RETRY_KINDS]
+
+
 def _group(group_id: str, suffix: str) -> str:
     return (
         f"sl:{{group:{group_id}}}:{suffix}"  # a colon stands in no topic name, so no partition has these keys

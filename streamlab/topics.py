@@ -300,6 +300,16 @@ class Topics:
         spec = msgspec.json.decode(stored, type=TopicSpec)
         kinds = (keys.log, keys.cleaned, keys.meta, keys.commits, keys.producers)
         kinds += (keys.letters, keys.replay_progress)  # of a topic of dead letters
+        commits = self._connection.execute_many(
+            [("HKEYS", keys.commits(topic, n)) for n in range(spec.partitions)]
+        )
+        self._connection.execute_many(
+            [
+                ("UNLINK", *keys.retries(topic, n, name.decode()))
+                for n, groups in enumerate(commits)
+                for name in groups
+            ]
+        )
         self._connection.execute_many(
             [("UNLINK", *[kind(topic, n) for kind in kinds]) for n in range(spec.partitions)]
         )

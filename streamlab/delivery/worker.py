@@ -119,6 +119,7 @@ class Worker:
             clock,
         )
         self._shift: Shift | None = None
+        self._begun = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -128,22 +129,32 @@ class Worker:
 
         Raises StreamlabErrors that no waiting mends, among them TooManyLostThreads.
         """
-        with self._lock:
-            if self._shift is not None:
-                raise IllegalStateError("This worker runs already.")
-            self._shift = shift = Shift(
-                self._connection, self.topics, self.config, self.options, self._steps, self._clock
-            )
+        try:
+            with self._lock:
+                if self._shift is not None:
+                    raise IllegalStateError("This worker runs already.")
+                self._shift = shift = Shift(
+                    self._connection, self.topics, self.config, self.options, self._steps, self._clock
+                )
+        finally:
+            self._begun.set()
         try:
             shift.run(self._stopping)
         finally:
             self._shift = None
 
     def start(self) -> Worker:
-        """run() in a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name=f"worker-{self.group_id}", daemon=True)
+        """run() in a thread of its own. What ends it by an error is logged; run() would have raised it."""
+        self._thread = threading.Thread(target=self._run_logged, name=f"worker-{self.group_id}", daemon=True)
         self._thread.start()
+        self._begun.wait(5)
         return self
+
+    def _run_logged(self) -> None:
+        try:
+            self.run()
+        except Exception:
+            log.exception("%r has ended.", self)
 
     def stop(self, timeout_s: float | None = None) -> None:
         """End run(); from any thread, and from a signal's handler. After start() this waits for the end."""

@@ -125,6 +125,7 @@ def delete_group(connection: Connection, topics: Topics, group_id: str) -> None:
         raise
     every = [(t, n) for t, spec in topics.all(fresh=True).items() for n in range(spec.partitions)]
     with translated():
+        connection.execute_many([("UNLINK", *keys.retries(*partition, group_id)) for partition in every])
         connection.execute_many([("HDEL", keys.commits(*partition), group_id) for partition in every])
         connection.execute_many([("SREM", keys.GROUPS, group_id)])
 

@@ -1,0 +1,328 @@
+"""The retry queue: what its scripts do, whoever calls them, in whatever order, as often as they like."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamlab.connection import Call
+from streamlab.delivery.dead_letter import Attempt, Origin
+from streamlab.delivery.partition_retries import NO_CHAIN, PartitionRetries, chain_of_key
+from streamlab.delivery.retry_queue import QueuedRecord, RetryQueue
+from streamlab.errors import StreamlabError, UnknownTopicOrPartitionError
+from streamlab.groups import offsets
+from streamlab.groups.offsets import NewCommit
+from streamlab.model import TopicPartition
+from tests.builders import a_topic
+from tests.waiting import until
+
+GROUP = "accounts"
+KEY = chain_of_key(b"k")
+
+
+class Owner:
+    """A worker's hold on one partition, without the worker."""
+
+    def __init__(self, broker, partition, epoch, name="worker-1"):
+        self.connection, self.partition, self.epoch, self.name = broker.connection, partition, epoch, name
+        offsets.claim(broker.connection, GROUP, name, {partition: epoch})
+        self.retries = PartitionRetries(GROUP, partition, name, epoch)
+        self.found = self.retries.take_over(self.connection)
+
+    def ask(self, call: Call):
+        return self.connection.run(call.script, call.keys, call.args)
+
+    def fail(self, offset, due_ms=0, chain=NO_CHAIN, field="", event=b""):
+        return self.ask(self.retries.fail(self.record(offset), due_ms, chain, field, event))
+
+    def park(self, *parked, chain=KEY):
+        return self.ask(self.retries.park(chain, [self.record(offset) for offset in parked]))
+
+    def lease(self, most=10, lease_ms=60_000):
+        return self.retries.leased(self.ask(self.retries.lease(most, lease_ms)))
+
+    def done(self, lease, field="", event=b""):
+        return self.retries.settled(self.ask(self.retries.done(lease, field, event)))
+
+    def dead(self, lease, letter=b"letter"):
+        return self.retries.settled(self.ask(self.retries.dead(lease, letter)))
+
+    def commit(self, offset):
+        commits = {self.partition: NewCommit(offset, None, self.epoch, self.name)}
+        offsets.commit(self.connection, GROUP, commits)
+
+    def record(self, offset, **more):
+        return QueuedRecord(
+            topic=self.partition.topic,
+            partition=self.partition.partition,
+            offset=offset,
+            timestamp=1_000,
+            key=b"k",
+            value=b"v%d" % offset,
+            **more,
+        )
+
+
+@pytest.fixture
+def partition(broker):
+    return TopicPartition(a_topic(broker, 2), 1)
+
+
+@pytest.fixture
+def owner(broker, partition):
+    return Owner(broker, partition, 1)
+
+
+@pytest.fixture
+def counts(broker, partition):
+    return lambda: RetryQueue(broker.connection).counts(GROUP, [partition])[partition]
+
+
+def ids(leased):
+    return [lease.id for lease in leased.leases]
+
+
+def test_what_failed_is_leased_when_it_is_due_and_not_before(owner):
+    now_ms = owner.connection.server_time_ms()
+    owner.fail(1, due_ms=now_ms + 3_600_000)
+    owner.fail(2, due_ms=now_ms - 1)
+    found = owner.lease()
+    assert ids(found) == ["2"]
+    assert found.leases[0].record == owner.record(2)
+    assert 0 < found.next_due_ms <= 60_000  # the end of the lease comes first
+    assert ids(owner.lease()) == []
+
+
+def test_the_earliest_is_leased_first(owner):
+    for offset, due_ms in ((5, 300), (6, 100), (7, 200)):
+        owner.fail(offset, due_ms=due_ms)
+    assert ids(owner.lease(2)) == ["6", "7"]
+    assert ids(owner.lease(2)) == ["5"]
+
+
+def test_a_failure_that_is_told_twice_is_there_once(owner, counts):
+    assert (owner.fail(1, field="Ea", event=b"a"), owner.fail(1, field="Eb", event=b"b")) == (1, 0)
+    assert counts().retrying == 1
+    assert outbox(owner) == {"Ea": b"a"}
+
+
+def outbox(owner):
+    return owner.retries.take_over(owner.connection).outbox
+
+
+def test_a_settled_record_that_the_main_stream_brings_again_is_known_until_the_commit_passes_it(
+    owner, counts
+):
+    owner.commit(0)
+    owner.fail(3)
+    [lease] = owner.lease().leases
+    assert owner.done(lease).ours
+    assert owner.fail(3) == 0
+    assert owner.ask(owner.retries.bury(3, b"letter")) == -1
+    assert owner.retries.take_over(owner.connection).settled == {3}
+    owner.commit(4)
+    assert owner.retries.take_over(owner.connection).settled == set()
+
+
+def test_after_a_reset_to_an_earlier_offset_everything_is_wanted_again(broker, partition, owner):
+    owner.commit(5)
+    owner.retries.take_over(owner.connection)
+    owner.ask(owner.retries.bury(7, b"letter"))
+    owner.commit(0)
+    assert Owner(broker, partition, 2).found.settled == set()
+
+
+def test_a_lease_that_was_settled_cannot_be_settled_again(owner, counts):
+    owner.fail(1)
+    [lease] = owner.lease().leases
+    assert owner.dead(lease).letter == 0
+    again = owner.dead(lease)
+    assert (again.ours, again.letter) == (False, -1)
+    assert list(outbox(owner)) == ["L0"]
+    assert counts() == (0, 0, 0)
+
+
+def test_a_lease_that_ran_out_is_another_turn(owner):
+    owner.fail(1)
+    [first] = owner.lease(lease_ms=1).leases
+    [second] = until(lambda: owner.lease().leases)
+    assert second.losses == 1
+    assert not owner.done(first).ours
+    assert owner.done(second).ours
+
+
+def test_a_lease_that_is_extended_does_not_run_out(owner):
+    owner.fail(1)
+    [lease] = owner.lease(lease_ms=50).leases
+    assert owner.ask(owner.retries.extend([lease], 3_600_000)) == 1
+    assert owner.lease().next_due_ms > 60_000
+
+
+def test_a_lease_that_is_given_back_is_due_at_once_and_no_loss(owner):
+    owner.fail(1)
+    [lease] = owner.lease().leases
+    assert owner.ask(owner.retries.give_back([lease])) == 1
+    [again] = owner.lease().leases
+    assert (again.id, again.losses) == ("1", 0)
+
+
+def test_what_is_tried_once_more_keeps_its_attempts(owner):
+    owner.fail(1)
+    [lease] = owner.lease().leases
+    attempt = Attempt(attempt=1, planned_ms=5, actual_ms=6, error_class="ValueError")
+    owner.ask(owner.retries.again(lease, owner.record(1, attempts=[attempt]), 0, "", b""))
+    [lease] = owner.lease().leases
+    assert lease.record.attempts == [attempt]
+    assert lease.record.next_attempt == 2
+
+
+def test_the_next_owner_finds_leases_chains_offsets_and_the_outbox(broker, partition, owner):
+    owner.commit(10)
+    owner.fail(5, field="Ea", event=b"told")
+    owner.fail(11, chain=KEY)
+    owner.park(12, 13)
+    assert ids(owner.lease(1)) in (["5"], ["11"])
+    found = Owner(broker, partition, 2, "worker-2").found
+    assert (found.committed, found.settled, found.chains) == (10, {11, 12, 13}, {KEY})
+    assert (found.outbox, found.returned, found.records) == ({"Ea": b"told"}, 1, 4)
+
+
+@pytest.mark.parametrize("step", ["fail", "park", "bury", "lease", "take_over"])
+def test_an_older_owner_is_refused(broker, partition, owner, step, counts):
+    owner.fail(1, chain=KEY)
+    Owner(broker, partition, 2, "worker-2")
+    before = counts()
+    steps = {
+        "fail": lambda: owner.fail(2),
+        "park": lambda: owner.park(3),
+        "bury": lambda: owner.ask(owner.retries.bury(4, b"letter")),
+        "lease": owner.lease,
+        "take_over": lambda: owner.retries.take_over(owner.connection),
+    }
+    with pytest.raises(StreamlabError, match="FENCED"):
+        steps[step]()
+    assert counts() == before
+
+
+def test_an_older_owners_lease_cannot_be_settled_by_it(broker, partition, owner, counts):
+    owner.fail(1)
+    [lease] = owner.lease().leases
+    newer = Owner(broker, partition, 2, "worker-2")
+    with pytest.raises(StreamlabError, match="FENCED"):
+        owner.dead(lease)
+    [again] = newer.lease().leases
+    assert again.losses == 1 and newer.done(again).ours
+
+
+# -- who waits behind whom ----------------------------------------------------------------------------------------
+
+
+def test_records_of_a_key_follow_one_by_one(owner, counts):
+    owner.fail(1, chain=KEY)
+    assert owner.park(9, 10, 11) == 3
+    assert counts()[:2] == (1, 3)
+    order, empty = [], []
+    while leases := owner.lease().leases:
+        [lease] = leases
+        order.append(lease.id)
+        empty.append(owner.done(lease).chain_empty)
+    assert (order, empty) == (["1", "9", "10", "11"], [False, False, False, True])
+    assert counts() == (0, 0, 0)
+
+
+def test_nobody_is_parked_behind_nobody(owner, counts):
+    assert owner.park(2) == -1
+    assert counts().records == 0
+
+
+def test_a_parked_record_that_fails_waits_and_keeps_its_place(owner):
+    owner.fail(1, chain=KEY)
+    owner.park(2, 3)
+    [first] = owner.lease().leases
+    owner.done(first)
+    [second] = owner.lease().leases
+    owner.ask(owner.retries.again(second, second.record, owner.connection.server_time_ms() + 60_000, "", b""))
+    assert ids(owner.lease()) == []
+
+
+def test_a_dead_record_lets_those_behind_it_go_on(owner):
+    owner.fail(1, chain=KEY)
+    owner.park(2)
+    [lease] = owner.lease().leases
+    assert not owner.dead(lease).chain_empty
+    assert ids(owner.lease()) == ["2"]
+
+
+def test_chains_do_not_hold_up_each_other(owner):
+    owner.fail(1, chain=KEY)
+    owner.fail(2, chain=chain_of_key(b"other"))
+    owner.fail(3)
+    assert sorted(ids(owner.lease())) == ["1", "2", "3"]
+
+
+# -- from outside -------------------------------------------------------------------------------------------------
+
+
+def replayed(owner, offset, number):
+    place = Origin(topic="t", partition=0, offset=offset, timestamp=1, record_id="x", replays=number)
+    return owner.record(offset, origin=place)
+
+
+def test_a_replay_is_put_in_once_even_when_it_has_been_handled_since(broker, owner):
+    queue = RetryQueue(broker.connection)
+    assert queue.enqueue(GROUP, [replayed(owner, 1, 1), replayed(owner, 2, 1)]) == [True, True]
+    for lease in owner.lease().leases:
+        owner.done(lease)
+    assert queue.enqueue(GROUP, [replayed(owner, 1, 1), replayed(owner, 1, 2)]) == [False, True]
+    assert ids(owner.lease()) == ["1r2"]
+
+
+def test_a_replay_holds_up_nobody(broker, owner):
+    RetryQueue(broker.connection).enqueue(GROUP, [replayed(owner, 1, 1)], [3_600_000])
+    assert owner.retries.take_over(owner.connection).chains == set()
+    assert owner.park(5) == -1
+
+
+def test_many_replays_of_many_partitions_go_in_at_once(broker):
+    topic = a_topic(broker, 3)
+    owners = [Owner(broker, TopicPartition(topic, n), 1) for n in range(3)]
+    records = [replayed(owners[n % 3], n, 1) for n in range(700)]
+    queue = RetryQueue(broker.connection)
+    assert all(queue.enqueue(GROUP, records))
+    counts = queue.counts(GROUP, [owner.partition for owner in owners])
+    assert [count.retrying for count in counts.values()] == [234, 233, 233]
+
+
+def test_a_replay_for_a_partition_that_is_gone_is_refused(broker, owner):
+    broker.admin().delete_topics([owner.partition.topic])
+    with pytest.raises(UnknownTopicOrPartitionError):
+        RetryQueue(broker.connection).enqueue(GROUP, [replayed(owner, 1, 1)])
+
+
+def test_the_list_tells_who_waits_until_when_and_who_is_parked(broker, owner):
+    owner.fail(1, due_ms=100, chain=KEY)
+    owner.fail(2, due_ms=2_000_000_000_000)
+    owner.park(10, 9)
+    [_] = owner.lease().leases
+    found = list(RetryQueue(broker.connection).list(GROUP, owner.partition))
+    assert [(w.record.offset, w.leased, w.ordered) for w in found] == [
+        (1, True, True),
+        (2, False, False),
+        (9, False, True),
+        (10, False, True),
+    ]
+    assert [w.due_ms for w in found[1:]] == [2_000_000_000_000, None, None]
+
+
+def test_nothing_of_a_queue_is_left_when_its_topic_is_deleted(broker, owner):
+    owner.fail(1, chain=KEY, field="Ea", event=b"a")
+    owner.park(2)
+    topic = owner.partition.topic
+    broker.admin().delete_topics([topic])
+    assert list(broker.connection.client.scan_iter(f"*{topic}/*")) == []
+
+
+def test_nothing_of_a_queue_is_left_when_its_group_is_deleted(broker, owner):
+    owner.fail(1, chain=KEY, field="Ea", event=b"a")
+    broker.connection.client.sadd("sl:groups", GROUP)
+    broker.admin().delete_groups([GROUP])
+    assert list(broker.connection.client.scan_iter("*retry-*")) == []
