@@ -25,6 +25,7 @@ from . import (
     processes,
     produce,
     retries,
+    schemas,
     shop,
     streams,
     top,
@@ -93,6 +94,7 @@ app.add_typer(streams.app, name="streams")
 app.add_typer(retries.app, name="retries")
 dead_letters_replay.enter(dead_letters.app)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(schemas.app, name="schemas")
 app.command()(worker.worker)
 app.add_typer(shop.app, name="shop")
 app.command(epilog=top.EXAMPLES)(top.top)

@@ -52,11 +52,12 @@ class Store:
         self._end = 0  # log end that the state is as of
         self._place = "-"  # behind the last entry read
         self._read_at = float("-inf")  # monotonic
+        self._written = False  # by ourselves, and not read back yet
 
     def state(self, max_age_s: float = 0.0) -> State:
         """The state, at most so old; it does not change any more. Raises StreamlabError."""
         with self._lock:
-            if self._clock.monotonic() - self._read_at > max_age_s:
+            if self._written or self._clock.monotonic() - self._read_at > max_age_s:
                 self._refresh()
             return self._state
 
@@ -75,6 +76,7 @@ class Store:
                 expected = self._end
             append_ms = self._append(expected, written)
             if append_ms is not None:
+                self._written = True
                 return answer, append_ms
 
     def now_ms(self) -> int:
@@ -122,7 +124,7 @@ class Store:
                 self._take(item)
             if len(raw) < _READ_ENTRIES:
                 self._end = max(self._end, int(log_end or 0))  # compaction may have removed the last entries
-                self._read_at, self._fresh = read_at, False
+                self._read_at, self._fresh, self._written = read_at, False, False
                 return
 
     def _take(self, item: Sequence[object]) -> None:
