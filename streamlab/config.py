@@ -136,6 +136,17 @@ CONSUMER: dict[str, Setting] = CLIENT | {
     "value_deserializer": Setting(None, "bytes → value"),
 }
 
+RETRY: dict[str, Setting] = {
+    "retry_base_ms": Setting(1_000, "longest wait after the first failed attempt", "ms", 0, _NEVER),
+    "retry_cap_ms": Setting(60_000, "longest wait between two attempts at all", "ms", 0, _NEVER),
+    "retry_multiplier": Setting(2.0, "of the longest wait, from attempt to attempt", "", 1, 100),
+    "retry_max_attempts": Setting(5, "attempts in all, the first one included", "", 1, _NEVER),
+    "retry_max_age_ms": Setting(
+        -1, "no attempt so long after the first one began; -1: no limit", "ms", -1, _NEVER
+    ),
+}
+"""Of a worker: in the program they are `RetryPolicy(base_ms=...)` and so on."""
+
 _EVER = float(2**62)
 
 TOPIC: dict[str, Setting] = {

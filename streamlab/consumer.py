@@ -22,7 +22,7 @@ from .assignment import Assignment
 from .clock import SYSTEM_CLOCK, Clock, Deadline
 from .config import CONSUMER, resolved
 from .configs import agent
-from .configs.running import RunningClient
+from .configs.running import RunningClient, WorkerSide
 from .connection import Connection
 from .deserializers import deserializers
 from .errors import (
@@ -65,7 +65,7 @@ class Consumer:
         connection: Connection,
         *topics: str,
         clock: Clock = SYSTEM_CLOCK,
-        kind: str = "consumer",  # or "worker": how it calls itself in listings
+        worker: WorkerSide | None = None,
         **configs: Any,
     ):
         """Raises KafkaConfigurationError for a setting that is unknown or out of its range, InvalidGroupIdError."""
@@ -89,7 +89,16 @@ class Consumer:
         self._closed = False
         self._pace = Pace(clock)
         self._figures = ConsumerFigures(self._pace, self._fetcher.stats, self._assignment.stats, clock)
-        self._running = RunningClient(kind, config, self.metrics, self._reconfigured, self._figures.sketches)
+        self._worker = worker
+        if worker is not None:
+            config |= worker.settings
+        self._running = RunningClient(
+            "consumer" if worker is None else "worker",
+            config,
+            self.metrics,
+            self._reconfigured,
+            self._figures.sketches,
+        )
         self._running.member_id = self._member_id
         self._sign_off = agent.enter(connection, self._running)
         if topics:
@@ -99,6 +108,8 @@ class Consumer:
         """Settings have other values. Called in another thread; most are looked at each time that they matter."""
         self._fetcher.reconfigure(changed)
         self._assignment.reconfigure(changed)
+        if self._worker is not None:
+            self._worker.took(changed)
 
     # -- what to read ---------------------------------------------------------------------------------------------
 
@@ -381,9 +392,12 @@ class Consumer:
         """Figures under Kafka's names (docs/metrics.md): rates, means and largest of the last half minute."""
         membership = self._assignment.membership
         beat_at = membership.beat_at if membership else float("nan")
-        return self._figures.named(
+        found = self._figures.named(
             self._fetcher.lag_max, self._fetcher.lost, len(self._assignment.epochs), beat_at
         )
+        if self._worker is not None:
+            found |= {group: dict(named) for group, named in self._worker.figures().items()}
+        return found
 
     def _member_id(self) -> str | None:
         membership = self._assignment.membership

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..metrics.distribution import Sketch
 from ..metrics.telemetry import ClientState, Metrics
@@ -26,6 +26,14 @@ FIRST_LOOK_S = 1.0
 def layers_of(client_id: str, group_id: str | None) -> list[Entity]:
     """The entities that a client belongs to, nearest first."""
     return [client(client_id), *([group(group_id)] if group_id else []), BROKER]
+
+
+class WorkerSide(NamedTuple):
+    """What a worker adds to the consumer that reads for it."""
+
+    settings: dict[str, Any]  # those of `config.RETRY`, as its program gave them
+    took: Callable[[set[str]], None]  # called with the names of settings that have another value now
+    figures: Callable[[], Metrics]
 
 
 class RunningClient:

@@ -2,8 +2,8 @@
 
     broker    defaults of topics and of clients, and what holds for the whole server
     topic     the topic's own
-    group     the group's own, and those of consumers
-    client    those of producers and consumers
+    group     the group's own, and those of consumers and workers
+    client    those of producers, consumers and workers
 
 Of a client's settings only those in `LIVE` can be given from outside: the others are part of its program (serializers,
 ids) or cannot change while it runs.
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import config
-from ..config import BROKER, CONSUMER, GROUP, PRODUCER, TOPIC, Setting
+from ..config import BROKER, CONSUMER, GROUP, PRODUCER, RETRY, TOPIC, Setting
 from ..errors import InvalidConfigurationError, KafkaConfigurationError, StreamlabError
 from .entity import Entity, EntityKind
 
@@ -64,18 +64,18 @@ KINDS: Mapping[str, Mapping[str, Setting]] = MappingProxyType(
     {
         "producer": {name: PRODUCER[name] for name in sorted(LIVE_PRODUCER)},
         "consumer": {name: CONSUMER[name] for name in sorted(LIVE_CONSUMER)},
-        "worker": {name: CONSUMER[name] for name in sorted(LIVE_CONSUMER)},
+        "worker": {name: (CONSUMER | RETRY)[name] for name in sorted(LIVE_CONSUMER | RETRY.keys())},
     }
 )
 """Kind of client -> the settings that it takes while it runs."""
 
-_CLIENTS = {**KINDS["consumer"], **KINDS["producer"]}
+_CLIENTS = {**KINDS["worker"], **KINDS["producer"]}
 
 TABLES: Mapping[EntityKind, Mapping[str, Setting]] = MappingProxyType(
     {
         EntityKind.BROKER: {**BROKER, **TOPIC, **_CLIENTS},
         EntityKind.TOPIC: TOPIC,
-        EntityKind.GROUP: {**GROUP, **KINDS["consumer"]},
+        EntityKind.GROUP: {**GROUP, **KINDS["worker"]},
         EntityKind.CLIENT: _CLIENTS,
     }
 )

@@ -24,8 +24,9 @@ The rules, in their order; the first that fits decides:
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from ..errors import IllegalArgumentError
 from .dead_letter import Cause
@@ -76,6 +77,33 @@ class RetryPolicy:
             raise IllegalArgumentError(f"max_attempts must be 1 or more, not {self.max_attempts}.")
         if self.jitter not in ("full", "none"):
             raise IllegalArgumentError(f"jitter must be 'full' or 'none', not {self.jitter!r}.")
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """Those that can change while a worker runs, under their names in `config.RETRY`."""
+        age_ms = -1 if self.max_age_ms is None else self.max_age_ms
+        return {
+            "retry_base_ms": self.base_ms,
+            "retry_cap_ms": self.cap_ms,
+            "retry_multiplier": self.multiplier,
+            "retry_max_attempts": self.max_attempts,
+            "retry_max_age_ms": age_ms,
+        }
+
+    def with_settings(self, values: Mapping[str, Any]) -> RetryPolicy:
+        """
+        >>> RetryPolicy().with_settings(RetryPolicy().settings | {"retry_max_attempts": 2}).max_attempts
+        2
+        """
+        age_ms = values["retry_max_age_ms"]
+        return replace(
+            self,
+            base_ms=values["retry_base_ms"],
+            cap_ms=values["retry_cap_ms"],
+            multiplier=values["retry_multiplier"],
+            max_attempts=values["retry_max_attempts"],
+            max_age_ms=None if age_ms < 0 else age_ms,
+        )
 
     def longest_ms(self, attempt: int) -> float:
         """The longest wait after that many failed attempts.

@@ -70,7 +70,7 @@ class Settling:
         self._connection = connection
         self._lanes = lanes
         self._relay = relay
-        self._policy = policy
+        self.policy = policy  # another one from now on, when it is set
         self._server = server
         self._clock = clock
         self._tally = tally
@@ -118,7 +118,7 @@ class Settling:
         attempt = len(tried.attempts) - tried.before
         first_ms = tried.first_ms or self._server.at_ms(job.started)
         age_ms = self._server.at_ms(job.ended) - first_ms
-        verdict = self._policy.decide(failure.error, attempt, age_ms, cause=failure.cause, draw=self._random)
+        verdict = self.policy.decide(failure.error, attempt, age_ms, cause=failure.cause, draw=self._random)
         if isinstance(verdict, GiveUp):
             self._give_up(job, verdict, tried)
         else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError, ResponseError
 
 from ..clock import Clock, Deadline
+from ..configs.running import WorkerSide
 from ..connection import Connection
 from ..consumer import Consumer
 from ..errors import (
@@ -79,7 +80,9 @@ class Shift(ConsumerRebalanceListener):
         self._next_commit = self._next_extension = 0.0
         self._in_trouble = False
         self._stopped_partitions: set[TopicPartition] = set()
-        self._consumer = Consumer(connection, clock=clock, **config)
+        self._prepared = False
+        side = WorkerSide(options.retry.settings, lambda changed: self._reconfigure(), self._figures)
+        self._consumer = Consumer(connection, clock=clock, worker=side, **config)
         self._group_id: str = config["group_id"]
         name = self._consumer.config["client_id"]
         timeout_ms = options.handler_timeout_ms
@@ -99,8 +102,14 @@ class Shift(ConsumerRebalanceListener):
             self._tally,
             self._drop,
         )
-        self._most = self._consumer.config["max_poll_records"]
         self._topics = list(topics)
+        self._prepared = True
+        self._reconfigure()
+
+    def _reconfigure(self) -> None:
+        """The retry policy may be another one now. Called in other threads too."""
+        if self._prepared:
+            self._settling.policy = self._options.retry.with_settings(self._consumer.config)
 
     def wake(self) -> None:
         """Let the loop look now. From any thread."""
@@ -115,7 +124,9 @@ class Shift(ConsumerRebalanceListener):
             self._consumer.subscribe(self._topics, listener=self)
             while not stopping.is_set():
                 self._turn()
-                self._consumer.wait(self._until_next_turn_s(), unless=lambda: self._has_work or stopping.is_set())
+                self._consumer.wait(
+                    self._until_next_turn_s(), unless=lambda: self._has_work or stopping.is_set()
+                )
         finally:
             self._close()
 
@@ -178,11 +189,11 @@ class Shift(ConsumerRebalanceListener):
         """Partitions that are not to be read on now."""
         if self._in_trouble or self._relay.backlog >= BACKLOG or self._settling.waiting >= BACKLOG:
             return set(self._stints)
-        most = self._options.max_queued
+        ahead, most = self._consumer.config["max_poll_records"], self._options.max_queued
         return {
             partition
             for partition, stint in self._stints.items()
-            if stint.mark.outstanding >= self._most or stint.blocked or stint.queued >= most
+            if stint.mark.outstanding >= ahead or stint.blocked or stint.queued >= most
         }
 
     def _hand_out(self, stint: Stint, records: list[ConsumerRecord]) -> None:
@@ -395,6 +406,9 @@ class Shift(ConsumerRebalanceListener):
         self._relay.join(_RELAY_TIMEOUT_S)
         self._journal.close()
         self._slots.join(0.5)
+
+    def _figures(self) -> dict[str, dict[str, float]]:
+        return {"worker-metrics": self.named_metrics()} if self._prepared else {}
 
     def named_metrics(self) -> dict[str, float]:
         stints = list(self._stints.values())

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from .of_consumer import FETCHING, MEMBERSHIP, POLLING
 from .of_producer import GROUP as SENDING
 
+WORKING = "worker-metrics"
+
 
 class Metric(NamedTuple):
     unit: str
@@ -93,5 +95,32 @@ NAMES: dict[str, dict[str, Metric]] = {
         "rebalance-latency-max": Metric("ms", "likewise"),
         "last-rebalance-seconds-ago": Metric("s", "since the last of them was done"),
         "last-heartbeat-seconds-ago": Metric("s", "since the group answered a heartbeat"),
+    },
+    WORKING: {
+        "records-handled-total": Metric("records", "whose handler succeeded", kafkas=False),
+        "records-failed-total": Metric("attempts", "that failed", kafkas=False),
+        "records-retried-total": Metric("attempts", "that failed and will be made again", kafkas=False),
+        "records-released-total": Metric("records", "given back by the handler for later", kafkas=False),
+        "records-recovered-total": Metric("records", "handled after they had failed", kafkas=False),
+        "records-parked-total": Metric("records", "put behind another one of their key", kafkas=False),
+        "records-skipped-total": Metric("records", "settled before they were read again", kafkas=False),
+        "records-dead-total": Metric("records", "given up", kafkas=False),
+        "handler-timeouts-total": Metric("attempts", "that took too long", kafkas=False),
+        "partitions-unreadable-total": Metric(
+            "partitions", "with a damaged batch, or gone, each time", kafkas=False
+        ),
+        "handler-latency-p50-ms": Metric("ms", "of a handler, the median since the start", kafkas=False),
+        "handler-latency-p95-ms": Metric("ms", "likewise", kafkas=False),
+        "handler-latency-p99-ms": Metric("ms", "likewise", kafkas=False),
+        "records-in-flight": Metric("records", "in the hands of handlers now", kafkas=False),
+        "records-ready": Metric("records", "that wait for a free handler", kafkas=False),
+        "records-outstanding": Metric("records", "read and not settled", kafkas=False),
+        "records-queued": Metric("records", "that wait for their next attempt", kafkas=False),
+        "partitions-assigned": Metric("partitions", "that are this worker's now", kafkas=False),
+        "partitions-held": Metric("partitions", "that are not read on for now", kafkas=False),
+        "lost-threads": Metric("threads", "of handlers past their time that still run", kafkas=False),
+        "outbox-backlog": Metric(
+            "entries", "of dead letters and events that are not confirmed yet", kafkas=False
+        ),
     },
 }

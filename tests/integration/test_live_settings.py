@@ -18,7 +18,10 @@ from streamlab.configs.entity import BROKER, client, group
 from streamlab.configs.preview import Step, preview
 from streamlab.configs.store import Changed, Configs
 from streamlab.consumer import Consumer
-from streamlab.metrics.telemetry import read_states
+from streamlab.delivery.policy import RetryPolicy
+from streamlab.metrics.names import NAMES
+from streamlab.metrics.telemetry import read_all, read_states
+from streamlab.model import ConsumerRecord
 from streamlab.producer import Producer
 from tests.builders import a_topic, numbered, poll_all, produce, read
 from tests.waiting import until
@@ -306,3 +309,33 @@ def test_processes_apply_a_change_within_a_second(broker: Broker, configs: Confi
         for process in running:
             process.wait(30)
     until(lambda: read_states(broker.connection) == {}, 10, "who ends takes back what it said")
+
+
+def test_a_workers_retries_follow_its_groups_settings(broker: Broker, configs: Configs) -> None:
+    orders = a_topic(broker)
+    tried: list[int] = []
+
+    def handler(record: ConsumerRecord) -> None:
+        tried.append(record.offset)
+        raise RuntimeError("never")
+
+    policy = RetryPolicy(base_ms=60_000, cap_ms=60_000)
+    worker = broker.worker(orders, group_id="revenue", handler=handler, retry=policy, client_id="w")
+    with worker:
+        until(lambda: [s for s in read_states(broker.connection).values() if s.kind == "worker"])
+        change = configs.set("group:revenue", {"retry_base_ms": 10, "retry_max_attempts": 3})
+        assert applied(broker, change) == "applied by 1 of 1 clients"
+        produce(broker, orders, [b"x"])
+        until(lambda: len(tried) == 3, 30)
+        letters = f"{orders}.revenue.dlq"
+        until(lambda: letters in broker.admin().list_topics(), 30)
+        figures = until(
+            lambda: [
+                c.metrics
+                for c in read_all(broker.connection).values()
+                if c.kind == "worker" and c.metrics["worker-metrics"]["records-dead-total"]
+            ],
+            10,
+        )[0]
+        assert figures["worker-metrics"].keys() == NAMES["worker-metrics"].keys()
+    assert len(tried) == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamlab.config import BROKER, CONSUMER, GROUP, IGNORED, PRODUCER, TOPIC
+from streamlab.config import BROKER, CONSUMER, GROUP, IGNORED, PRODUCER, RETRY, TOPIC
 from streamlab.configs.settings import LIVE_CONSUMER, LIVE_PRODUCER
 from streamlab.groups.assignors import ASSIGNORS
 
@@ -16,7 +16,9 @@ TEXT = (ROOT / "docs" / "configuration.md").read_text()
 ROWS = dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]*)` \|", TEXT, re.MULTILINE))
 VARIABLES = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE))
 SETTINGS = CONSUMER | PRODUCER | TOPIC | GROUP | BROKER
-LIVE = dict(re.findall(r"^\| `([a-z_]+)` \| ((?:producers|consumers)[a-z, ]*) \|", TEXT, re.MULTILINE))
+LIVE = dict(
+    re.findall(r"^\| `([a-z_]+)` \| ((?:producers|consumers|workers)[a-z, ]*) \|", TEXT, re.MULTILINE)
+)
 
 
 def written(default: object) -> str:
@@ -35,6 +37,7 @@ def test_no_setting_is_described_that_does_not_exist():
 def test_the_table_of_what_can_change_while_clients_run_is_the_codes():
     assert {name for name, of in LIVE.items() if "producers" in of} == LIVE_PRODUCER
     assert {name for name, of in LIVE.items() if "consumers" in of} == LIVE_CONSUMER
+    assert {name for name, of in LIVE.items() if "workers" in of} == RETRY.keys()
 
 
 def test_the_assignors_that_a_group_can_have_are_those_that_there_are():

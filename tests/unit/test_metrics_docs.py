@@ -9,6 +9,7 @@ import pytest
 
 from streamlab.connection import Connection
 from streamlab.consumer import Consumer
+from streamlab.delivery.tally import Tally
 from streamlab.metrics.names import NAMES
 from streamlab.producer import Producer
 
@@ -32,6 +33,11 @@ def test_metrics_returns_exactly_the_figures_of_the_table(program):
     assert found.keys() < NAMES.keys()
     for group, figures in found.items():
         assert figures.keys() == NAMES[group].keys()
+
+
+def test_a_worker_has_the_figures_of_the_table():
+    counted = set(Tally().named())
+    assert counted < NAMES["worker-metrics"].keys()
 
 
 def test_kafkas_names_are_those_that_kafka_python_or_kafka_has():
