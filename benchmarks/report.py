@@ -36,6 +36,10 @@ partition's release until it was taken, as the group records it; a partition tha
 which shows that it was never let go. *takeover*: a member in a process of its own is killed with SIGKILL; until the
 others own everything, less the session timeout of 2 s. It is negative when the last heartbeat was a while ago.
 
+**schemas** – orders of eight fields, from dict to dict: serialised with their schema, sent, polled and deserialised in
+one process, until the last one is back. *held*: on a topic with `schema.validation` = `reject`, which decodes each
+value once more before it is sent.
+
 **snapshot** – one look of the sampler at everything: the edges, sizes and rates of all partitions, the lag and time
 lag of 5 groups on each. *first*: nothing is known yet; *moving*: every group moved on every partition since the last
 look; *idle*: none did.
