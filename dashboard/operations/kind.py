@@ -50,6 +50,12 @@ class Table:
     heads: Sequence[str]
     rows: Sequence[Sequence[Any]]
     left_out: int = 0  # further rows that are not shown
+    numeric: Sequence[bool] = ()  # of each column: whether it holds numbers
+
+    def __post_init__(self) -> None:
+        columns = [[row[i] for row in self.rows if row[i] is not None] for i in range(len(self.heads))]
+        numbers = [bool(c) and all(isinstance(value, (int, float)) for value in c) for c in columns]
+        object.__setattr__(self, "numeric", numbers)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import commands, groups
+from dashboard.presenters import commands, groups, rebalances
 from dashboard.presenters.figures import count
+from dashboard.projections.models import Rebalance
 from streamlab.metrics.snapshot import GroupSnapshot
 
+from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
+
+MOST_REBALANCES = 20
 
 
 def _group(moment: Moment, address: Address) -> GroupSnapshot:
@@ -21,6 +25,7 @@ def _group(moment: Moment, address: Address) -> GroupSnapshot:
         raise Gone(f"There is no group “{name}”.") from None
 
 
+@fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     group = _group(moment, address)
     row = groups.row(group, moment.trends([group.group])[group.group])
@@ -33,6 +38,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "members": groups.member_rows(group),
         "matrices": groups.matrices(group),
         "rows": groups.partition_rows(group, moment.as_of_ms),
+        "rebalances": rebalances.rows(
+            Rebalance.objects.filter(group=group.group).order_by("-at_ms", "-pk")[:MOST_REBALANCES],
+            moment.read_at_ms,
+        ),
         "lag_legend": [Legend("lag", row.lag, 0)],
         "time_lag_legend": [Legend("time lag", row.time_lag, 0)],
     }
@@ -66,7 +75,7 @@ PAGE = Page(
     name="group",
     pattern="groups/<path:group>/",
     title=lambda address: address.args["group"],
-    parts=("figures", "lag-legend", "time-lag-legend", "members", "partitions"),
+    parts=("figures", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances"),
     context=context,
     charts=charts,
     under="groups",

@@ -22,6 +22,19 @@ def _operation(address: Address) -> Operation:
         raise Gone(f"There is no operation {address.args['number']}; drafts are kept for a day.") from None
 
 
+def _with_columns(shown: dict[str, Any]) -> dict[str, Any]:
+    """A preview or result whose table's cells know whether their column holds numbers."""
+    table = shown.get("table")
+    if not table:
+        return shown
+    numeric = table.get("numeric") or [False] * len(table["heads"])
+    rows = [list(zip(row, numeric, strict=True)) for row in table["rows"]]
+    return {
+        **shown,
+        "table": {**table, "heads": list(zip(table["heads"], numeric, strict=True)), "rows": rows},
+    }
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     operation = _operation(address)
@@ -32,8 +45,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "row": operations.row(operation, moment.read_at_ms),
         "kind": kind,
         "command": kind.command(operation.spec) if kind else "",
-        "preview": operation.preview,
-        "result": operation.result,
+        "preview": _with_columns(operation.preview),
+        "result": _with_columns(operation.result),
         "typed_name": operation.subject.partition(" ")[2],
         "share": operations.share_done(operation),
         "steps": operations.steps(operation),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from . import (
     audit,
+    client,
+    clients,
     dead_letters,
     group,
     groups,
@@ -28,6 +30,8 @@ PAGES: tuple[Page, ...] = (
     topic.PAGE,
     groups.PAGE,
     group.PAGE,
+    clients.PAGE,
+    client.PAGE,
     dead_letters.PAGE,
     letters.PAGE,
     letter.PAGE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def failure_row(failure: FailureGroup, fresh: int, line: Sparkline, now_ms: int)
         topic=failure.topic,
         error=visible(error),
         error_title=visible(" in ".join(filter(None, (failure.exception, failure.call_site)))),
-        message=visible(failure.message or failure.example)[:300],
+        message=visible(_said(failure))[:300],
         dead=count(failure.dead, "dead letters"),
         replaying=count(failure.replaying, "on their way"),
         recovered=count(failure.recovered, "recovered"),
@@ -63,6 +64,12 @@ def failure_row(failure: FailureGroup, fresh: int, line: Sparkline, now_ms: int)
         fresh=fresh,
         line=line,
     )
+
+
+def _said(failure: FailureGroup) -> str:
+    """The message without its variables; where nothing is left of it, the newest as it was."""
+    bare = re.sub(r"<[a-z]+>", "", failure.message)
+    return failure.message if any(character.isalnum() for character in bare) else failure.example
 
 
 def deaths_line(deaths: Mapping[int, int], from_ms: int, to_ms: int, step_ms: int) -> Sparkline:

@@ -23,6 +23,7 @@ from ..kind import Form, Job, Kind, Preview, Result, Spec
 from .fields import plural, shell, shortened
 
 PATIENCE_S = 10.0
+_HARDLY_A_LIMIT = 2**31 - 1
 
 LEVERS: Mapping[str, tuple[str, ...]] = {
     "client": ("batch_size", "linger_ms", "compression_type", "acks", "max_request_size"),
@@ -151,13 +152,17 @@ class ConfigForm(Form):
 def _field(name: str, setting: Setting, now: Any) -> forms.Field:
     """A setting as a field: what it means, its unit and range, its default, and what it trades."""
     words = [setting.meaning[:1].upper() + setting.meaning[1:] + "."]
-    if setting.low > -math.inf and setting.high < math.inf:
-        words.append(f"{setting.low:g} to {setting.high:g}{f' {setting.unit}' if setting.unit else ''}.")
+    if setting.low > -math.inf:
+        most = f" to {setting.high:,.0f}" if setting.high < _HARDLY_A_LIMIT else " up"
+        words.append(f"From {setting.low:,.0f}{most}.")
     words.append(f"Default {'none' if setting.default is None else as_text(setting.default)}.")
     words.append(TRADES.get(name, ""))
     value = "" if now is None else as_text(now)
     label = f"{name} ({setting.unit})" if setting.unit else name
     about = {"label": label, "required": False, "initial": value, "help_text": " ".join(filter(None, words))}
+    if isinstance(setting.default, bool):
+        known = [("true", "true"), ("false", "false")]
+        return forms.ChoiceField(choices=[("", "not set here"), *known], **about)  # type: ignore[arg-type]
     if setting.choices:
         known = [(as_text(choice), as_text(choice)) for choice in setting.choices if choice is not None]
         return forms.ChoiceField(choices=[("", "not set here"), *known], **about)  # type: ignore[arg-type]
