@@ -13,11 +13,9 @@ from .output import note, print_columns, print_json
 if TYPE_CHECKING:
     from ..groups.control import Preview
 
-Name = GroupName
-
 
 def rebalance(
-    group: Name,
+    group: GroupName,
     assignor: Annotated[
         str | None,
         typer.Option("--assignor", metavar="NAME", help="Share out by this one, now and from now on."),
@@ -43,7 +41,7 @@ def rebalance(
 
 
 def pause(
-    group: Name,
+    group: GroupName,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Shown to whoever looks.")] = "",
     for_s: Annotated[
         float | None,
@@ -54,24 +52,24 @@ def pause(
 ) -> None:
     """Have a group's members finish, commit, and read nothing until `resume`."""
     with broker_at(url) as broker:
-        broker.admin().pause_group(group, reason, round((for_s or 0) * 1000), by=_me())
+        broker.admin().pause_group(group, reason, round((for_s or 0) * 1000), by=me())
     if json:
         print_json({"group": group, "paused": True, "for_s": for_s})
     how_long = "until `resume`" if for_s is None else f"for {for_s:g} s"
     note(f"Group {group} is paused {how_long}. Its members give up their partitions at their next poll().")
 
 
-def resume(group: Name, url: Url = None, json: Json = False) -> None:
+def resume(group: GroupName, url: Url = None, json: Json = False) -> None:
     """End a pause: the members go on where they committed."""
     with broker_at(url) as broker:
-        was_paused = broker.admin().resume_group(group, by=_me())
+        was_paused = broker.admin().resume_group(group, by=me())
     if json:
         print_json({"group": group, "paused": False, "was_paused": was_paused})
     note(f"Group {group} reads on." if was_paused else f"Group {group} was not paused.")
 
 
 def delete(
-    group: Name,
+    group: GroupName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
     json: Json = False,
@@ -91,7 +89,8 @@ def delete(
     note(f"Group {group} has been deleted, with its commits on {committed} partitions.")
 
 
-def _me() -> str:
+def me() -> str:
+    """Who works here, for what is written down."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

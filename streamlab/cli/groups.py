@@ -40,10 +40,9 @@ STATE_COLUMNS = (
 )
 """Kafka's five, then what else there is to know. The coordinator is the server that keeps the group."""
 REBALANCE_COLUMNS = (
-    *("EPOCH", "AT", "CAUSE", "OUTCOME", "TOOK", "MEMBERS", "MOVED", "LONGEST-STANDSTILL", "WHY"),
+    *("EPOCH", "AT", "CAUSE", "OUTCOME", "TOOK"),
+    *("MEMBERS", "MOVED", "LONGEST-STANDSTILL", "WHY"),
 )
-
-Name = GroupName
 
 
 @app.callback(invoke_without_command=True)
@@ -77,7 +76,7 @@ def list_groups(
 
 @app.command()
 def describe(
-    group: Name,
+    group: GroupName,
     members: Annotated[bool, typer.Option("--members", help="Its members instead of its offsets.")] = False,
     state: Annotated[bool, typer.Option("--state", help="Its state instead of its offsets.")] = False,
     rebalances: Annotated[

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from . import FAILED
+from .group_control import me
 from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import duration, moment, note, print_columns, print_json
 from .reset_arguments import Scope, duration_ms, format_offsets, moment_ms, parse_offsets, scope
@@ -115,7 +116,7 @@ def reset_offsets(
             note(f"Group {group} is being paused. Its members give up their partitions at their next poll().")
             keep = partial(_undo, path=undo_file, url=url)
             plan, outcome = live_reset(
-                broker.connection, log, group, targets, before=keep, strategy=goal.words
+                broker.connection, log, group, targets, by=me(), before=keep, strategy=goal.words
             )
             _warn(plan)
         else:
@@ -126,7 +127,7 @@ def reset_offsets(
             _warn(plan)
             if execute:
                 with _undo(plan, undo_file, url):
-                    outcome = reset.execute(broker.connection, log, plan, strategy=goal.words)
+                    outcome = reset.execute(broker.connection, log, plan, by=me(), strategy=goal.words)
     _print(plan, outcome, export, json)
     _say(plan, outcome)
 

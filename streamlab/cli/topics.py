@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import complete, topics_change
+from . import complete, topic_offsets, topics_change
 from .options import Json, TopicName, Url, broker_at
 from .output import moment, note, print_columns, print_json, safe, size
 
@@ -162,6 +162,7 @@ def _deleted(found: TopicSnapshot) -> dict[str, Any]:
     }
 
 
+app.command("offsets", epilog=topic_offsets.OFFSETS_EXAMPLES)(topic_offsets.offsets)
 app.command("configure", epilog=topics_change.CONFIGURE_EXAMPLES)(topics_change.configure)
 app.command("add-partitions", epilog=topics_change.GROW_EXAMPLES)(topics_change.add_partitions)
 app.command("delete-records", epilog=topics_change.PURGE_EXAMPLES)(topics_change.delete_records)

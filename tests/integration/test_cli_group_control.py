@@ -116,3 +116,24 @@ def test_a_group_is_deleted_only_when_it_is_empty(shell, broker):
     consumer.close()
     assert "has been deleted" in shell("groups", "delete", "g", "--yes").stderr
     assert shell("groups", "delete", "g", "--yes").returncode == 1
+
+
+def test_a_time_has_an_offset_and_an_offset_a_time(shell, broker):
+    topic = a_topic(broker, 2)
+    produce(broker, topic, numbered(3), partition=1)
+
+    def rows(*options):
+        done = shell("topics", "offsets", topic, *options, "--json")
+        assert done.returncode == 0, done.stderr
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(row["partition"], row["offset"], row["append_ms"]) for row in found]
+
+    first, last, empty = rows()
+    assert [(p, o) for p, o, _ in (first, last, empty)] == [(1, 0), (1, 2), (0, None)]
+    assert rows("--offset", "1", "--partition", "1")[0][2] >= first[2]
+    assert rows("--offset", "9", "--partition", "1") == [(1, 9, None)]
+    assert rows("--time", "2001-01-01") == [(0, None, None), (1, 0, first[2])]
+    assert rows("--time", "2101-01-01") == [(0, None, None), (1, None, None)]
+    assert "APPENDED" in shell("topics", "offsets", topic).stdout
+    assert shell("topics", "offsets", topic, "--time", "x").returncode == 2
+    assert shell("topics", "offsets", topic, "--partition", "7").returncode == 1
