@@ -32,8 +32,8 @@ def subjects_of(request: HttpRequest, registry: SchemaRegistry, id: str) -> Http
 def versions_of(request: HttpRequest, registry: SchemaRegistry, id: str) -> HttpResponse:
     wanted = request.GET.get("subject")
     found = registry.uses(_number(id), flag(request, "deleted"))
-    words = [{"subject": v.subject, "version": v.version} for v in found if wanted in (None, "", v.subject)]
-    return answer(paged(request, words))
+    pairs = sorted((v.subject, v.version) for v in found if wanted in (None, "", v.subject))
+    return answer(paged(request, [{"subject": subject, "version": version} for subject, version in pairs]))
 
 
 def every(request: HttpRequest, registry: SchemaRegistry) -> HttpResponse:

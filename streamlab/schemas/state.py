@@ -105,7 +105,7 @@ class State:
         """Every version that is this schema, in the order of registration. Raises SchemaNotFoundError."""
         if id not in self._ids:
             raise SchemaNotFoundError(f"There is no schema with id {id}.")
-        return list(self._ids[id].values())
+        return sorted(self._ids[id].values(), key=lambda v: (v.registered_ms, v.subject, v.version))
 
     def knows(self, id: int) -> bool:
         return id in self._ids
