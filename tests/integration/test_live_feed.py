@@ -117,7 +117,8 @@ async def test_the_first_frame_is_full_and_the_next_brings_what_is_new(live):
     async with a_browser("/groups/inventory/") as browser:
         first = await browser.hear()
         assert first["full"] is True
-        assert first["html"].keys() == {"figures", "lag-legend", "time-lag-legend", "members", "partitions"}
+        parts = {"figures", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances"}
+        assert first["html"].keys() == parts
         assert len(first["series"]["lag"]["t"][0]) == 31
         more = a_snapshot(a_topic(), a_group("inventory", lag=450, members=[], state="Empty"))
         await _publish(live, more, as_of_ms=at + 1_000)
