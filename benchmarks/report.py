@@ -36,6 +36,10 @@ partition's release until it was taken, as the group records it; a partition tha
 which shows that it was never let go. *takeover*: a member in a process of its own is killed with SIGKILL; until the
 others own everything, less the session timeout of 2 s. It is negative when the last heartbeat was a while ago.
 
+**worker** – the records of *consume* through a worker whose handler does nothing, one thread, from making the worker
+until everything is committed; beside a loop over `poll()` that calls the same handler. *one poison record*: the
+handler always fails at one of the records, which is tried four times and ends as a dead letter.
+
 **schemas** – orders of eight fields, from dict to dict: serialised with their schema, sent, polled and deserialised in
 one process, until the last one is back. *held*: on a topic with `schema.validation` = `reject`, which decodes each
 value once more before it is sent.

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import consume, groups, latency, machine, produce, report, schemas, snapshot
+from benchmarks import consume, groups, latency, machine, produce, report, schemas, snapshot, worker
 from benchmarks.findings import Figure, Finding, Outcome, times_as_fast
 from benchmarks.rounds import Spread, alternate
 from benchmarks.scale import Scale
 from benchmarks.server import Server, own_server
 
-TINY = Scale(2, 3_000, 1_000, 3_000, 1_000, 0.3, 0.1, 1, (1_000,))
+TINY = Scale(2, 3_000, 1_000, 3_000, 1_000, 0.3, 0.1, 1, (1_000,), handled=2_000)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("part", [produce, consume, latency, schemas, snapshot], ids=lambda part: part.PART)
+@pytest.mark.parametrize("part", [produce, consume, latency, worker, schemas, snapshot], ids=lambda part: part.PART)
 def test_a_part_measures_every_contestant_and_judges_its_targets(part, server):
     outcome = part.run(server, TINY)
     assert all(figure.measured.low > 0 for figure in outcome.figures)
