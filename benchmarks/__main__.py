@@ -7,12 +7,15 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from . import consume, groups, latency, machine, produce, report, schemas, snapshot, worker
+from . import consume, groups, latency, machine, produce, replay, report, schemas, snapshot, worker
 from .findings import Outcome
 from .scale import FULL, QUICK
 from .server import own_server
 
-PARTS = {module.PART: module.run for module in (produce, consume, latency, groups, worker, schemas, snapshot)}
+PARTS = {
+    module.PART: module.run
+    for module in (produce, consume, latency, groups, worker, replay, schemas, snapshot)
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,6 +44,10 @@ handler always fails at one of the records, which is tried four times and ends a
 one process, until the last one is back. *held*: on a topic with `schema.validation` = `reject`, which decodes each
 value once more before it is sent.
 
+**replay** – 10,000 dead letters of 1 kB, each with its traceback and two attempts, in 6 partitions: from counting them
+until the job is done; with a worker that handles them in the same process until all are recovered. *at 500/s*: letters
+over the time that the job took, its first and last chunk included.
+
 **snapshot** – one look of the sampler at everything: the edges, sizes and rates of all partitions, the lag and time
 lag of 5 groups on each. *first*: nothing is known yet; *moving*: every group moved on every partition since the last
 look; *idle*: none did.

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import consume, groups, latency, machine, produce, report, schemas, snapshot, worker
+from benchmarks import consume, groups, latency, machine, produce, replay, report, schemas, snapshot, worker
 from benchmarks.findings import Figure, Finding, Outcome, times_as_fast
 from benchmarks.rounds import Spread, alternate
 from benchmarks.scale import Scale
@@ -23,7 +23,9 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("part", [produce, consume, latency, worker, schemas, snapshot], ids=lambda part: part.PART)
+@pytest.mark.parametrize(
+    "part", [produce, consume, latency, worker, replay, schemas, snapshot], ids=lambda part: part.PART
+)
 def test_a_part_measures_every_contestant_and_judges_its_targets(part, server):
     outcome = part.run(server, TINY)
     assert all(figure.measured.low > 0 for figure in outcome.figures)
