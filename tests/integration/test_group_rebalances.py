@@ -11,6 +11,8 @@ from streamlab.groups.words import Cause
 from tests.builders import a_topic, fall_silent, poll_all, settle
 from tests.waiting import until
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def member_of(broker):
@@ -52,7 +54,11 @@ def test_the_first_member_is_given_what_nobody_had(broker, member_of):
     member = member_of(topic)
     settle([member], 4)
     rebalance = newest(broker, Cause.JOINED, [member])
-    assert (rebalance.epoch, rebalance.members_before, rebalance.members_after) == (1, [], [member_id(member)])
+    assert (rebalance.epoch, rebalance.members_before, rebalance.members_after) == (
+        1,
+        [],
+        [member_id(member)],
+    )
     assert [(m.partition, m.before, m.after) for m in rebalance.moved] == [
         (n, None, member_id(member)) for n in range(4)
     ]

@@ -8,6 +8,8 @@ from streamlab.errors import FencedInstanceIdError, KafkaConfigurationError
 from tests.builders import a_topic, numbered, poll_all, produce, read, settle
 from tests.waiting import until
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def member_of(broker):
