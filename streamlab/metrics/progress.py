@@ -111,6 +111,7 @@ class Progress:
             lag=_sum(row.lag for row in rows),
             time_lag_ms=max((row.time_lag_ms for row in rows if row.time_lag_ms is not None), default=None),
             consumed_rate=total(row.consumed_rate for row in rows),
+            paused=reader.picture.paused,
         )
 
 

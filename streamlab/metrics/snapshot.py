@@ -53,6 +53,7 @@ class GroupSnapshot(msgspec.Struct, frozen=True, gc=False):
     lag: int | None  # sum of what is known; None: nothing is known
     time_lag_ms: int | None  # the worst partition's
     consumed_rate: float | None  # records/s
+    paused: bool = False  # an operator wants that its members read nothing
 
 
 class PartitionSnapshot(msgspec.Struct, frozen=True, gc=False):

@@ -20,6 +20,7 @@ def a_group_picture(
     lease_left_ms: dict[str, int],
     epoch: int = 3,
     assigned: int = 3,
+    **meta: object,
 ) -> GroupPicture:
     def flat(fields: dict[str, object]) -> list[bytes]:
         return [part for name, value in fields.items() for part in (name.encode(), str(value).encode())]
@@ -27,7 +28,7 @@ def a_group_picture(
     members = {name: msgspec.json.encode({"member_id": name}).decode() for name in lease_left_ms}
     targets = {name: msgspec.json.encode(partitions).decode() for name, partitions in target.items()}
     replies = [
-        flat({"epoch": epoch, "assigned": assigned, "assignor": "range"}),
+        flat({"epoch": epoch, "assigned": assigned, "assignor": "range", **meta}),
         flat(members),
         flat(targets),
         flat({partition: f"{owner} 9" for partition, owner in owners.items()}),
@@ -58,6 +59,19 @@ def test_state(
     state: str,
 ) -> None:
     group = a_group_picture(target, owners, leases, *epochs)
+    assert membership.state(group, membership.living(group, NOW_MS)) == state, why
+
+
+@pytest.mark.parametrize(
+    ("why", "owners", "state"),
+    [
+        ("nobody has given up yet", TAKEN, "Reconciling"),
+        ("one has", {"t/0": "a"}, "Reconciling"),
+        ("all have, which is what was asked for", {}, "Stable"),
+    ],
+)
+def test_state_while_the_group_is_paused(why: str, owners: dict[str, str], state: str) -> None:
+    group = a_group_picture(SHARED, owners, BOTH, paused="{}")
     assert membership.state(group, membership.living(group, NOW_MS)) == state, why
 
 
