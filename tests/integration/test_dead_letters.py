@@ -27,6 +27,8 @@ from tests.dead_letter_builders import (
     records_of_topic,
 )
 
+pytestmark = pytest.mark.both_engines
+
 
 def test_a_dead_letter_topic_has_the_partitions_of_its_source_and_a_retention_of_its_own(
     broker: Broker,

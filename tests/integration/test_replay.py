@@ -59,6 +59,7 @@ def settle(broker: Broker, letters: DeadLetters, outcome: LetterState) -> int:
     return sum(states.settle_many((x.address, x.status.replays, outcome, None) for x in found))
 
 
+@pytest.mark.both_engines
 def test_a_plan_counts_to_the_letter_and_changes_nothing(broker: Broker) -> None:
     errors = [an_error("no stock for 1"), an_error("'x'", KeyError)]
     letters = dead_orders(broker, count=40, partitions=3, errors=errors)
@@ -72,6 +73,7 @@ def test_a_plan_counts_to_the_letter_and_changes_nothing(broker: Broker) -> None
     assert queued(broker, letters) == [] and letters.counts().dead == 26
 
 
+@pytest.mark.both_engines
 def test_a_replay_goes_into_the_queue_of_the_group_that_failed_and_nowhere_else(broker: Broker) -> None:
     letters = dead_orders(broker, count=30, partitions=3)
     before = records_of_topic(broker, letters.topic)
@@ -140,6 +142,7 @@ def test_of_two_replays_of_the_same_letters_one_gets_each(broker: Broker) -> Non
     assert len(queued(broker, letters)) == 600
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("to", ["source", "other"])
 def test_a_replay_into_a_topic_names_where_the_record_came_from(broker: Broker, to: str) -> None:
     letters = dead_orders(broker, count=20, partitions=4)
@@ -212,6 +215,7 @@ def test_an_edit_cannot_contradict_itself() -> None:
         Edit(set_headers={"a": b"1"}, remove_headers=["a"])
 
 
+@pytest.mark.both_engines
 def test_a_settled_letter_is_recovered_and_counted_once(broker: Broker) -> None:
     letters = dead_orders(broker, count=10, partitions=2)
     job = run(broker, Replays(broker.connection).plan(letters))
@@ -292,6 +296,7 @@ def test_a_paused_replay_goes_on_where_it_was(broker: Broker) -> None:
     assert len(queued(broker, letters)) == 400
 
 
+@pytest.mark.both_engines
 def test_a_cancelled_replay_is_over(broker: Broker) -> None:
     letters = dead_orders(broker, count=400, partitions=2)
     replays = Replays(broker.connection)
@@ -325,6 +330,7 @@ def test_only_one_process_runs_a_job_and_others_can_see_how_far_it_is(broker: Br
     assert replays.jobs.get(job_id).runner is None
 
 
+@pytest.mark.both_engines
 def test_a_replay_is_told_to_the_brokers_history(broker: Broker) -> None:
     letters = dead_orders(broker, count=12, partitions=2)
     job = run(broker, Replays(broker.connection).plan(letters))

@@ -67,6 +67,7 @@ def produce_orders(broker: Broker, topic: str, count: int) -> None:
             producer.send(topic, value, b"17841", [("ce_id", b"order-%d" % n)], partition=0)
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("to", ["group", "source"])
 def test_what_is_handled_after_a_replay_is_recovered(broker: Broker, to: str) -> None:
     topic, shop = a_topic(broker), Shop()
