@@ -90,7 +90,8 @@ class Projector:
         """
         self._open()
         partitions = range(self._topics.require(EVENTS_TOPIC).partitions)
-        ends = {partition: self._edges(partition)[1] for partition in partitions}
+        edges = {partition: self._edges(partition) for partition in partitions}
+        ends = {partition: end for partition, (start, end) in edges.items() if end > start}
         done = False
         while not done:
             self.turn()
