@@ -117,6 +117,10 @@ class Connection:
             raise IllegalArgumentError("On a cluster a connection goes to one node: say which.")
         return KeptWire(self._server(node, timeout_s), timeout_s)
 
+    def client_of(self, node: Node) -> redis.Redis:
+        """A client for one node of a cluster, a replica perhaps, with sockets of its own."""
+        return self._server(node, SOCKET_TIMEOUT_S)
+
     def servers(self) -> list[redis.Redis]:
         """A client for each master that there is now, for what has no key: SCAN, INFO, CONFIG. Raises redis-py's
         errors."""

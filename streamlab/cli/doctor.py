@@ -19,11 +19,11 @@ def doctor(url: Url = None, json: Json = False) -> None:
 
     Exit code 1 when there is a problem; warnings and what is unknown leave it at 0.
     """
-    from ..doctor import Level, examine
-    from ..doctor.ask import facts_of
+    from ..doctor import Level
+    from ..doctor.ask import findings_of
 
     with broker_at(url) as broker:
-        findings = examine(facts_of(broker.connection))
+        findings = findings_of(broker.connection)
     for finding in findings:
         if json:
             print_json(finding._asdict())

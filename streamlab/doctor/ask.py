@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError
@@ -13,15 +13,35 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from .. import keys
 from ..connection import Connection
 from ..errors import translated
-from .facts import Facts, SlowCommand
+from . import examine
+from .cluster import ClusterFacts, NodeFacts, examine_cluster
+from .facts import Facts, Finding, SlowCommand
 
 CONFIGS = (
     *("maxmemory-policy", "appendfsync", "min-replicas-to-write", "stop-writes-on-bgsave-error"),
-    *("stream-node-max-bytes", "slowlog-log-slower-than"),
+    *("stream-node-max-bytes", "slowlog-log-slower-than", "cluster-require-full-coverage"),
 )
 ROUND_TRIPS = 20
 _TRIAL_MS = 10_000
 _SCRIPT = b"return redis.call('EXISTS', KEYS[1])"
+
+
+class Trial(NamedTuple):
+    """What came of commands that write."""
+
+    refused: tuple[str, ...]  # commands under sl:* that this user may not use
+    write_error: str | None
+    script_error: str | None
+
+
+def findings_of(connection: Connection) -> list[Finding]:
+    """Every rule's finding about a server, or about a cluster and each of its nodes.
+
+    Raises StreamlabError only when it does not answer at all.
+    """
+    if connection.topology is None:
+        return examine(facts_of(connection))
+    return examine_cluster(cluster_facts_of(connection))
 
 
 def facts_of(connection: Connection) -> Facts:
@@ -29,16 +49,62 @@ def facts_of(connection: Connection) -> Facts:
     client = connection.client
     with translated():
         _ping(client)
-    unknown: dict[str, str] = {}
+    return _facts(client, _try(client))
+
+
+def cluster_facts_of(connection: Connection) -> ClusterFacts:
+    """The same of each node of a cluster. Raises StreamlabError when none answers."""
+    assert connection.topology is not None
+    with translated():
+        shards = connection.topology.shards()
+        trial = _try_anywhere(connection.client)
+    nodes = []
+    for shard in shards:
+        master = str(shard.master)
+        for node in (shard.master, *shard.replicas):
+            about = _facts_of_node(connection.client_of(node), trial)
+            is_master = node == shard.master
+            nodes.append(NodeFacts(str(node), is_master, node.host, None if is_master else master, about))
+    silent = {node.name for node in nodes if node.is_master and node.facts is None}
+    served = sum(
+        last - first + 1 for shard in shards if str(shard.master) not in silent for first, last in shard.slots
+    )
+    return ClusterFacts(nodes, served)
+
+
+def _facts_of_node(client: redis.Redis, trial: Trial) -> Facts | None:
+    try:
+        _ping(client)
+        return _facts(client, trial)
+    except (RedisError, OSError):
+        return None
+    finally:
+        client.close()
+
+
+def _try(client: redis.Redis) -> Trial:
     refused, write_error = _trial(client)
+    return Trial(refused, write_error, _script_error(client))
+
+
+def _try_anywhere(client: redis.Redis) -> Trial:
+    """On whatever masters the keys of the trial fall to; one of them may be dead."""
+    try:
+        return _try(client)
+    except (RedisError, OSError) as error:
+        return Trial((), _short(error), None)
+
+
+def _facts(client: redis.Redis, trial: Trial) -> Facts:
+    unknown: dict[str, str] = {}
     ahead, doubt = _asked(unknown, "clock", lambda: _clock_ahead_ms(client)) or (None, 0.0)
     return Facts(
         info=_asked(unknown, "info", client.info),
         config=_asked(unknown, "config", lambda: _config(client)),
         slow=_asked(unknown, "slow", lambda: _slow(client)),
-        script_error=_script_error(client),
-        refused=refused,
-        write_error=write_error,
+        script_error=trial.script_error,
+        refused=trial.refused,
+        write_error=trial.write_error,
         user=_asked(unknown, "user", lambda: _text(client.execute_command("ACL", "WHOAMI")))
         or _url_user(client),
         round_trips_ms=[_ping(client) for _ in range(ROUND_TRIPS)],

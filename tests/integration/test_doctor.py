@@ -9,10 +9,11 @@ import redis
 
 import streamlab
 from streamlab.doctor import Level, examine
-from streamlab.doctor.ask import facts_of
+from streamlab.doctor.ask import facts_of, findings_of
 from streamlab.doctor.serving import RIGHTS
 from streamlab.errors import StreamlabError
 from tests.builders import a_server, a_topic, numbered, produce, read
+from tests.cluster import Cluster
 from tests.shell import Shell
 
 
@@ -181,3 +182,44 @@ def test_the_columns_for_people_have_the_change_under_the_finding(shell):
     lines = shell("doctor").stdout.splitlines()
     place = next(n for n, line in enumerate(lines) if line.startswith("warning  replicas"))
     assert lines[place + 2].strip().startswith("→ On a second server")
+
+
+# -- a cluster --------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_cluster_is_examined_node_by_node(redis_cluster):
+    redis_cluster.flush()
+    with streamlab.connect(redis_cluster.url) as broker:
+        found = {finding.check: finding for finding in findings_of(broker.connection)}
+    assert found["slots"] == ("slots", Level.OK, "All 16384 slots are served, by 3 masters.", "", "")
+    assert (found["nodes"].level, found["masters"].level, found["clocks"].level) == (Level.OK,) * 3
+    assert "every replica is on the same machine" in found["copies"].says
+    assert found["full coverage"].level is Level.OK
+    assert found["eviction"].says == "On all 6 nodes: maxmemory-policy is noeviction."
+    assert found["rights"].level is Level.OK and found["scripts"].level is Level.OK
+    assert not any(master.keys("sl:*") for master in redis_cluster.masters())
+
+
+def test_a_node_that_is_set_otherwise_is_named(redis_cluster):
+    master = redis_cluster.nodes[0]
+    with master.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with streamlab.connect(redis_cluster.url) as broker:
+                found = [f for f in findings_of(broker.connection) if f.check == "eviction"]
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+    assert {finding.level for finding in found} == {Level.OK, Level.PROBLEM}
+    [problem] = [finding for finding in found if finding.level is Level.PROBLEM]
+    assert problem.says == f"On 127.0.0.1:{master.port}: maxmemory-policy is allkeys-lru."
+
+
+@pytest.mark.faults
+def test_a_dead_master_without_a_replica_is_a_problem(tmp_path):
+    with Cluster(tmp_path, replicas=False) as cluster, streamlab.connect(cluster.url) as broker:
+        findings_of(broker.connection)
+        cluster.nodes[0].kill()
+        found = {finding.check: finding for finding in findings_of(broker.connection)}
+    assert found["nodes"].says == f"127.0.0.1:{cluster.nodes[0].port}: no answer."
+    assert (found["nodes"].level, found["slots"].level) == (Level.PROBLEM, Level.PROBLEM)
+    assert "no replica" in found["copies"].says
