@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamlab import keys
+from streamlab.configs.store import Configs
 from streamlab.errors import (
     GroupIdNotFoundError,
     GroupPausedError,
@@ -109,6 +110,20 @@ def test_changing_the_assignor_of_a_running_group_is_a_rebalance(broker, member_
     assert group(broker)["generation_id"] == epoch + 1
 
 
+def test_the_setting_of_the_group_and_the_operators_choice_are_one(broker, member_of):
+    topic, admin, configs = a_topic(broker, 4), broker.admin(), Configs(broker.connection)
+    members = [member_of(topic) for _ in range(2)]
+    settle(members, 4)
+    epoch = group(broker)["generation_id"]
+    configs.set("group:g", {"assignor": "roundrobin"})
+    assert group(broker)["protocol_data"] == "roundrobin"
+    until(lambda: poll_all(members) or group(broker)["generation_id"] == epoch + 1, 10)
+    admin.choose_assignor("g", "range")
+    assert configs.get("group:g").values["assignor"] == "range"
+    admin.rebalance_group(admin.preview_rebalance("g", "lag-aware"))
+    assert configs.get("group:g").values["assignor"] == group(broker)["protocol_data"] == "lag-aware"
+
+
 def test_the_first_member_of_an_empty_group_chooses_again(broker, member_of):
     topic = a_topic(broker, 2)
     first = member_of(topic, partition_assignment_strategy="range")
@@ -147,6 +162,17 @@ def test_what_cannot_be_rebalanced_says_so(broker, member_of):
     member.close()
     with pytest.raises(IllegalArgumentError, match="no members"):
         admin.preview_rebalance("g")
+
+
+def test_what_moves_is_not_taken_before_its_owner_has_let_go(broker, member_of):
+    topic = a_topic(broker, 2)
+    busy = member_of(topic)
+    settle([busy], 2)
+    coming = member_of(topic)
+    until(lambda: poll_all([coming]) or group(broker)["group_state"] == "Reconciling", 10)
+    poll_all([coming] * 5)
+    assert (coming.assignment(), len(busy.assignment())) == (set(), 2)
+    settle([busy, coming], 2)
 
 
 # -- pause ------------------------------------------------------------------------------------------------------------
