@@ -173,6 +173,13 @@ class Admin(TopicAdmin, ConfigAdmin):
             )  # it is; and the group's settings say so
         return epoch
 
+    def remove_group_member(self, group_id: str, member: str) -> str:
+        """Take a member out, by its id or group_instance_id. Returns its member id. Raises UnknownMemberIdError.
+
+        One that lives joins again at its next poll().
+        """
+        return control.remove_member(self._connection, group_id, member)
+
     def choose_assignor(self, group_id: str, assignor: str) -> bool:
         """The assignor of that group from now on, whatever its members ask for: the group's setting `assignor`.
 

@@ -68,6 +68,20 @@ def resume(group: GroupName, url: Url = None, json: Json = False) -> None:
     note(f"Group {group} reads on." if was_paused else f"Group {group} was not paused.")
 
 
+def remove_member(
+    group: GroupName,
+    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Its CONSUMER-ID or GROUP-INSTANCE-ID.")],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Take a member out, such as a static one that will not come back. One that lives joins again."""
+    with broker_at(url) as broker:
+        removed = broker.admin().remove_group_member(group, member)
+    if json:
+        print_json({"group": group, "removed": removed})
+    note(f"{removed} is out of group {group}.")
+
+
 def delete(
     group: GroupName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

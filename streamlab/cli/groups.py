@@ -110,6 +110,7 @@ app.command("reset-offsets")(reset.reset_offsets)
 app.command("rebalance")(group_control.rebalance)
 app.command("pause")(group_control.pause)
 app.command("resume")(group_control.resume)
+app.command("remove-member")(group_control.remove_member)
 app.command("delete")(group_control.delete)
 
 

@@ -17,6 +17,7 @@ from ..errors import (
     NonEmptyGroupError,
     StalePlanError,
     StreamlabError,
+    UnknownMemberIdError,
     reply_code,
     translated,
 )
@@ -105,6 +106,23 @@ def choose_assignor(connection: Connection, group_id: str, assignor: str, by: st
     return bool(changed)
 
 
+def remove_member(
+    connection: Connection, group_id: str, member: str, why: str = "was removed by an operator"
+) -> str:
+    """Take a member out, by its id or, a static one, its instance id. What it owned is free at once.
+
+    If it lives it joins again at its next poll(): this is for a static one that will not come back.
+
+    Returns its member id. Raises UnknownMemberIdError.
+    """
+    known = describe.describe(connection, group_id).members
+    found = [m.member_id for m in known.values() if member in (m.member_id, m.instance_id)]
+    arguments = [why, "removed"]
+    if not found or not connection.run("groups/leave", group_keys(group_id), [found[0], *arguments]):
+        raise UnknownMemberIdError(f"Group {group_id!r} has no member {member!r}.")
+    return found[0]
+
+
 def check_assignor(name: str) -> str:
     """Raises IllegalArgumentError."""
     if name not in assignors.ASSIGNORS:
@@ -140,5 +158,6 @@ __all__ = [
     "pause_group",
     "preview_rebalance",
     "rebalance",
+    "remove_member",
     "resume_group",
 ]

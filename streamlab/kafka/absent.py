@@ -31,6 +31,5 @@ ABSENT: dict[str, str] = {
     "update_features": _CLUSTER,
     "describe_topic_partitions": "use describe_topics(): its answer is never so long that it needs a cursor.",
     "delete_group_offsets": "use delete_groups(), or alter_group_offsets() to move single partitions.",
-    "remove_group_members": "a member leaves with close(), or when its session runs out.",
 }
 """Method → why it is absent and what to use. A method that the core's Admin gains is used in spite of its line here."""

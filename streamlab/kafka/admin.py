@@ -16,7 +16,14 @@ from ..configs.resources import (
     ConfigSourceType,
     ConfigType,
 )
-from ..errors import InvalidPartitionsError, KafkaTimeoutError, StreamlabError, UnknownTopicOrPartitionError
+from ..errors import (
+    IllegalArgumentError,
+    InvalidPartitionsError,
+    KafkaTimeoutError,
+    StreamlabError,
+    UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
+)
 from ..model import OffsetAndTimestamp, TopicPartition
 from .absent import ABSENT
 from .address import broker_at
@@ -27,7 +34,15 @@ from .errors import (
     UnsupportedVersionError,
     code_of,
 )
-from .structs import GroupState, IsolationLevel, NewPartitions, NewTopic, OffsetSpec, OffsetTimestamp
+from .structs import (
+    GroupState,
+    IsolationLevel,
+    MemberToRemove,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    OffsetTimestamp,
+)
 
 _READY_POLL_S = 0.05
 _ONLY_LOOKED_UP = (OffsetSpec.MAX_TIMESTAMP, OffsetSpec.LATEST_TIERED)
@@ -233,6 +248,22 @@ class KafkaAdminClient(Admin):
         done = self._reset(group_id, specs, keep_metadata=True)
         return {p: {"error": row["error"] or NoError, "offset": row["offset"]} for p, row in done.items()}
 
+    def remove_group_members(
+        self, group_id: str, members: Iterable[MemberToRemove], group_coordinator_id: int | None = None
+    ) -> dict[MemberToRemove, Any]:
+        """Take members out. Returns NoError or UnknownMemberIdError for each. One that lives joins again."""
+        done: dict[MemberToRemove, Any] = {}
+        for member in members:
+            name = member.group_instance_id or member.member_id
+            if name is None:
+                raise IllegalArgumentError("A MemberToRemove needs a member_id or a group_instance_id.")
+            try:
+                self.remove_group_member(group_id, name)
+                done[member] = NoError
+            except UnknownMemberIdError:
+                done[member] = UnknownMemberIdError
+        return done
+
     def delete_groups(  # type: ignore[override]  # the core's raises, kafka-python's tells
         self, group_ids: Iterable[str], group_coordinator_id: int | None = None
     ) -> dict[str, str]:
@@ -316,6 +347,7 @@ __all__ = [
     "GroupState",
     "IsolationLevel",
     "KafkaAdminClient",
+    "MemberToRemove",
     "NewPartitions",
     "NewTopic",
     "OffsetSpec",

@@ -44,6 +44,17 @@ class NewTopic:
         self.topic_configs = topic_configs or {}
 
 
+class MemberToRemove:
+    """A member to be taken out of its group: by its member id or, a static one, by its instance id."""
+
+    def __init__(
+        self, member_id: str | None = None, group_instance_id: str | None = None, reason: str | None = None
+    ):
+        self.member_id = member_id
+        self.group_instance_id = group_instance_id
+        self.reason = reason
+
+
 class NewPartitions:
     """The total that a topic shall grow to. kafka-python prefers `create_partitions({"orders": 12})` now."""
 
@@ -57,6 +68,7 @@ __all__ = [
     "ConsumerRebalanceListener",
     "GroupState",
     "IsolationLevel",
+    "MemberToRemove",
     "NewPartitions",
     "NewTopic",
     "OffsetAndMetadata",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamlab.errors import FencedInstanceIdError, KafkaConfigurationError
+from streamlab.errors import FencedInstanceIdError, KafkaConfigurationError, UnknownMemberIdError
 from tests.builders import a_topic, numbered, poll_all, produce, read, settle
 from tests.waiting import until
 
@@ -80,6 +80,17 @@ def test_a_second_living_one_fences_the_first(broker, member_of):
         first.poll()
     assert len(read(second, 10)) == 10
     second.commit()
+
+
+def test_one_that_will_not_come_back_can_be_removed(broker, member_of):
+    topic = a_topic(broker, 2)
+    stays, gone = member_of(topic), member_of(topic, group_instance_id="one", session_timeout_ms=60_000)
+    settle([stays, gone], 2)
+    gone.close()
+    broker.admin().remove_group_member("g", "one")
+    settle([stays], 2, timeout_s=10)
+    with pytest.raises(UnknownMemberIdError):
+        broker.admin().remove_group_member("g", "one")
 
 
 def test_coming_back_with_another_subscription_is_a_rebalance(broker, member_of):
