@@ -64,9 +64,8 @@ def found(target: str) -> Any:
     value: Any = module
     for part in name.split("."):
         if not hasattr(value, part):
-            raise usage_error(
-                f"There is no {name!r} in {module_name}. It has: {', '.join(_public(value)) or '-'}."
-            )
+            there = ", ".join(_public(value)) or "no broker and no worker"
+            raise usage_error(f"There is no {name!r} in {module_name}. It has: {there}.")
         value = getattr(value, part)
     return value
 
@@ -116,4 +115,13 @@ def workers_of(value: Any) -> list[Worker]:
 
 
 def _public(value: Any) -> list[str]:
-    return sorted(name for name in vars(value) if not name.startswith("_"))[:20]
+    """Names that could be meant: of brokers and workers."""
+    from ..broker import Broker
+    from ..delivery.worker import Worker
+
+    return sorted(
+        name
+        for name, held in vars(value).items()
+        if isinstance(held, (Broker, Worker))
+        or (isinstance(held, (list, tuple)) and held and all(isinstance(one, Worker) for one in held))
+    )
