@@ -21,7 +21,7 @@ from tests.builders import a_topic, numbered, produce, read, settle
 from tests.faults.group_member import QUICK, SESSION_MS, Committed, MemberThread, note_commits
 from tests.waiting import until
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.both_engines]
 
 CHANGES = 200
 SEED = 8_480
