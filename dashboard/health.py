@@ -7,6 +7,8 @@ server hangs. The answer names no address and no error text: those are for peopl
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable
 from typing import Any
 
@@ -21,7 +23,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from dashboard import heartbeat
+from dashboard.projections import GROUP
 from streamlab import keys
+from streamlab.address import parse
 from streamlab.metrics.sampler import SNAPSHOT_TTL_MS
 
 PATIENCE_S = 1.5
@@ -47,6 +51,7 @@ async def check() -> dict[str, Part]:
         "control": _answers(settings.REDIS_URL),
         "sampler": _sampler(),
         "worker": _worker(),
+        "projector": _projector(),
     }
     states = await asyncio.gather(*(_patiently(part) for part in asked.values()))
     return dict(zip(asked, states, strict=True))
@@ -108,12 +113,24 @@ async def _worker() -> Part:
         return _up() if await client.exists(heartbeat.KEY) else _down("no heartbeat")
 
 
+async def _projector() -> Part:
+    """It is there while its group has a member whose lease runs."""
+    if not settings.STREAMLAB_URL:
+        return _down("not configured")
+    async with _client(settings.STREAMLAB_URL) as client:
+        now_ms = time.time_ns() // 1_000_000
+        return (
+            _up() if await client.zcount(keys.group_leases(GROUP), now_ms, "+inf") else _down("not running")
+        )
+
+
 def _client(url: str) -> redis.asyncio.Redis:
     """One connection for one question: a pool kept here would outlive its event loop in tests and reloads."""
     kind = redis.asyncio.Redis
     if "cluster" in url.partition("://")[0]:
         kind = redis.asyncio.RedisCluster  # type: ignore[assignment]
-        url = url.replace("redis+cluster://", "redis://", 1).replace("rediss+cluster://", "rediss://", 1)
+        address = parse(url)
+        url = address.url_of(random.choice(address.nodes))  # it finds the others
         return kind.from_url(url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
     return kind.from_url(
         url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S, retry=Retry(NoBackoff(), 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import weakref
 
 import redis.asyncio
@@ -21,6 +22,7 @@ from dashboard.pages import moments
 from dashboard.pages.moments import Moment, NoMeasurements
 from dashboard.pages.page import find
 from streamlab import keys
+from streamlab.address import parse
 
 from .mailbox import Mailbox
 from .watch import Watch
@@ -101,8 +103,10 @@ class Hub:
             pause = min(pause * 2, RETRY_LAST_S)
 
     def _client(self) -> redis.asyncio.Redis:
+        """To the server; to any node of a cluster, for what is published on one is heard on all of them."""
+        address = parse(self._url)
         return redis.asyncio.Redis.from_url(
-            self._url,
+            address.url_of(random.choice(address.nodes) if address.is_cluster else None),
             retry=Retry(NoBackoff(), 0),
             socket_timeout=TICK_TIMEOUT_S + 3,
             socket_connect_timeout=3,

@@ -111,6 +111,7 @@ async def test_a_page_of_somebody_else_cannot_listen(live, origin):
     assert (await browser.open())["type"] == "websocket.close"
 
 
+@pytest.mark.both_engines
 async def test_the_first_frame_is_full_and_the_next_brings_what_is_new(live):
     at = now_ms()
     await _publish(live, busy_snapshot(), as_of_ms=at, seconds_of_history=30)
