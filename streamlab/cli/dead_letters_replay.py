@@ -241,7 +241,10 @@ def _show_plan(plan: ReplayPlan, json: bool) -> None:
     for state, count in plan.not_dead.items():
         print(f"{count:,} more are {state} and would be left as they are.")
     if plan.unfit:
-        print(f"{plan.unfit:,} more cannot be replayed like this and would be left as they are.")
+        why = safe(plan.unfit_because or "")
+        print(
+            f"{plan.unfit:,} more cannot be replayed like this and would be left as they are. One says: {why}"
+        )
     if plan.replayed_before:
         print(f"{plan.replayed_before:,} of them were replayed before, and died again.")
     if plan.seconds is not None:

@@ -17,9 +17,9 @@ from ..topics import Topics
 from .letter_reader import Bounds, Letter, LetterReader
 from .letter_states import LetterState, details, state_keys
 from .replay_jobs import ReplayJob, ReplayJobs, parse_pending
-from .replay_plan import partitions_of_target
 from .replay_send import ChunkSender, Outgoing
 from .replay_spec import UnfitLetterError
+from .replay_target import ReplayTarget
 
 
 class OvertakenError(StreamlabError):
@@ -42,8 +42,9 @@ class PartitionReplay:
         self._place = place
         self._sender = sender
         self._chunk_letters = chunk_letters
-        self._topics = Topics(connection)
-        self._reader = LetterReader(connection, self._topics)
+        topics = Topics(connection)
+        self._reader = LetterReader(connection, topics)
+        self._target = ReplayTarget(connection, topics, job.spec)
         self._bounds = job.places()[place]
         self.begin()
 
@@ -91,6 +92,7 @@ class PartitionReplay:
                 continue
             try:
                 record = spec.record(letter.letter)
+                self._target.check(record)
             except UnfitLetterError:
                 unfit += 1
                 continue
@@ -105,7 +107,7 @@ class PartitionReplay:
             self._chunk,
             cursor,
             unfit,
-            partitions_of_target(self._topics, spec),
+            self._target.partitions,
             details(by=self._job.by, to=spec.to_in_words),
         ]
         for one in letters:

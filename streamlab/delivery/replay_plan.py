@@ -18,6 +18,7 @@ from .letter_reader import Letter, LetterReader
 from .letter_scan import bounds_of
 from .letter_states import LetterState
 from .replay_spec import ReplaySpec, UnfitLetterError
+from .replay_target import ReplayTarget
 
 Route = Callable[[Letter, bytes | None], TopicPartition]
 """Where a letter goes, given its key as replayed."""
@@ -40,7 +41,8 @@ class ReplayPlan(msgspec.Struct, kw_only=True):
     scanned: int = 0  # letters looked at, which is all between the bounds
     letters: int = 0  # that would be replayed
     size_bytes: int = 0  # of their values and keys
-    unfit: int = 0  # that cannot be edited as asked, and would stay as they are
+    unfit: int = 0  # that cannot be edited as asked, or the target does not take; they would stay as they are
+    unfit_because: str | None = None  # of the first one of them
     not_dead: dict[LetterState, int] = {}  # meant by the filter, but in another state
     failures: list[PlannedFailure] = []  # largest first
     destinations: dict[str, int] = {}  # topic/partition -> letters
@@ -71,12 +73,13 @@ def plan(
         destinations={},
     )
     route = router(topics, spec)
+    target = ReplayTarget(connection, topics, spec)
     failures: dict[str, PlannedFailure] = {}
     total = sum(b.letters for b in found.values())
     for place, bounds in found.items():
         for page in reader.forward(place, bounds):
             for letter in page:
-                _count(made, failures, letter, route)
+                _count(made, failures, letter, route, target)
             if seen is not None:
                 seen(made.scanned, total)
     made.scanned = total  # those that cannot be read among them
@@ -84,7 +87,9 @@ def plan(
     return made
 
 
-def _count(made: ReplayPlan, failures: dict[str, PlannedFailure], letter: Letter, route: Route) -> None:
+def _count(
+    made: ReplayPlan, failures: dict[str, PlannedFailure], letter: Letter, route: Route, target: ReplayTarget
+) -> None:
     spec, dead = made.spec, letter.letter
     made.scanned += 1
     if not spec.filter.takes(letter):
@@ -94,8 +99,10 @@ def _count(made: ReplayPlan, failures: dict[str, PlannedFailure], letter: Letter
         return
     try:
         record = spec.record(dead)
-    except UnfitLetterError:
+        target.check(record)
+    except UnfitLetterError as error:
         made.unfit += 1
+        made.unfit_because = made.unfit_because or str(error)
         return
     made.letters += 1
     made.size_bytes += len(record.value or b"") + len(record.key or b"")
@@ -136,9 +143,3 @@ def router(topics: Topics, spec: ReplaySpec, partitions: int | None = None) -> R
         return TopicPartition(name, max(read, 0) % count)
 
     return route
-
-
-def partitions_of_target(topics: Topics, spec: ReplaySpec) -> int:
-    """Of the topic that a replay appends to; 0 when it goes to the group. Raises UnknownTopicOrPartitionError."""
-    partitions = topics.require(spec.goes_to or spec.topic).partitions
-    return partitions if spec.goes_to else 0

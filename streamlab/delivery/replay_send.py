@@ -9,6 +9,7 @@ recognises a chunk that a killed process had appended already, and refuses a pro
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import msgspec
 
 from .. import codec, keys
 from ..connection import Call, Connection
-from ..errors import ProducerFencedError
+from ..errors import ProducerFencedError, translate
 from ..events import DeadLetterReplayed, Journal, key_text
 from ..log import script_error
 from ..model import Headers, TopicPartition
@@ -27,7 +28,10 @@ from .letter_reader import Letter
 from .replay_jobs import ReplayJob
 from .replay_plan import router
 from .replay_spec import EditedRecord, Target
+from .replay_target import ReplayTarget
 from .retry_queue import QueuedRecord, RetryQueue
+
+_EXPECTED = re.compile(r"expected sequence (\d+)")
 
 BATCH_BYTES = 512 * 1024
 """Of keys and values in one batch; a larger record has a batch of its own."""
@@ -41,6 +45,14 @@ class Outgoing(NamedTuple):
     record: EditedRecord
 
 
+class _Part(NamedTuple):
+    """Letters that go to one partition as one batch."""
+
+    target: TopicPartition
+    first: int  # sequence of the first of them, within the chunk
+    letters: list[Outgoing]
+
+
 class ChunkSender:
     """Sends the chunks of one job, and tells the broker's history."""
 
@@ -50,6 +62,7 @@ class ChunkSender:
         self._journal = journal
         self._topics = Topics(connection)
         self._queue = RetryQueue(connection)
+        self._target = ReplayTarget(connection, self._topics, job.spec)
         self._target_is_there = False
 
     def send(self, chunk: int, width: int, place: TopicPartition, letters: Sequence[Outgoing]) -> None:
@@ -107,26 +120,44 @@ class ChunkSender:
             self._topics.make_partitions((target.topic, n) for target in by_partition for n in range(width))
             self._target_is_there = True
         producer = producer_id(self._job.id, place)
-        calls: list[Call] = []
-        targets: list[TopicPartition] = []
-        for target, share in by_partition.items():
-            first = 0
-            for part in _batches(share):
-                where = [keys.log(*target), keys.meta(*target), keys.producers(*target)]
-                calls.append(Call("append", where, [producer, chunk, first, len(part), self._batch(part)]))
-                targets.append(target)
-                first += len(part)
-        for target, reply in zip(targets, self._connection.run_many(calls), strict=True):
-            if isinstance(reply, Exception):
-                self._refused(reply, target)
+        parts = [part for target, share in by_partition.items() for part in self._parts(target, share)]
+        while parts:
+            replies = self._connection.run_many([self._call(producer, chunk, part) for part in parts])
+            left = [self._left_of(part, reply) for part, reply in zip(parts, replies, strict=True)]
+            if left == parts:  # none got further
+                raise translate(replies[0])
+            parts = [part for part in left if part is not None]
 
-    def _refused(self, error: Exception, target: TopicPartition) -> None:
-        code = str(error).partition(" ")[0]
+    def _parts(self, target: TopicPartition, letters: list[Outgoing]) -> Iterator[_Part]:
+        first = 0
+        for batch in _batches(letters, min(BATCH_BYTES, self._target.largest_bytes)):
+            yield _Part(target, first, batch)
+            first += len(batch)
+
+    def _call(self, producer: int, chunk: int, part: _Part) -> Call:
+        where = [keys.log(*part.target), keys.meta(*part.target), keys.producers(*part.target)]
+        return Call(
+            "append", where, [producer, chunk, part.first, len(part.letters), self._batch(part.letters)]
+        )
+
+    def _left_of(self, part: _Part, reply: Any) -> _Part | None:
+        """What is still to be appended of a batch: nothing; what a run that was killed has not appended of it; or all
+        of it, because what comes before it is still missing.
+
+        Raises ProducerFencedError, StreamlabError.
+        """
+        if not isinstance(reply, Exception):
+            return None
+        code = str(reply).partition(" ")[0]
         if code == "DUPLICATE":
-            return  # it is there, from a run that was killed
+            expected = int(_EXPECTED.search(str(reply))[1])  # type: ignore[index]
+            there = expected - part.first
+            return _Part(part.target, expected, part.letters[there:]) if there < len(part.letters) else None
+        if code == "OUT_OF_ORDER":
+            return part
         if code == "PRODUCER_FENCED":
-            raise ProducerFencedError(f"Another process has gone on with replay {self._job.id}.") from error
-        raise script_error(error, target) from error
+            raise ProducerFencedError(f"Another process has gone on with replay {self._job.id}.") from reply
+        raise script_error(reply, part.target) from reply
 
     def _batch(self, letters: Sequence[Outgoing]) -> bytes:
         return codec.encode(
@@ -135,6 +166,7 @@ class ChunkSender:
             [one.record.value for one in letters],
             [self._headers(one) for one in letters],
             "lz4",
+            append_time=self._target.append_time,
         )
 
     def _headers(self, one: Outgoing) -> Headers:
@@ -195,13 +227,12 @@ def producer_id(job_id: str, place: TopicPartition) -> int:
     return int.from_bytes(digest[:8], "big") >> 2
 
 
-def _batches(letters: list[Outgoing]) -> Iterator[list[Outgoing]]:
-    """The same for the same letters: a repeat must consist of the same batches."""
+def _batches(letters: list[Outgoing], most_bytes: int) -> Iterator[list[Outgoing]]:
     batch: list[Outgoing] = []
     held = 0
     for one in letters:
         size = len(one.record.value or b"") + len(one.record.key or b"")
-        if batch and held + size > BATCH_BYTES:
+        if batch and held + size > most_bytes:
             yield batch
             batch, held = [], 0
         batch.append(one)

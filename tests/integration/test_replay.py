@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from streamlab import keys
 from streamlab.broker import Broker
+from streamlab.connection import Connection
+from streamlab.delivery import replay_send
 from streamlab.delivery.dead_letter import Cause, LetterAddress, dead_letter_of, origin_of
 from streamlab.delivery.dead_letters import DeadLetters
 from streamlab.delivery.letter_filter import LetterFilter
@@ -208,6 +211,50 @@ def test_a_letter_that_cannot_be_edited_stays_dead_and_is_counted(broker: Broker
     assert letters.counts().dead == 3
 
 
+def test_what_the_target_does_not_take_stays_dead_and_is_counted(broker: Broker) -> None:
+    topic = a_topic(broker, partitions=1)
+    base = {"topic": topic, "partition": 0}
+    rows = [(b"k", b"small"), (b"k", b"x" * 5_000), (None, b"small")]
+    bury(broker, [a_letter(a_record(**base, offset=n, key=k, value=v)) for n, (k, v) in enumerate(rows)])
+    letters = DeadLetters(broker.connection, topic, GROUP)
+    narrow = a_topic(broker, max_message_bytes=2_000, cleanup_policy="compact")
+    plan = Replays(broker.connection).plan(letters, to=narrow)
+    assert (plan.letters, plan.unfit) == (1, 2)
+    assert plan.unfit_because is not None and "5" in plan.unfit_because
+    job = run(broker, plan)
+    assert (job.counts.sent, job.counts.unfit, letters.counts().dead) == (1, 2, 2)
+    assert [r.value for r in records_of_topic(broker, narrow)] == [b"small"]
+
+
+def test_batches_of_another_size_than_before_the_crash_double_nothing(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = dead_orders(broker, count=120, partitions=1, value=b"x" * 1_000)
+    other = a_topic(broker)
+    replays = Replays(broker.connection)
+    job_id = replays.draft(replays.plan(letters, to=other), by="ann").id
+    run_many = Connection.run_many
+
+    def half_of_the_batches(self: Connection, calls: Any, *more: Any) -> Any:
+        appends = [call for call in calls if call.script == "append" and call.keys[0] == keys.log(other, 0)]
+        if appends:
+            run_many(self, appends[: len(appends) // 2])
+            raise Crash
+        return run_many(self, calls, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replay_send, "BATCH_BYTES", 20_000)
+        patched.setattr(Connection, "run_many", half_of_the_batches)
+        with pytest.raises(Crash):
+            replays.run(job_id)
+    there = len(records_of_topic(broker, other))
+    assert 0 < there < 120
+    monkeypatch.setattr(replay_send, "BATCH_BYTES", 33_000)
+    assert replays.run(job_id).counts.sent == 120
+    arrived = [origin_of(record).offset for record in records_of_topic(broker, other)]
+    assert arrived == list(range(120))
+
+
 def test_an_edit_cannot_contradict_itself() -> None:
     with pytest.raises(IllegalArgumentError, match="not both"):
         Edit(value=b"x", merge={})
@@ -361,7 +408,7 @@ def test_hostile_letters_are_replayed_byte_for_byte(broker: Broker) -> None:
     rows = [
         (None, None, [("null", None)]),
         (b"", b"", []),
-        (b"\xff\x00", b"\x80" * 1_048_576, [("sl-headers", b"999"), ("sl-replays", b"x"), ("", b"\xff")]),
+        (b"\xff\x00", b"\x80" * 1_048_000, [("sl-headers", b"999"), ("sl-replays", b"x"), ("", b"\xff")]),
         (b"k" * 70_000, b"\x00", [("n" * 5_000, b"v" * 50_000)]),
     ]
     bury(
