@@ -9,3 +9,6 @@ The same events in any order, and however often, give the same tables: every row
 two sayings about one thing the later counts. How far the topic was applied stands in the same database and is
 written in the same transaction, so a crash anywhere repeats nothing and skips nothing.
 """
+
+GROUP = "streamlab-projections"
+"""The consumer group that the projector reads as."""

@@ -25,11 +25,11 @@ from streamlab.events import EVENTS_TOPIC, Recorded, ensure_topic
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 
+from . import GROUP
 from .apply import apply
 from .batch import Batch, Polled, Written
 from .models import Position
 
-GROUP = "streamlab-projections"
 BATCH = 5_000
 POLL_MS = 500
 RETRY_S = 1.0

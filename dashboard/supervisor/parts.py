@@ -61,6 +61,7 @@ def parts_of(plan: Plan) -> list[Part]:
         ),
         Part("beat", "calls for what is due", (*celery, "beat", "-S", "celery.beat.Scheduler", "-l", "INFO")),
         Part("sampler", "measures once a second", (python, "-m", "streamlab", "sampler")),
+        Part("projector", "brings history into the database", (python, "manage.py", "project")),
     ]
     if plan.demo:
         parts.append(Part("shop", "a simulated shop as the load", (python, "-m", "streamlab", "shop")))

@@ -70,7 +70,7 @@ def test_every_part_is_up(up: StreamlabUp) -> None:
     until(lambda: healthy(up), 30)
     status, body = up.health()
     assert (status, body["ok"]) == (200, True)
-    assert set(body["parts"]) == {"database", "data", "control", "sampler", "worker"}
+    assert set(body["parts"]) == {"database", "data", "control", "sampler", "worker", "projector"}
 
 
 def test_the_printed_link_signs_in_once(up: StreamlabUp) -> None:
@@ -182,7 +182,14 @@ def test_a_missing_server_program_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("uvicorn",), ("celery", "worker"), ("celery", "beat"), ("streamlab", "sampler")]
+    "words",
+    [
+        ("uvicorn",),
+        ("celery", "worker"),
+        ("celery", "beat"),
+        ("streamlab", "sampler"),
+        ("manage.py", "project"),
+    ],
 )
 def test_a_killed_part_is_started_again(up: StreamlabUp, words: tuple[str, ...]) -> None:
     before = up.pid_of(*words)

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from dashboard import heartbeat
 from dashboard.config.redis_urls import control_url
+from dashboard.projections import GROUP
 from streamlab import keys
 
 pytestmark = pytest.mark.django_db
@@ -19,10 +20,11 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def all_up(redis_url: str, settings: Settings) -> redis.Redis:
-    """A server with a fresh snapshot and a fresh heartbeat."""
+    """A server with a fresh snapshot, a fresh heartbeat, and a projector that lives."""
     settings.STREAMLAB_URL, settings.REDIS_URL = redis_url, control_url(redis_url)
     client = redis.Redis.from_url(redis_url)
     client.set(keys.SNAPSHOT, b"...", px=60_000)
+    client.zadd(keys.group_leases(GROUP), {"member": (time.time() + 60) * 1000})
     heartbeat._control.cache_clear()
     heartbeat.beat()
     return client
@@ -39,7 +41,7 @@ def test_all_up_is_200(client: Client, all_up: redis.Redis) -> None:
     assert reply.status_code == 200
     assert reply.json()["ok"]
     assert {name: part["state"] for name, part in reply.json()["parts"].items()} == dict.fromkeys(
-        ("database", "data", "control", "sampler", "worker"), "up"
+        ("database", "data", "control", "sampler", "worker", "projector"), "up"
     )
 
 
@@ -53,6 +55,11 @@ def test_a_snapshot_that_is_old_or_missing_is_503(client: Client, all_up: redis.
 def test_no_heartbeat_is_503(client: Client, all_up: redis.Redis, settings: Settings) -> None:
     redis.Redis.from_url(settings.REDIS_URL).delete(heartbeat.KEY)
     assert state_of(client, "worker") == (503, False, "no heartbeat")
+
+
+def test_a_projector_whose_lease_is_over_is_503(client: Client, all_up: redis.Redis) -> None:
+    all_up.zadd(keys.group_leases(GROUP), {"member": (time.time() - 1) * 1000})
+    assert state_of(client, "projector") == (503, False, "not running")
 
 
 def test_a_server_that_is_down_is_503(client: Client, all_up: redis.Redis, settings: Settings) -> None:

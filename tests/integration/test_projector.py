@@ -9,9 +9,10 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from dashboard import broker as dashboard_broker
+from dashboard.projections import GROUP
 from dashboard.projections import projector as projecting
 from dashboard.projections.models import BrokerEvent, DeadLetter, Ledger, Position, RecordEvent
-from dashboard.projections.projector import GROUP, Projector
+from dashboard.projections.projector import Projector
 from dashboard.projections.rebuild import begin
 from streamlab import keys
 from streamlab.broker import Broker
