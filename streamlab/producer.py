@@ -104,6 +104,7 @@ class Producer:
         self.config["client_id"] = self.config["client_id"] or f"producer-{os.getpid()}-{next(_numbers)}"
         self._clock = clock
         self._connection = connection
+        self._enforcement: Any = None  # of schemas; made when a topic asks for it
         self._topics = Topics(connection, self.config["metadata_max_age_ms"])
         self._buffers: dict[str, _TopicBuffer] = {}
         self._ready: deque[Batch] = deque()  # closed, in order of closing
@@ -229,9 +230,11 @@ class Producer:
         """What the topic's `schema.validation` does to a value. Raises SchemaValidationError."""
         enforcer = buffer.enforcer
         if enforcer is None:
-            from .schemas.enforcement import Enforcer, Policy  # Avro and JSON Schema, for those who need them
+            if self._enforcement is None:
+                from .schemas.enforcement import Enforcement  # Avro and JSON Schema, for those who need them
 
-            enforcer = buffer.enforcer = Enforcer(self._connection, topic, Policy(buffer.validation))
+                self._enforcement = Enforcement(self._connection)
+            enforcer = buffer.enforcer = self._enforcement.of(topic, buffer.validation)
         enforcer(value)
 
     def _next_batch(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..connection import Connection
 from ..model import header_size
 from ..topics import Topics
@@ -16,6 +18,7 @@ class ReplayTarget:
         self._connection = connection
         self._topics = topics
         self._name = spec.goes_to
+        self._enforcement: Any = None  # of schemas; made when the topic asks for it
         topics.require(spec.goes_to or spec.topic)
 
     @property
@@ -49,10 +52,12 @@ class ReplayTarget:
             self._check_schema(self._name, record.value)
 
     def _check_schema(self, topic: str, value: bytes | None) -> None:
-        from ..schemas.enforcement import Enforcer, Policy  # Avro and JSON Schema, for those who need them
+        from ..schemas.enforcement import Enforcement, Policy  # Avro and JSON Schema, for those who need them
         from ..schemas.errors import SchemaValidationError
 
+        if self._enforcement is None:
+            self._enforcement = Enforcement(self._connection)
         try:
-            Enforcer(self._connection, topic, Policy.REJECT)(value)
+            self._enforcement.of(topic, Policy.REJECT)(value)
         except SchemaValidationError as error:
             raise UnfitLetterError(str(error)) from error

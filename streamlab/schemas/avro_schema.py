@@ -44,6 +44,7 @@ class AvroSchema:
         self.tree = tree  # full names everywhere, each named type spelled out where it is first met
         self.names = names  # full name → definition, of every named type in it
         self.parsed = fastavro.schema.parse_schema(tree)
+        _bytes_defaults(self.parsed)
         self.canonical = canonical.dump(_plain(tree))
 
     @property
@@ -160,6 +161,23 @@ def _check_names(node: Mapping[str, Any]) -> None:
             )
     if node["type"] == "enum" and "default" in node and node["default"] not in node["symbols"]:
         raise ValueError(f"the default {node['default']!r} of {node['name']} is not one of its symbols")
+
+
+def _bytes_defaults(node: Tree) -> None:
+    """Defaults of bytes stand in JSON as text, one letter a byte; fastavro would hand out the text."""
+    if isinstance(node, list):
+        for branch in node:
+            _bytes_defaults(branch)
+    if not isinstance(node, dict):
+        return
+    for inner in ("items", "values"):
+        _bytes_defaults(node.get(inner))
+    for field in node.get("fields", ()):
+        kind = field["type"][0] if isinstance(field["type"], list) and field["type"] else field["type"]
+        name = kind["type"] if isinstance(kind, dict) else kind
+        if name in ("bytes", "fixed") and isinstance(field.get("default"), str):
+            field["default"] = field["default"].encode("latin-1")
+        _bytes_defaults(field["type"])
 
 
 def _plain(node: Tree) -> Tree:

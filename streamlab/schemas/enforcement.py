@@ -8,9 +8,7 @@ reject   send() raises SchemaValidationError
 from __future__ import annotations
 
 import logging
-import threading
 from enum import StrEnum
-from weakref import WeakKeyDictionary
 
 from ..clock import SYSTEM_CLOCK
 from ..connection import Connection
@@ -22,9 +20,6 @@ log = logging.getLogger("streamlab.schemas")
 
 WARN_EVERY_S = 1.0
 
-_validators: WeakKeyDictionary[Connection, Validator] = WeakKeyDictionary()
-_lock = threading.Lock()
-
 
 class Policy(StrEnum):
     OFF = "off"
@@ -35,11 +30,11 @@ class Policy(StrEnum):
 class Enforcer:
     """The policy of one topic, for one producer."""
 
-    def __init__(self, connection: Connection, topic: str, policy: Policy):
+    def __init__(self, validator: Validator, topic: str, policy: Policy):
         self.policy = policy
         self.warned = 0  # records that were sent although they do not fit
         self._topic = topic
-        self._validator = _validator_of(connection)
+        self._validator = validator
         self._quiet_until = float("-inf")
 
     def __call__(self, value: bytes | None) -> None:
@@ -59,10 +54,11 @@ class Enforcer:
             log.warning("A record sent to %s breaks its schema: %s", self._topic, error)
 
 
-def _validator_of(connection: Connection) -> Validator:
-    """One for all producers of a connection: they share what it knows of the registry."""
-    with _lock:
-        known = _validators.get(connection)
-        if known is None:
-            known = _validators[connection] = Validator(SchemaRegistry(connection))
-        return known
+class Enforcement:
+    """The policies of all topics that one producer sends to. What it knows of the registry serves all of them."""
+
+    def __init__(self, connection: Connection):
+        self._validator = Validator(SchemaRegistry(connection))
+
+    def of(self, topic: str, policy: str) -> Enforcer:
+        return Enforcer(self._validator, topic, Policy(policy))

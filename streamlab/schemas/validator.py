@@ -49,8 +49,9 @@ class Validator:
         if value is None:
             return
         versions = self._promised(topic)
-        if versions and value[:1] != b"\0":
-            self._plain(value, versions[-1])
+        offered = [version for version in versions if not version.deleted]
+        if offered and value[:1] != b"\0":
+            self._plain(value, offered[-1])
             return
         id = framing.schema_id(value)
         version = self._version(topic, id, versions)

@@ -153,6 +153,13 @@ ROWS = [
         {"a": 1, "b": "x"},
     ),
     Row(
+        "7: a default of bytes is bytes",
+        record("A", field("a", "int"), field("b", "bytes", default="\u00ff")),
+        A,
+        {"a": 1},
+        {"a": 1, "b": b"\xff"},
+    ),
+    Row(
         "7: a field added without a default",
         record("A", field("a", "int"), field("b", "string")),
         A,
