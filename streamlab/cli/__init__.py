@@ -10,6 +10,7 @@ Ctrl-C. A command that runs until Ctrl-C (consume, sampler, top, ...) is done th
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -18,6 +19,7 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit. An expected error is a sentence; with --debug it is a traceback as well."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _have_somewhere_to_write()
     debug = _take_flag(arguments, "--debug") or bool(os.environ.get("STREAMLAB_DEBUG"))
     from .app import app
 
@@ -37,6 +39,12 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _say(f"streamlab: {error}{_advice(error)}")
         sys.exit(FAILED)
+
+
+def _have_somewhere_to_write() -> None:
+    """Python has no stdout where the shell closed it (`>&-`)."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115  # for as long as we run
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
 def _say(sentence: str) -> None:
@@ -62,6 +70,16 @@ def _take_flag(arguments: list[str], flag: str) -> bool:
         return False
     arguments.remove(flag)
     return True
+
+
+def reader_has_gone() -> bool:
+    """Whether whoever read our output has closed it; asked while there is nothing to write, which would tell."""
+    try:
+        watch = select.poll()
+        watch.register(sys.stdout.fileno(), 0)
+        return any(what & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, what in watch.poll(0))
+    except (AttributeError, OSError, ValueError):
+        return False  # no poll() here, or no file behind stdout
 
 
 def close_stdout() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import close_stdout, complete
+from . import close_stdout, complete, reader_has_gone
 from .options import Json, TopicName, Url, broker_at, usage_error
 from .output import as_json, moment, note, print_json, safe
 
@@ -95,7 +95,7 @@ class Reading:
             if polled:
                 self._print(polled)
                 last = time.monotonic()
-            elif timeout_s is not None and time.monotonic() - last >= timeout_s:
+            elif reader_has_gone() or (timeout_s is not None and time.monotonic() - last >= timeout_s):
                 return
 
     def _print(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:

@@ -144,6 +144,7 @@ def delete(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
+    json: Json = False,
 ) -> None:
     """Remove a version, or without --version the subject: softly, so that its ids are still read, or for good."""
     what = f"{safe(subject)} version {version}" if version else safe(subject)
@@ -156,6 +157,8 @@ def delete(
         else:
             registry.delete_subject(subject, permanent)
         registry.flush()
+    if json:
+        print_json({"subject": subject, "version": version, "deleted": True, "permanent": permanent})
     note(f"{what} has been deleted{' permanently' if permanent else ''}.")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import FAILED, OK
+from . import INTERRUPTED, OK, reader_has_gone
 from .options import Json, Url, broker_at, usage_error
 from .output import print_json
 
@@ -64,7 +64,7 @@ def top(
             else:
                 _Screen(looking, shown, every).run()
         except KeyboardInterrupt:
-            raise typer.Exit(FAILED if once else OK) from None  # it runs until then
+            raise typer.Exit(INTERRUPTED if once else OK) from None  # it runs until then
 
 
 class _Looking:
@@ -124,7 +124,10 @@ def _print_each(looking: _Looking, shown: Shown, every_s: float) -> None:
         snapshot = looking.next()
         print_json(as_json(snapshot, shown._replace(source=looking.source)))
         sys.stdout.flush()
-        time.sleep(max(0.0, every_s - (time.monotonic() - started)))
+        while (left := every_s - (time.monotonic() - started)) > 0:
+            if reader_has_gone():
+                return
+            time.sleep(min(left, _LOOK_EVERY_S))
 
 
 class _Screen:
