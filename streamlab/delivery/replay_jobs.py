@@ -173,16 +173,20 @@ class ReplayJobs:
         )
         return msgspec.structs.replace(bare, counts=self._counts(bare))
 
-    def all(self, dlq: str | None = None) -> list[ReplayJob]:
-        """Newest first; those of one dead-letter topic when it is named."""
+    def all(self, dlq: str | None = None, most: int = 100) -> list[ReplayJob]:
+        """The newest first, at most so many; those of one dead-letter topic when it is named."""
         [ids] = self._connection.execute_many([("ZREVRANGE", keys.REPLAYS, 0, -1)])
-        jobs = []
+        jobs: list[ReplayJob] = []
         for job_id in ids:
             try:
-                jobs.append(self.get(job_id.decode()))
+                job = self.get(job_id.decode())
             except UnknownReplayError:
                 continue
-        return [job for job in jobs if dlq is None or job.spec.dlq == dlq]
+            if dlq is None or job.spec.dlq == dlq:
+                jobs.append(job)
+            if len(jobs) == most:
+                break
+        return jobs
 
     def state(self, job_id: str) -> ReplayState | None:
         [state] = self._connection.execute_many([("HGET", keys.replay(job_id), "state")])

@@ -197,7 +197,8 @@ class ReplayRunner:
         except IllegalStateError:
             pass  # somebody paused or cancelled it at this very moment, and was first
         ended = self._jobs.get(job.id)
-        self._tell_end(journal, ended, took_s)
+        if ended.state is not ReplayState.PAUSED:
+            self._tell_end(journal, ended, took_s)
         return ended
 
     def _tell_end(self, journal: Journal, job: ReplayJob, took_s: float) -> None:
