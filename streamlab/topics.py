@@ -298,8 +298,8 @@ class Topics:
 
     def _finish_deleting(self, topic: str, stored: bytes, by: str | None = None) -> None:
         spec = msgspec.json.decode(stored, type=TopicSpec)
-        kinds = (keys.log, keys.cleaned, keys.meta, keys.commits, keys.producers)
-        kinds += (keys.letters, keys.replay_progress)  # of a topic of dead letters
+        kinds = [keys.log, keys.cleaned, keys.meta, keys.commits, keys.producers]
+        kinds += [keys.letters, keys.replay_progress]  # of a topic of dead letters
         commits = self._connection.execute_many(
             [("HKEYS", keys.commits(topic, n)) for n in range(spec.partitions)]
         )

@@ -1,7 +1,8 @@
 """Which job is next: shared by the worker's thread, which adds jobs, and the handlers' threads, which take them.
 
-Jobs without a lane are taken in any order. Of each lane one job is out at a time; the next one is ready when it has
-succeeded. When it fails, the lane stops, and the worker decides about those behind it.
+Jobs of the main stream and retries are taken in turn, so that neither waits for all of the other. Of each lane one job
+is out at a time; the next one is ready when it has succeeded. When it fails, the lane stops, and the worker decides
+about those behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class Lanes:
         `timeout_s` the time that a job has, None for as long as it takes."""
         self.lock = threading.Condition(threading.Lock())
         self.outcomes: deque[Job] = deque()  # finished, not yet seen by the worker's thread
-        self._ready: deque[Job] = deque()
+        self._ready: deque[Job] = deque()  # of the main stream
+        self._retries: deque[Job] = deque()  # ready too
+        self._retry_next = False
         self._behind: dict[Lane, deque[Job]] = {}  # of each lane with a job that is ready, out or failed
         self._wake = wake
         self._now = now
@@ -35,23 +38,21 @@ class Lanes:
 
     # -- the worker's thread --------------------------------------------------------------------------------------
 
-    def add(self, jobs: Iterable[Job], first: bool = False) -> None:
-        """`first`: before all others that are ready."""
+    def add(self, jobs: Iterable[Job]) -> None:
         with self.lock:
-            ready = self._ready
-            before = len(ready)
-            put = ready.appendleft if first else ready.append
+            before = self.ready
             for job in jobs:
+                ready = self._ready if job.lease is None else self._retries
                 if job.lane is None:
-                    put(job)
+                    ready.append(job)
                 elif job.lane in self._behind:
                     self._behind[job.lane].append(job)
                 else:
                     self._behind[job.lane] = deque()
-                    put(job)
-            self._low = len(ready) // 2
-            if self._idle and len(ready) > before:
-                self.lock.notify(len(ready) - before)
+                    ready.append(job)
+            self._low = self.ready // 2
+            if self._idle and self.ready > before:
+                self.lock.notify(self.ready - before)
 
     def stop_lane(self, lane: Lane) -> list[Job]:
         """Its job has failed and will come another way: those behind it, which are not this lane's any more."""
@@ -67,8 +68,9 @@ class Lanes:
     def withdraw(self, wanted: Callable[[Job], bool]) -> list[Job]:
         """Take out the jobs that are not begun and for which `wanted` is true."""
         with self.lock:
-            gone = [job for job in self._ready if wanted(job)]
+            gone = [job for job in (*self._ready, *self._retries) if wanted(job)]
             self._ready = deque(job for job in self._ready if not wanted(job))
+            self._retries = deque(job for job in self._retries if not wanted(job))
             for lane, waiting in list(self._behind.items()):
                 gone += [job for job in waiting if wanted(job)]
                 self._behind[lane] = deque(job for job in waiting if not wanted(job))
@@ -102,14 +104,14 @@ class Lanes:
 
     @property
     def ready(self) -> int:
-        return len(self._ready)
+        return len(self._ready) + len(self._retries)
 
     # -- a handler's thread ---------------------------------------------------------------------------------------
 
     def take(self) -> Job | None:
         """The next job; waits for it. None: there is nothing left to do for ever."""
         with self.lock:
-            while not self._ready:
+            while not self._ready and not self._retries:
                 if self._closed:
                     return None
                 self._idle += 1
@@ -128,7 +130,7 @@ class Lanes:
             if failure is None and job.lane is not None:
                 self._release(job.lane)
             someone_waits = job.lane is not None and (failure is not None or job.lease is not None)
-            wake = someone_waits or len(self._ready) == self._low
+            wake = someone_waits or len(self._ready) + len(self._retries) == self._low
         if wake:
             self.attention = True
             self._wake()
@@ -137,7 +139,10 @@ class Lanes:
     # -- how, with the lock ---------------------------------------------------------------------------------------
 
     def _begin(self) -> Job:
-        job = self._ready.popleft()
+        if self._retries and (self._retry_next or not self._ready):
+            job, self._retry_next = self._retries.popleft(), False
+        else:
+            job, self._retry_next = self._ready.popleft(), True
         job.started = now = self._now()
         self._out.add(job)
         if self._timeout_s is not None:

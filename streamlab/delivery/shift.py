@@ -11,8 +11,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, ResponseError
-
 from ..clock import Clock, Deadline
 from ..configs.running import WorkerSide
 from ..connection import Connection
@@ -22,7 +20,6 @@ from ..errors import (
     CorruptRecordError,
     StreamlabError,
     UnknownTopicOrPartitionError,
-    translate,
 )
 from ..events import Journal
 from ..model import ConsumerRecord, OffsetAndMetadata, TopicPartition
@@ -30,7 +27,8 @@ from ..subscription import ConsumerRebalanceListener
 from ..topics import Topics
 from .job import Job
 from .lanes import Lanes
-from .partition_retries import Lease, PartitionRetries
+from .leasing import Leasing
+from .partition_retries import PartitionRetries
 from .relay import BACKLOG, Relay
 from .server_clock import ServerClock
 from .settling import Settling
@@ -44,12 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEASE_MS = 60_000
-"""Of a retry in hand; renewed at a third of it. A partition's new owner does not wait for its end."""
-LOOK_AGAIN_S = 0.5
-"""How often a queue is looked at in which nothing is due: a replay may have come from outside."""
-_LEASES = 100
-"""Retries of a partition in hand at once."""
+HELD_BACK = 20
+"""Times max_poll_records: so many records may be done behind one that is not, before the partition waits for it."""
 _TURN_S = 0.05
 _PAUSE_S = 0.2
 _RELAY_TIMEOUT_S = 5.0
@@ -77,9 +71,8 @@ class Shift(ConsumerRebalanceListener):
         self._clock = clock
         self._stints: dict[TopicPartition, Stint] = {}
         self._held: set[TopicPartition] | None = None  # as the consumer was told last; None: tell it again
-        self._next_commit = self._next_extension = 0.0
+        self._next_commit = 0.0
         self._in_trouble = False
-        self._stopped_partitions: set[TopicPartition] = set()
         self._prepared = False
         side = WorkerSide(options.retry.settings, lambda changed: self._reconfigure(), self._figures)
         self._consumer = Consumer(connection, clock=clock, worker=side, **config)
@@ -101,6 +94,9 @@ class Shift(ConsumerRebalanceListener):
             clock,
             self._tally,
             self._drop,
+        )
+        self._leasing = Leasing(
+            connection, self._lanes, self._settling, clock, options.concurrency, self._drop
         )
         self._topics = list(topics)
         self._prepared = True
@@ -136,7 +132,7 @@ class Shift(ConsumerRebalanceListener):
 
     def _until_next_turn_s(self) -> float:
         """Not beyond the moment at which a retry is due."""
-        soonest = min((stint.look_at for stint in self._stints.values()), default=float("inf"))
+        soonest = self._leasing.soonest(self._stints.values())
         return max(0.001, min(_TURN_S, soonest - self._clock.monotonic()))
 
     def _turn(self) -> None:
@@ -144,7 +140,7 @@ class Shift(ConsumerRebalanceListener):
             self._server.keep()
             self._collect()
             self._give_up_overdue()
-            self._lease()
+            self._leasing.look(list(self._stints.values()))
             self._commit_now_and_then()
             self._in_trouble = False
         except StreamlabError as error:
@@ -193,7 +189,10 @@ class Shift(ConsumerRebalanceListener):
         return {
             partition
             for partition, stint in self._stints.items()
-            if stint.mark.outstanding >= ahead or stint.blocked or stint.queued >= most
+            if stint.mark.outstanding >= ahead
+            or stint.mark.held_back >= ahead * HELD_BACK
+            or stint.blocked
+            or stint.queued >= most
         }
 
     def _hand_out(self, stint: Stint, records: list[ConsumerRecord]) -> None:
@@ -246,60 +245,6 @@ class Shift(ConsumerRebalanceListener):
                 f"{lost} handlers of group {self._group_id!r} are past their time and still run (max_lost_threads is "
                 f"{most}). Start the process anew."
             )
-
-    # -- retries --------------------------------------------------------------------------------------------------
-
-    def _lease(self) -> None:
-        now = self._clock.monotonic()
-        room = max(_LEASES, 4 * self._options.concurrency)
-        asked = [
-            (stint, room - len(stint.leases))
-            for stint in self._stints.values()
-            if stint.look_at <= now and len(stint.leases) < room
-        ]
-        replies = self._run([(stint, stint.retries.lease(most, LEASE_MS)) for stint, most in asked])
-        for (stint, most), reply in zip(asked, replies, strict=True):
-            if reply is None:
-                continue
-            found = PartitionRetries.leased(reply)
-            soon_s = LOOK_AGAIN_S if found.next_due_ms is None else found.next_due_ms / 1000 + 0.001
-            stint.look_at = now + (0 if len(found.leases) == most else min(soon_s, LOOK_AGAIN_S))
-            stint.queued = found.records
-            self._try_again(stint, found.leases)
-        self._extend_leases(now)
-
-    def _try_again(self, stint: Stint, leases: list[Lease]) -> None:
-        jobs = []
-        for lease in leases:
-            stint.leases[lease.id] = lease
-            job = stint.retry(lease)
-            if not self._settling.lost_too_often(job, lease):
-                jobs.append(job)
-        self._lanes.add(reversed(jobs), first=True)
-
-    def _extend_leases(self, now: float) -> None:
-        if now < self._next_extension:
-            return
-        self._next_extension = now + LEASE_MS / 3000
-        held = [(stint, list(stint.leases.values())) for stint in self._stints.values() if stint.leases]
-        self._run([(stint, stint.retries.extend(leases, LEASE_MS)) for stint, leases in held])
-
-    def _run(self, calls: list[tuple[Stint, Any]]) -> list[Any]:
-        """Answers in their order, None for a stint that turned out to be over. Raises StreamlabErrors."""
-        if not calls:
-            return []
-        try:
-            replies = self._connection.run_many([call for _, call in calls])
-        except (RedisError, OSError) as error:
-            raise translate(error) from error
-        for index, (stint, _) in enumerate(calls):
-            reply = replies[index]
-            if isinstance(reply, ResponseError) and str(reply).startswith("FENCED"):
-                self._drop(stint)
-                replies[index] = None
-            elif isinstance(reply, Exception):
-                raise translate(reply)
-        return replies
 
     # -- committing -----------------------------------------------------------------------------------------------
 
@@ -376,8 +321,7 @@ class Shift(ConsumerRebalanceListener):
                 threading.Event().wait(0.005)
                 running = self._lanes.out_of(theirs)
             self._collect()
-            given_back = [(s, _leases(withdrawn, s)) for s in stints]
-            self._run([(s, s.retries.give_back(leases)) for s, leases in given_back if leases])
+            self._leasing.give_back(withdrawn)
             self._commit(stints)
         except StreamlabError as error:
             log.warning("What was in hand of %s is done again by its next owner: %s", stints, error)
@@ -422,7 +366,3 @@ class Shift(ConsumerRebalanceListener):
             "lost-threads": float(self._slots.lost),
             "outbox-backlog": float(self._relay.backlog),
         }
-
-
-def _leases(jobs: list[Job], stint: Stint) -> list[Lease]:
-    return [job.lease for job in jobs if job.stint is stint and job.lease is not None]

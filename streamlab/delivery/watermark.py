@@ -51,6 +51,12 @@ class Watermark:
         return opened[0] if opened else self._position
 
     @property
+    def held_back(self) -> int:
+        """Records from the position on, done or not: what a crash would bring again."""
+        self.position  # noqa: B018 - drops what is done in front
+        return len(self._open)
+
+    @property
     def outstanding(self) -> int:
         """Records seen and not done."""
         return len(self._open) - len(self._done)

@@ -477,6 +477,37 @@ def test_one_slow_partition_does_not_take_the_room_of_the_others(broker, worker_
     until(lambda: committed(broker, topic) == 600)
 
 
+def test_a_partition_waits_for_one_slow_record_rather_than_run_far_ahead_of_its_commit(broker, worker_of):
+    stuck = threading.Event()
+    topic, recorder = a_topic(broker), Recorder(lambda r, c: r.value == b"0" and stuck.wait(60))
+    produce(broker, topic, numbered(2_000))
+    worker = worker_of(topic, recorder, concurrency=2, max_poll_records=10)
+    until(lambda: worker.metrics()["worker-metrics"]["partitions-held"] == 1)
+    assert len(recorder.values) < 20 * 10 + 2 * 10
+    assert committed(broker, topic) == 0
+    stuck.set()
+    until(lambda: committed(broker, topic) == 2_000)
+
+
+def test_retries_and_the_main_stream_share_one_handler_evenly(broker, worker_of):
+    """Retries that are due all the time do not keep new records waiting, nor the other way round."""
+    topic = a_topic(broker)
+
+    def judge(record, context):
+        time.sleep(0.002)
+        if record.value.startswith(b"bad"):
+            raise RuntimeError("always")
+
+    recorder = Recorder(judge)
+    produce(broker, topic, [b"bad-%d" % n for n in range(200)])
+    worker_of(topic, recorder, retry=RetryPolicy(base_ms=0, max_attempts=1_000_000))
+    until(lambda: len(recorder.attempts) > 400)
+    produce(broker, topic, numbered(100))
+    began = len(recorder.attempts)
+    until(lambda: len(recorder.values) == 100)
+    assert len(recorder.attempts) - began < 1_000  # 200 and one turn of leases, where nobody is preferred
+
+
 # -- coming and going ---------------------------------------------------------------------------------------------
 
 
