@@ -7,14 +7,27 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from . import consume, groups, latency, machine, produce, replay, report, schemas, snapshot, worker
+from . import (
+    cluster,
+    consume,
+    groups,
+    latency,
+    machine,
+    memory,
+    produce,
+    replay,
+    report,
+    schemas,
+    snapshot,
+    worker,
+)
 from .findings import Outcome
 from .scale import FULL, QUICK
 from .server import own_server
 
 PARTS = {
     module.PART: module.run
-    for module in (produce, consume, latency, groups, worker, replay, schemas, snapshot)
+    for module in (produce, consume, latency, memory, groups, worker, replay, schemas, snapshot, cluster)
 }
 
 

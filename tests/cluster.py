@@ -99,8 +99,15 @@ class ClusterNode:
 class Cluster:
     """`with Cluster(directory) as cluster: streamlab.connect(cluster.url)`."""
 
-    def __init__(self, directory: Path, replicas: bool = True, settings: Mapping[str, str] | None = None):
-        ports = _free_ports(MASTERS * (2 if replicas else 1))
+    def __init__(
+        self,
+        directory: Path,
+        replicas: bool = True,
+        settings: Mapping[str, str] | None = None,
+        masters: int = MASTERS,
+    ):
+        self._masters = masters
+        ports = _free_ports(masters * (2 if replicas else 1))
         self.nodes = [ClusterNode(directory / str(port), port, settings or {}) for port in ports]
 
     @property
@@ -186,17 +193,17 @@ class Cluster:
 
     def _join(self) -> None:
         clients = [node.client() for node in self.nodes]
-        share = -(-SLOTS // MASTERS)
+        share = -(-SLOTS // self._masters)
         for number, client in enumerate(clients):
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            if number < MASTERS:
+            if number < self._masters:
                 last = min((number + 1) * share, SLOTS) - 1
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * share, last)
             client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
         count = len(clients)
         self._await("all nodes know each other", lambda: all(_known(client) == count for client in clients))
-        for number in range(MASTERS, count):
-            clients[number].execute_command("CLUSTER", "REPLICATE", _id_of(clients[number - MASTERS]))
+        for number in range(self._masters, count):
+            clients[number].execute_command("CLUSTER", "REPLICATE", _id_of(clients[number - self._masters]))
         self._await("the cluster is whole", self.is_whole)
         for client in clients:
             client.close()
@@ -213,7 +220,7 @@ class Cluster:
             ranges = self._slots(node)
             if sum(last - first + 1 for first, last, *_ in ranges) != SLOTS:
                 return False
-            if len(self.nodes) > MASTERS and any(len(nodes) < 2 for _, _, *nodes in ranges):
+            if len(self.nodes) > self._masters and any(len(nodes) < 2 for _, _, *nodes in ranges):
                 return False
         return True
 

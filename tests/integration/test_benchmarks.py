@@ -8,7 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import consume, groups, latency, machine, produce, replay, report, schemas, snapshot, worker
+from benchmarks import (
+    consume,
+    groups,
+    latency,
+    machine,
+    memory,
+    produce,
+    replay,
+    report,
+    schemas,
+    snapshot,
+    worker,
+)
 from benchmarks.findings import Figure, Finding, Outcome, times_as_fast
 from benchmarks.rounds import Spread, alternate
 from benchmarks.scale import Scale
@@ -24,13 +36,21 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(
-    "part", [produce, consume, latency, worker, replay, schemas, snapshot], ids=lambda part: part.PART
+    "part", [produce, consume, latency, memory, worker, replay, schemas, snapshot], ids=lambda part: part.PART
 )
 def test_a_part_measures_every_contestant_and_judges_its_targets(part, server):
     outcome = part.run(server, TINY)
     assert all(figure.measured.low > 0 for figure in outcome.figures)
     assert all(figure.part == part.PART for figure in outcome.figures)
     assert any(finding.target and finding.met is not None for finding in outcome.findings)
+
+
+@pytest.mark.slow
+def test_a_cluster_is_measured_with_one_master_and_with_three(server):
+    outcome = cluster.run(server, replace(TINY, rounds=1))
+    found = {figure.who: figure.measured.median for figure in outcome.figures}
+    assert all(found[who] > 0 for who in (cluster.ONE, cluster.THREE, cluster.COPIED, cluster.LATENCY))
+    assert outcome.findings[0].target
 
 
 @pytest.mark.slow
