@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from .. import keys
 from ..clock import SYSTEM_CLOCK, Clock
@@ -33,6 +34,7 @@ _GIVE_UP_S = 60.0
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Watcher = Callable[[ReplayJob], None]
 
 
@@ -120,7 +122,9 @@ class ReplayRunner:
             return self._jobs.get(job.id)
         except StreamlabError as error:
             end, reason = ReplayState.FAILED, f"{type(error).__name__}: {error}"
-        return self._end(job, journal, end, reason, self._clock.monotonic() - began)
+        took_s = self._clock.monotonic() - began
+        never = threading.Event()
+        return self._patiently(lambda: self._end(job, journal, end, reason, took_s), never)
 
     def _go(
         self, job: ReplayJob, journal: Journal, watch: Watcher | None, stop: threading.Event
@@ -137,14 +141,14 @@ class ReplayRunner:
                 now = self._clock.monotonic()
                 if now >= next_look:
                     next_look = now + _LOOK_S
-                    seen = self._look(watch)
+                    seen = self._look(watch, stop)
                     end = self._ended_by_others(seen) or _guarded(seen, before)
                     if end:
                         return end
                     while settling and settling.wait(seen.counts, self._clock.monotonic()):
                         if stop.wait(_LOOK_S / 5):
                             return ReplayState.PAUSED, ""
-                        seen = self._look(watch)
+                        seen = self._look(watch, stop)
                         end = self._ended_by_others(seen) or _guarded(seen, before)
                         if end:
                             return end
@@ -162,28 +166,37 @@ class ReplayRunner:
 
     def _step(self, way: PartitionReplay, stop: threading.Event) -> int:
         """One step, repeated while the server does not answer."""
+        began_anew = False
+
+        def step() -> int:
+            nonlocal began_anew
+            if began_anew:
+                way.begin()
+            began_anew = True
+            return way.step()
+
+        return self._patiently(step, stop)
+
+    def _look(self, watch: Watcher | None, stop: threading.Event) -> ReplayJob:
+        seen = self._patiently(lambda: self._jobs.get(self._id), stop)
+        if watch is not None:
+            watch(seen)
+        return seen
+
+    def _patiently(self, action: Callable[[], T], stop: threading.Event) -> T:
+        """Do it, again and again while the server does not answer. Raises StreamlabErrors that no waiting mends."""
         give_up = self._clock.monotonic() + _GIVE_UP_S
-        failed = False
         while True:
             if self._lost.is_set():
                 raise OvertakenError("The lease is another's.")
             try:
-                if failed:
-                    way.begin()
-                return way.step()
+                return action()
             except StreamlabError as error:
                 if not error.retriable or self._clock.monotonic() > give_up:
                     raise
-                failed = True
                 log.warning("A step of replay %s is repeated: %s", self._id, error)
                 if stop.wait(_RETRY_S):
                     raise
-
-    def _look(self, watch: Watcher | None) -> ReplayJob:
-        seen = self._jobs.get(self._id)
-        if watch is not None:
-            watch(seen)
-        return seen
 
     def _ended_by_others(self, seen: ReplayJob) -> tuple[ReplayState, str] | None:
         return None if seen.state is ReplayState.RUNNING else (seen.state, seen.reason or "")

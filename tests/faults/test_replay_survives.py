@@ -7,11 +7,14 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import streamlab
 from streamlab.broker import Broker
 from streamlab.delivery.dead_letter import origin_of
 from streamlab.delivery.dead_letters import DeadLetters
@@ -19,7 +22,7 @@ from streamlab.delivery.replay_jobs import ReplayJob, ReplayState
 from streamlab.delivery.retry_queue import RetryQueue
 from streamlab.events import EVENTS_TOPIC, DeadLetterReplayed, recorded_of
 from streamlab.model import TopicPartition
-from tests.builders import a_topic
+from tests.builders import a_server, a_topic, kill_and_restart
 from tests.dead_letter_builders import dead_orders, records_of_topic
 from tests.shell import REPOSITORY
 from tests.waiting import until
@@ -100,6 +103,23 @@ def test_a_cancelled_replay_whose_process_was_killed_still_counts_right(broker: 
     queued = RetryQueue(broker.connection).counts(letters.group, [place])[place].records
     assert ended.state is ReplayState.CANCELLED and ended.counts.taken == 0
     assert queued == ended.counts.sent == letters.counts().replaying < 2_000
+
+
+def test_a_replay_waits_for_a_server_that_dies_and_goes_on_with_it(tmp_path: Path) -> None:
+    with a_server(tmp_path, appendfsync="always") as server, streamlab.connect(server.url) as broker:
+        letters = dead_orders(broker, 2_000, 2)
+        replays = broker.replays()
+        job = replays.draft(replays.plan(letters, rate=1_000), by="ann")
+        running = threading.Thread(target=replays.run, args=(job.id,))
+        running.start()
+        until(lambda: replays.jobs.get(job.id).counts.sent >= 300, 60)
+        kill_and_restart(server)
+        running.join(120)
+        ended = replays.jobs.get(job.id)
+        places = [TopicPartition(letters.topic, n) for n in range(2)]
+        queued = RetryQueue(broker.connection).counts(letters.group, places)
+        assert (ended.state, ended.counts.sent, ended.reason) == (ReplayState.DONE, 2_000, None)
+        assert sum(counts.records for counts in queued.values()) == 2_000
 
 
 def replayed_by_history(broker: Broker, letters: DeadLetters) -> set[tuple[int, int]]:
