@@ -54,6 +54,7 @@ sl:snapshot                      string  metrics/sampler.py         1 min       
 sl:snapshot:seq                  string  metrics/sampler.py         for ever       number of the newest snapshot
 sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
 sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
+sl:once:<consumer>:<event id>    string  delivery/idempotence.py    its TTL        claimed until, or done
 sl:doctor:<token>:<what>         any     doctor/ask.py               10 s           what a user's rights are tried on
 sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
@@ -229,6 +230,14 @@ def history(resolution: str, what: str, name: str) -> str:
 
 def play_position(topic: str, source: str) -> str:
     return f"{PREFIX}play:{topic}:{source}"
+
+
+def once(consumer: str, event_id: str) -> str:
+    """
+    >>> once("mailer", "536365-1"), once("a:b", "c")
+    ('sl:once:mailer:536365-1', 'sl:once:a%3Ab:c')
+    """
+    return f"{PREFIX}once:{consumer.replace('%', '%25').replace(':', '%3A')}:{event_id}"
 
 
 def doctor(token: str, what: str) -> str:

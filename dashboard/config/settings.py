@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "dashboard.pages",
     "dashboard.live",
     "dashboard.projections",
+    "dashboard.idempotence",
     "dashboard.supervisor",
 ]
 
