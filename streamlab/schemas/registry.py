@@ -60,6 +60,7 @@ class SchemaRegistry:
         self._journal = Journal(connection)
         self._by = by
         self._parsed: dict[int, Parsed] = {}  # by id
+        self._generation = 0  # of the store, that they are of
         self._lock = threading.Lock()
 
     def acting_for(self, by: str | None) -> SchemaRegistry:
@@ -98,6 +99,8 @@ class SchemaRegistry:
 
     def parsed(self, id: int) -> Parsed:
         """The schema of that id, ready for use; asked of the server once. Raises SchemaNotFoundError."""
+        if self._generation != self._store.generation:
+            self._generation, self._parsed = self._store.generation, {}
         known = self._parsed.get(id)
         if known is None:
             state = self._state_with(id)
@@ -190,7 +193,7 @@ class SchemaRegistry:
         return [Older(v.version, self._parsed_of(state, v)) for v in versions]
 
     def _parsed_of(self, state: State, version: Version) -> Parsed:
-        known = self._parsed.get(version.id)
+        known = self._parsed.get(version.id) if self._generation == self._store.generation else None
         return known or parsing.parse(version.schema, state.resolve)
 
     def check(self, subject: str, schema: Schema, number: int | None = None) -> list[Incompatibility]:

@@ -149,7 +149,6 @@ class SchemaDeserializer(ABC, Generic[P]):
         self._convert = convert
         given = Schema(schema, self.kind, references) if isinstance(schema, str) else schema
         self._reader = None if given is None else self.accepted(parsing.parse(given, registry.resolve))
-        self._writers: dict[int, P] = {}
 
     def deserialize(self, topic: str, headers: Headers | None, data: bytes | None) -> Any:
         """None stays None.
@@ -159,9 +158,7 @@ class SchemaDeserializer(ABC, Generic[P]):
         if data is None:
             return None
         id = framing.schema_id(data)
-        writer = self._writers.get(id)
-        if writer is None:
-            writer = self._writers[id] = self.accepted(self._registry.parsed(id))
+        writer = self.accepted(self._registry.parsed(id))
         try:
             value = self.decode(data, id, writer)
         except SchemaValidationError as error:

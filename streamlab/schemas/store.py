@@ -50,7 +50,8 @@ class Store:
         self._state = State()
         self._fresh = True  # nobody but us has seen the state
         self._end = 0  # log end that the state is as of
-        self._place = "-"  # behind the last entry read
+        self._last: str | None = None  # id of the last entry read
+        self.generation = 0  # grows when what was known may not hold any more, ids included
         self._read_at = float("-inf")  # monotonic
         self._written = False  # by ourselves, and not read back yet
 
@@ -112,40 +113,51 @@ class Store:
             log_end, raw = self._connection.execute_many(
                 [
                     ("HGET", keys.meta(*self._partition), "end"),
-                    ("XRANGE", keys.log(*self._partition), self._place, "+", "COUNT", _READ_ENTRIES),
+                    ("XRANGE", keys.log(*self._partition), self._last or "-", "+", "COUNT", _READ_ENTRIES),
                 ]
             )
-            if int(log_end or 0) < self._end:  # the server lost what we know, or the topic was deleted
+            if int(log_end or 0) < self._end or not self._follows(raw):
+                self.generation += 1
                 self._start_anew()
                 continue
-            if raw and not self._fresh:
+            new = raw[1:] if self._last else raw
+            if new and not self._fresh:
                 self._state, self._fresh = self._state.copy(), True  # others may be reading the old one
-            for item in raw:
+            for item in new:
                 self._take(item)
             if len(raw) < _READ_ENTRIES:
                 self._end = max(self._end, int(log_end or 0))  # compaction may have removed the last entries
                 self._read_at, self._fresh, self._written = read_at, False, False
                 return
 
+    def _follows(self, raw: Sequence[Sequence[object]]) -> bool:
+        """Whether what was read goes on where we stopped: with the last entry that we know.
+
+        Else it was compacted away, or the server lost it in a failover, or the topic was deleted.
+        """
+        return self._last is None or (bool(raw) and _id(raw[0]) == self._last)
+
     def _take(self, item: Sequence[object]) -> None:
+        self._last = _id(item)
         try:
             entry = parse_entry(item)
             records = records_of(self._partition, entry)
         except RecordError as error:
             log.error("An entry of %s cannot be read and is passed over: %s", SCHEMAS_TOPIC, error)
-            raw_id = item[0]
-            self._place = f"({raw_id.decode() if isinstance(raw_id, bytes) else raw_id}"
             return
         for record in records:
             try:
                 self._state.apply(entries.decode(record.key, record.value))
             except msgspec.MsgspecError as error:
                 log.warning("%s offset %d is not the registry's: %s", SCHEMAS_TOPIC, record.offset, error)
-        self._place = f"({entry.id}"
         self._end = max(self._end, entry.id.last_offset + 1)
 
     def _start_anew(self) -> None:
-        self._state, self._fresh, self._end, self._place = State(), True, 0, "-"
+        self._state, self._fresh, self._end, self._last = State(), True, 0, None
+
+
+def _id(item: Sequence[object]) -> str:
+    return item[0].decode() if isinstance(item[0], bytes) else str(item[0])
 
 
 def ensure_topic(connection: Connection) -> None:

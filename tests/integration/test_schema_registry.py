@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from streamlab import keys
 from streamlab.broker import Broker
 from streamlab.events import EVENTS_TOPIC
 from streamlab.schemas import (
@@ -308,6 +309,23 @@ def test_a_registry_whose_topic_was_deleted_starts_anew(registry, broker):
     broker.admin().delete_topics([SCHEMAS_TOPIC])
     assert registry.subjects() == []
     assert registry.register("c-value", V2).id == 1
+
+
+def test_after_a_failover_that_lost_a_schema_its_id_means_what_the_log_says(registry, broker):
+    """The server is put back to what it was before the second schema, and another takes its id and its place."""
+    client = broker.connection.client
+    registry.register("a-value", V1)
+    stored = [(key, client.dump(key)) for key in (keys.log(SCHEMAS_TOPIC, 0), keys.meta(SCHEMAS_TOPIC, 0))]
+    lost = registry.register("lost-value", V2)
+    assert registry.parsed(lost.id).canonical
+    for key, value in stored:
+        client.restore(key, 0, value, replace=True)
+    with SchemaRegistry(broker.connection) as other:
+        taken = other.register("b-value", Schema('"string"'))
+    assert taken.id == lost.id
+    assert registry.subjects() == ["a-value", "b-value"]
+    assert registry.parsed(taken.id).canonical == '"string"'
+    assert registry.register("lost-value", V2).id == 3
 
 
 def test_registering_and_deleting_are_events(registry, broker):
