@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import (
+    cluster,
     consume,
     groups,
     latency,
