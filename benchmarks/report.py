@@ -48,6 +48,10 @@ value once more before it is sent.
 until the job is done; with a worker that handles them in the same process until all are recovered. *at 500/s*: letters
 over the time that the job took, its first and last chunk included.
 
+**memory** – what a record adds to the server's data (`used_memory_dataset`), by redis-py's `XADD` of one record an
+entry with two fields, and by `send()` with each codec. Records are orders as JSON with a 7-byte key and a value of
+exactly 100 or 1,000 bytes; their text is well compressible, so the codecs show what they can save, not what they will.
+
 **snapshot** – one look of the sampler at everything: the edges, sizes and rates of all partitions, the lag and time
 lag of 5 groups on each. *first*: nothing is known yet; *moving*: every group moved on every partition since the last
 look; *idle*: none did.
@@ -116,7 +120,7 @@ def _finding_row(finding: Finding) -> tuple[str, str, str, str, str]:
 
 
 def _figure_row(figure: Figure) -> tuple[str, ...]:
-    digits = 0 if figure.unit == "rec/s" else 2
+    digits = 0 if figure.unit == "rec/s" else 1 if figure.unit == "B/record" else 2
     return figure.part, figure.who, figure.unit, *(f"{value:,.{digits}f}" for value in figure.measured)
 
 
