@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .admin import Admin
+from .configs.store import Configs
 from .connection import Connection
 from .consumer import Consumer
 from .producer import Producer
@@ -69,6 +70,10 @@ class Broker:
         from .delivery.running import run_until_stopped
 
         run_until_stopped(self.workers)
+
+    def configs(self) -> Configs:
+        """Settings of the broker, topics, groups and client ids that running clients follow."""
+        return Configs(self.connection)
 
     def dead_letters(self, topic: str, group_id: str) -> DeadLetters:
         """What `group_id` gave up of `topic`: list, group, export, discard. replays() lets it be handled again."""

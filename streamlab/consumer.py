@@ -98,11 +98,11 @@ class Consumer:
             self.metrics,
             self._reconfigured,
             self._figures.sketches,
+            self._member_id,
         )
-        self._running.member_id = self._member_id
-        self._sign_off = agent.enter(connection, self._running)
         if topics:
             self.subscribe(list(topics))
+        self._sign_off = agent.enter(connection, self._running)
 
     def _reconfigured(self, changed: set[str]) -> None:
         """Settings have other values. Called in another thread; most are looked at each time that they matter."""

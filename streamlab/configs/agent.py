@@ -29,7 +29,7 @@ from .store import Configs, Settings
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
-_RETRY_S = 0.1
+_RETRY_S = 0.1  # doubled with each failure, up to LOOK_EVERY_S
 _CLOCK_EVERY_S = 30.0
 _FAREWELL_S = 1.0
 
@@ -111,7 +111,7 @@ class Agent(threading.Thread):
         self._next_push = 0.0
         self._server_ahead_ms = 0.0  # server time less monotonic time
         self._next_clock = 0.0
-        self._troubled = False
+        self._pause_s = 0.0  # after a failure
 
     # -- called by others -----------------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Agent(threading.Thread):
                 stopped = self._stopped
             try:
                 self._turn()
-                self._troubled = False
+                self._pause_s = 0.0
             except (StreamlabError, RedisError, OSError) as error:
                 self._in_trouble(error)
             except Exception as error:  # a mistake of ours must not end the agent without a word
@@ -184,20 +184,23 @@ class Agent(threading.Thread):
         self._connection.close()
 
     def _in_trouble(self, error: Exception) -> None:
-        if not self._troubled:
+        if not self._pause_s:
             log.info("The configuration cannot be followed now, will repeat: %s", error)
-        self._troubled = True
+        self._pause_s = min(max(self._pause_s * 2, _RETRY_S), LOOK_EVERY_S)
         self._version = None  # the server may come back with other data
         for client in self._everybody():
             client.looked()
-        if not self._stopped:
-            time.sleep(_RETRY_S)
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._gone, self._pause_s)
 
     def _everybody(self) -> list[RunningClient]:
         with self._changed:
             return list(self._clients.values())
 
     def _turn(self) -> None:
+        for client in self._everybody():
+            if client.forgotten:
+                self.leave(client)
         self._say_farewells()
         applied = self._look()
         if applied or time.monotonic() >= self._next_push:

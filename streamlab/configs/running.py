@@ -8,7 +8,9 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from types import MethodType
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakMethod
 
 from ..metrics.distribution import Sketch
 from ..metrics.telemetry import ClientState, Metrics
@@ -18,6 +20,8 @@ from .settings import KINDS
 from .store import Settings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_LOOK_S = 1.0
 """How long the first record waits for the settings; a server that is away holds nobody up for longer."""
@@ -49,19 +53,18 @@ class RunningClient:
         read: Callable[[], Metrics],
         took: Callable[[set[str]], None],
         sketches: Callable[[], Mapping[str, Sketch]] = dict,
+        member_id: Callable[[], str | None] = lambda: None,
     ):
         self.kind = kind
         self.client_id: str = config["client_id"]
         self.group: str | None = config.get("group_id")
-        self.member_id: Callable[[], str | None] = lambda: None
         self.instance = f"{self.client_id}~{secrets.token_hex(4)}"
         self.started_ms = 0  # server time, once it is known
         self.version = -1  # of the configuration that is applied
-        self._config = config
+        self._config = config  # the client's own dict
         self._own = {name: config[name] for name in KINDS[kind]}
-        self._read = read
-        self._took = took
-        self._sketches = sketches
+        self._read, self._took, self._sketches = _weakly(read), _weakly(took), _weakly(sketches)
+        self._member_id = _weakly(member_id)
         self._in_force = Effective(dict(self._own), {}, {})
         self._looked = threading.Event()
 
@@ -73,6 +76,11 @@ class RunningClient:
     @property
     def in_force(self) -> Effective:
         return self._in_force
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether its program has dropped the client without closing it."""
+        return self._took() is None
 
     def wait_for_first_look(self) -> None:
         """Until the stored settings are applied, or could not be read. Raises nothing."""
@@ -89,8 +97,9 @@ class RunningClient:
         before = {name: self._config[name] for name in changed}
         self._config.update({name: found.values[name] for name in changed})
         try:
-            if changed:
-                self._took(changed)
+            took = self._took()
+            if changed and took is not None:
+                took(changed)
         except Exception as error:  # a mistake of ours must not end the agent without a word
             log.exception("%s cannot apply its settings", self.client_id)
             self._config.update(before)
@@ -109,7 +118,7 @@ class RunningClient:
             instance=self.instance,
             kind=self.kind,
             group=self.group,
-            member_id=self.member_id(),
+            member_id=member_id() if (member_id := self._member_id()) else None,
             host=socket.gethostname(),
             pid=os.getpid(),
             started_ms=self.started_ms,
@@ -125,11 +134,21 @@ class RunningClient:
         """None when its program wants none pushed, or when they cannot be read now."""
         if not self._config["metrics_enabled"]:
             return None, {}
+        read, sketches = self._read(), self._sketches()
+        if read is None or sketches is None:
+            return None, {}
         try:
-            return self._read(), self._sketches()
+            return read(), sketches()
         except Exception:
             log.exception("The figures of %s cannot be read", self.client_id)
             return None, {}
+
+
+def _weakly(function: Callable[..., T]) -> Callable[[], Callable[..., T] | None]:
+    """Of a method of the client, without keeping the client; it answers None when the client is gone."""
+    if isinstance(function, MethodType):
+        return WeakMethod(function)
+    return lambda: function
 
 
 def _plain(value: Any) -> Any:

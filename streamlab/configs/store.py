@@ -8,8 +8,8 @@ their change is written down right after it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,9 @@ from ..errors import StaleConfigError, StreamlabError, translated
 from ..topics import Topics
 from .entity import Entity, EntityKind, entity
 from .settings import TABLES, as_text, named, parsed, value_of
+
+if TYPE_CHECKING:
+    from .agent import Watch
 
 EVENTS_KEPT = 10_000
 
@@ -111,6 +114,15 @@ class Configs:
                 if len(found) >= most:
                     break
         return found
+
+    def watch(self, of: Entity | str, told: Callable[[dict[str, Any]], None]) -> Watch:
+        """Call `told` with what an entity has of its own, soon and whenever it has changed, until close().
+
+        In a thread of the configuration's own, so it must be quick. Not for topics, which clients look at anyway.
+        """
+        from . import agent  # which reads through this module
+
+        return agent.watch(self._connection, entity(of), told)
 
     # -- changing -------------------------------------------------------------------------------------------------
 

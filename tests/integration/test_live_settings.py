@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ def configs(broker: Broker) -> Configs:
 
 def listed(broker: Broker, clients: int) -> None:
     """Until that many clients say that they run."""
-    until(lambda: len(read_states(broker.connection)) == clients, 60)
+    until(lambda: len(read_states(broker.connection)) == clients, 30)
 
 
 def applied(broker: Broker, change: Changed) -> str:
@@ -283,6 +284,28 @@ def test_a_server_that_is_away_holds_no_client_up_for_long(program: type) -> Non
     began = time.monotonic()
     program(Connection("redis://127.0.0.1:1/0")).close(0)
     assert time.monotonic() - began < 15
+
+
+def test_who_watches_is_told_at_once_and_of_every_change(broker: Broker, configs: Configs) -> None:
+    configs.set("group:g", {"retry_max_attempts": 2})
+    told: list[dict[str, object]] = []
+    watch = configs.watch("group:g", told.append)
+    until(lambda: told == [{"retry_max_attempts": 2}])
+    configs.set("group:other", {"retry_max_attempts": 9})
+    configs.set("group:g", {"retry_max_attempts": 3})
+    until(lambda: told[-1] == {"retry_max_attempts": 3})
+    configs.unset("group:g", ["retry_max_attempts"])
+    until(lambda: told[-1] == {})
+    assert len(told) == 3
+    watch.close()
+
+
+def test_a_client_that_its_program_dropped_is_not_kept(broker: Broker) -> None:
+    consumer = broker.consumer(client_id="dropped")
+    listed(broker, 1)
+    del consumer
+    gc.collect()
+    listed(broker, 0)
 
 
 def test_processes_apply_a_change_within_a_second(broker: Broker, configs: Configs, redis_url: str) -> None:
