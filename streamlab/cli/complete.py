@@ -27,6 +27,18 @@ def groups(context: typer.Context, incomplete: str) -> list[str]:
     return _matching(_ask(context, "SMEMBERS", keys.GROUPS), incomplete)
 
 
+def dead_letter_topics(context: typer.Context, incomplete: str) -> list[str]:
+    from .. import keys
+
+    return _matching(_ask(context, "HKEYS", keys.DEAD_LETTER_TOPICS), incomplete)
+
+
+def replays(context: typer.Context, incomplete: str) -> list[str]:
+    from .. import keys
+
+    return _matching(_ask(context, "ZRANGE", keys.REPLAYS, "0", "-1"), incomplete)
+
+
 def settings(incomplete: str) -> list[str]:
     """NAME= of a topic's settings; with its values where there are few."""
     from ..config import TOPIC

@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import FAILED, INTERRUPTED
+from . import FAILED, INTERRUPTED, complete
 from .dead_letters import DryRun, Execute, check_execute, who
 from .letter_options import Group, Name, filtered, letters_of
 from .options import Json, Url, broker_at, usage_error
-from .output import duration, moment, note, print_columns, print_json, safe
+from .output import note, print_columns, print_json, safe
+from .replay_text import counted, job_json, show_job, show_plan
 
 if TYPE_CHECKING:
     from ..delivery.replay import Replays
     from ..delivery.replay_jobs import ReplayJob
-    from ..delivery.replay_plan import ReplayPlan
     from ..delivery.replay_spec import Edit
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="Of the replay, as `jobs` shows it.")]
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="ID", autocompletion=complete.replays, help="As `jobs` shows it."),
+]
 _LINE_EVERY_S = 5.0
 
 
@@ -91,15 +94,15 @@ def replay(
             letters, filter, to=to, edit=changes, rate=rate, guard_percent=guard, guard_sample=sample
         )
         if not execute:
-            _show_plan(plan, json)
+            show_plan(plan, json)
             return
         if not plan.letters:
-            _show_plan(plan, json)
+            show_plan(plan, json)
             note("There is nothing to replay.")
             return
         job = replays.draft(plan, who())
         if detach:
-            _show_job(job, json)
+            show_job(job, json)
             note(f"Stored. streamlab dead-letters resume {job.id} runs it.")
             return
         _run(replays, job, json)
@@ -117,7 +120,7 @@ def jobs(
         found = ReplayJobs(broker.connection).all(name)
     if json:
         for job in found:
-            print_json(_job_json(job))
+            print_json(job_json(job))
         return
     print_columns(
         (
@@ -164,7 +167,7 @@ def pause(id: JobId, url: Url = None, json: Json = False) -> None:
     with broker_at(url) as broker:
         from ..delivery.replay import Replays
 
-        _show_job(Replays(broker.connection).pause(id), json)
+        show_job(Replays(broker.connection).pause(id), json)
 
 
 def cancel(id: JobId, url: Url = None, json: Json = False) -> None:
@@ -172,7 +175,7 @@ def cancel(id: JobId, url: Url = None, json: Json = False) -> None:
     with broker_at(url) as broker:
         from ..delivery.replay import Replays
 
-        _show_job(Replays(broker.connection).cancel(id, who()), json)
+        show_job(Replays(broker.connection).cancel(id, who()), json)
 
 
 def enter(app: typer.Typer) -> None:
@@ -222,91 +225,6 @@ def _object(text: str) -> dict[str, Any]:
         raise usage_error(f"--merge takes a JSON object: {error}") from error
 
 
-# -- what is shown ------------------------------------------------------------------------------------------------
-
-
-def _show_plan(plan: ReplayPlan, json: bool) -> None:
-    if json:
-        import msgspec
-
-        told: dict[str, Any] = msgspec.to_builtins(plan, str_keys=True)
-        told.pop("spec")
-        told.pop("bounds")
-        print_json(told | {"to": plan.spec.to_in_words, "seconds": plan.seconds, "executed": False})
-        return
-    print(
-        f"{plan.letters:,} letters would be replayed to {safe(plan.spec.to_in_words)}"
-        f" ({safe(plan.spec.filter.in_words())}); looked at {plan.scanned:,}."
-    )
-    for state, count in plan.not_dead.items():
-        print(f"{count:,} more are {state} and would be left as they are.")
-    if plan.unfit:
-        why = safe(plan.unfit_because or "")
-        print(
-            f"{plan.unfit:,} more cannot be replayed like this and would be left as they are. One says: {why}"
-        )
-    if plan.replayed_before:
-        print(f"{plan.replayed_before:,} of them were replayed before, and died again.")
-    if plan.seconds is not None:
-        print(f"At {plan.spec.rate:g} a second that takes {duration(plan.seconds * 1000)}.")
-    if plan.sample_before is not None:
-        print(f"value before  {safe(plan.sample_before)}\nvalue after   {safe(plan.sample_after or '')}")
-    if plan.letters:
-        failures = [(f.fingerprint, f.count, f.error_class or None, f.message[:80]) for f in plan.failures]
-        print_columns(("FINGERPRINT", "LETTERS", "ERROR", "MESSAGE"), failures)
-        print_columns(("DESTINATION", "LETTERS"), sorted(plan.destinations.items()))
-        note("This was a dry run; --execute does it.")
-
-
-def _show_job(job: ReplayJob, json: bool) -> None:
-    if json:
-        print_json(_job_json(job))
-        return
-    print(f"Replay {job.id} is {job.state}: {_counted(job)}{_because(job)}.")
-
-
-def _because(job: ReplayJob) -> str:
-    return f"; {safe(job.reason)}" if job.reason else ""
-
-
-def _counted(job: ReplayJob) -> str:
-    counts = job.counts
-    parts = [f"{counts.sent:,} of {job.planned:,} replayed"]
-    for count, what in (
-        (counts.recovered, "recovered"),
-        (counts.failed_again, "failed again"),
-        (counts.skipped, "skipped, because somebody else decided about them"),
-        (counts.unfit, "could not be replayed like this"),
-    ):
-        if count:
-            parts.append(f"{count:,} {what}")
-    return ", ".join(parts)
-
-
-def _job_json(job: ReplayJob) -> dict[str, Any]:
-    import msgspec
-
-    counts: dict[str, Any] = msgspec.to_builtins(job.counts)
-    return {
-        "id": job.id,
-        "state": str(job.state),
-        "dead_letter_topic": job.spec.dlq,
-        "topic": job.spec.topic,
-        "group": job.spec.group,
-        "to": job.spec.to_in_words,
-        "filter": job.spec.filter.in_words(),
-        "rate": job.spec.rate,
-        "planned": job.planned,
-        **counts,
-        "by": job.by,
-        "created": moment(job.created_ms),
-        "started": None if job.started_ms is None else moment(job.started_ms),
-        "ended": None if job.ended_ms is None else moment(job.ended_ms),
-        "runner": job.runner,
-        "reason": job.reason,
-    }
-
-
 # -- running ------------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +233,7 @@ def _run(replays: Replays, job: ReplayJob, json: bool) -> None:
     stop = threading.Event()
     with _signals(stop), _display(job) as show:
         ended = replays.run(job.id, show, stop)
-    _show_job(ended, json)
+    show_job(ended, json)
     state = str(ended.state)
     if state != "done":
         if ended.resumable:
@@ -363,4 +281,4 @@ class _Lines:
     def show(self, seen: ReplayJob) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY_S
-            note(_counted(seen))
+            note(counted(seen))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from . import complete
 from .options import usage_error
 from .reset_arguments import duration_ms, moment_ms
 
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="The dead-letter topic; with --group the topic whose letters these are."
+        autocompletion=complete.dead_letter_topics,
+        metavar="NAME",
+        help="The dead-letter topic; with --group the topic whose letters these are.",
     ),
 ]
-Group = Annotated[str | None, typer.Option("--group", "-g", metavar="GROUP", help="The group that gave up.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group", "-g", metavar="GROUP", autocompletion=complete.groups, help="The group that gave up."
+    ),
+]
 
 _FILTERS: dict[str, Any] = {
     "letter": Annotated[

@@ -1,0 +1,93 @@
+"""How `streamlab dead-letters` shows replays: what one would do, and how far one is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .output import duration, moment, note, print_columns, print_json, safe
+
+if TYPE_CHECKING:
+    from ..delivery.replay_jobs import ReplayJob
+    from ..delivery.replay_plan import ReplayPlan
+
+
+def show_plan(plan: ReplayPlan, json: bool) -> None:
+    if json:
+        import msgspec
+
+        told: dict[str, Any] = msgspec.to_builtins(plan, str_keys=True)
+        told.pop("spec")
+        told.pop("bounds")
+        print_json(told | {"to": plan.spec.to_in_words, "seconds": plan.seconds, "executed": False})
+        return
+    print(
+        f"{plan.letters:,} letters would be replayed to {safe(plan.spec.to_in_words)}"
+        f" ({safe(plan.spec.filter.in_words())}); looked at {plan.scanned:,}."
+    )
+    for state, count in plan.not_dead.items():
+        print(f"{count:,} more are {state} and would be left as they are.")
+    if plan.unfit:
+        why = safe(plan.unfit_because or "")
+        print(
+            f"{plan.unfit:,} more cannot be replayed like this and would be left as they are. One says: {why}"
+        )
+    if plan.replayed_before:
+        print(f"{plan.replayed_before:,} of them were replayed before, and died again.")
+    if plan.seconds is not None:
+        print(f"At {plan.spec.rate:g} a second that takes {duration(plan.seconds * 1000)}.")
+    if plan.sample_before is not None:
+        print(f"value before  {safe(plan.sample_before)}\nvalue after   {safe(plan.sample_after or '')}")
+    if plan.letters:
+        failures = [(f.fingerprint, f.count, f.error_class or None, f.message[:80]) for f in plan.failures]
+        print_columns(("FINGERPRINT", "LETTERS", "ERROR", "MESSAGE"), failures)
+        print_columns(("DESTINATION", "LETTERS"), sorted(plan.destinations.items()))
+        note("This was a dry run; --execute does it.")
+
+
+def show_job(job: ReplayJob, json: bool) -> None:
+    if json:
+        print_json(job_json(job))
+        return
+    print(f"Replay {job.id} is {job.state}: {counted(job)}{_because(job)}.")
+
+
+def _because(job: ReplayJob) -> str:
+    return f"; {safe(job.reason)}" if job.reason else ""
+
+
+def counted(job: ReplayJob) -> str:
+    counts = job.counts
+    parts = [f"{counts.sent:,} of {job.planned:,} replayed"]
+    for count, what in (
+        (counts.recovered, "recovered"),
+        (counts.failed_again, "failed again"),
+        (counts.skipped, "skipped, because somebody else decided about them"),
+        (counts.unfit, "could not be replayed like this"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return ", ".join(parts)
+
+
+def job_json(job: ReplayJob) -> dict[str, Any]:
+    import msgspec
+
+    counts: dict[str, Any] = msgspec.to_builtins(job.counts)
+    return {
+        "id": job.id,
+        "state": str(job.state),
+        "dead_letter_topic": job.spec.dlq,
+        "topic": job.spec.topic,
+        "group": job.spec.group,
+        "to": job.spec.to_in_words,
+        "filter": job.spec.filter.in_words(),
+        "rate": job.spec.rate,
+        "planned": job.planned,
+        **counts,
+        "by": job.by,
+        "created": moment(job.created_ms),
+        "started": None if job.started_ms is None else moment(job.started_ms),
+        "ended": None if job.ended_ms is None else moment(job.ended_ms),
+        "runner": job.runner,
+        "reason": job.reason,
+    }
