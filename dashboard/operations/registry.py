@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from .kind import Kind
-from .kinds import configure, groups, letters, partitions, produce, purge, reset_offsets, scale, topics
+from .kinds import (
+    configure,
+    groups,
+    letters,
+    partitions,
+    produce,
+    purge,
+    reset_offsets,
+    scale,
+    schema,
+    topics,
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -20,6 +31,7 @@ KINDS: dict[str, Kind] = {
         purge.KIND,
         topics.CREATE,
         topics.DELETE,
+        schema.KIND,
         produce.KIND,
         scale.KIND,
     )

@@ -17,6 +17,8 @@ from . import (
     overview,
     record,
     retries,
+    schema,
+    schemas,
     topic,
     topics,
 )
@@ -32,6 +34,8 @@ PAGES: tuple[Page, ...] = (
     group.PAGE,
     clients.PAGE,
     client.PAGE,
+    schemas.PAGE,
+    schema.PAGE,
     dead_letters.PAGE,
     letters.PAGE,
     letter.PAGE,

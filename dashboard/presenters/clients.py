@@ -98,7 +98,7 @@ def measures(
 def figure(value: float | None, unit: str) -> Figure:
     """
     >>> figure(1536, "bytes").plain, figure(0.25, "-").plain, figure(12.5, "ms").plain
-    ('1.54 kB', '0.25 ×', '13 ms')
+    ('1.54 kB', '0.25 ×', '12 ms')
     """
     if value is None:
         return unknown(_NOT_YET)
