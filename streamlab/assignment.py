@@ -150,9 +150,10 @@ class Assignment:
     # -- committing -----------------------------------------------------------------------------------------------
 
     def commit(self, places: Places) -> set[TopicPartition]:
-        """Returns the partitions that have another owner now; they are given up."""
+        """Returns the partitions that have another owner now; they are given up. Raises FencedInstanceIdError."""
         member_id = None
         if self.membership is not None:
+            self._check_fence(self.membership)
             if not self.membership.joined:
                 failed = set(places)
                 self.lose(failed)
@@ -169,7 +170,8 @@ class Assignment:
 
     def auto_commit(self, partitions: set[TopicPartition]) -> None:
         """Commit what was read of these and is not committed yet; one that is another's by now is given up."""
-        if not self.committer.automatic or not partitions:
+        fenced = self.membership is not None and self.membership.fenced
+        if not self.committer.automatic or not partitions or fenced:
             return
         news = self.committer.news({p: at for p, at in self._read().items() if p in partitions})
         try:
@@ -185,9 +187,7 @@ class Assignment:
     # -- following ------------------------------------------------------------------------------------------------
 
     def _follow_group(self, membership: Membership) -> None:
-        if membership.fenced:
-            self.lose(self.partitions)
-            raise FencedInstanceIdError(f"{membership.fenced}. Close this consumer.")
+        self._check_fence(membership)
         if not membership.joined:
             self._unsettled_since = self._clock.monotonic()
             self.lose(self.partitions)
@@ -215,6 +215,12 @@ class Assignment:
             self._count_rebalance(view)
         except UnknownMemberIdError:
             self.lose(self.partitions)
+
+    def _check_fence(self, membership: Membership) -> None:
+        """Raises FencedInstanceIdError."""
+        if membership.fenced:
+            self.lose(self.partitions)
+            raise FencedInstanceIdError(f"{membership.fenced}. Close this consumer.")
 
     def _count_rebalance(self, view: View) -> None:
         """Everything that shall be this member's is."""

@@ -50,7 +50,8 @@ class View(msgspec.Struct, frozen=True):
     epoch: int
     target: frozenset[TopicPartition]  # what it should own; nothing while the group is paused
     paused: bool
-    stamp: str  # of the group's last change of what this member owns
+    asked: str  # stamp of the last change of what this member owns, as far as it knew
+    stamp: str  # likewise, as the group knows
     owned: frozenset[TopicPartition] | None  # by the group's view; None: as this member knows
 
 
@@ -137,7 +138,9 @@ class Membership:
     def owned_by(self, view: View) -> frozenset[TopicPartition] | None:
         """What this member owns by the group's view, where that may be another than its own: the group's keys were
         rolled back by a failover, or an answer was lost. None: there is no doubt. Act on it, then `accept` it."""
-        return view.owned if view.owned is not None and view.stamp != self._stamp else None
+        return (
+            view.owned if view.asked == self._stamp else None
+        )  # else it took or released something meanwhile
 
     def accept(self, view: View) -> None:
         self._stamp = view.stamp
@@ -192,27 +195,28 @@ class Membership:
                 return
             if self._announced_otherwise(self._member):
                 self._say_join("again")
-            for _ in range(
-                3
-            ):  # an epoch may move on while its target is computed; the next beat goes on then
+            for _ in range(3):  # an epoch may move on meanwhile; the next beat goes on then
                 said = self._ask(self._member)
                 self.beat_at = self._clock.monotonic()
                 if not self._act_on(said, self._member):
                     break
-            wanted = [] if said.paused else msgspec.json.decode(said.target)
-            seen = self._view.seen + 1 if self._view else 1
-            self._view = View(
-                seen=seen,
-                epoch=int(said.epoch),
-                target=frozenset(map(parse_partition, wanted)),
-                paused=bool(said.paused),
-                stamp=said.stamp.decode(),
-                owned=None
-                if said.stamp.decode() == self._stamp
-                else frozenset(parse_partition(p.decode()) for p in said.owned),
-            )
+            self._view = self._seen(said)
             self._alarm_ms = said.alarm_ms
         self._changed()
+
+    def _seen(self, said: _Answer) -> View:
+        wanted = [] if said.paused else msgspec.json.decode(said.target)
+        stamp = said.stamp.decode()
+        owned = frozenset(parse_partition(p.decode()) for p in said.owned)
+        return View(
+            seen=self._view.seen + 1 if self._view else 1,
+            epoch=int(said.epoch),
+            target=frozenset(map(parse_partition, wanted)),
+            paused=bool(said.paused),
+            asked=self._stamp,
+            stamp=stamp,
+            owned=None if stamp == self._stamp else owned,
+        )
 
     def _announced_otherwise(self, member: Member) -> bool:
         return (

@@ -78,6 +78,8 @@ def test_a_second_living_one_fences_the_first(broker, member_of):
     assert first.assignment() == set()
     with pytest.raises(FencedInstanceIdError):
         first.poll()
+    with pytest.raises(FencedInstanceIdError):
+        first.commit()
     assert len(read(second, 10)) == 10
     second.commit()
 
