@@ -33,10 +33,10 @@ def differences(before: Any, after: Any) -> list[Difference]:
     >>> old = {"type": "record", "fields": [{"name": "a", "type": "int"}, {"name": "b", "type": "int"}]}
     >>> new = {"type": "record", "fields": [{"name": "b", "type": "long"}, {"name": "c", "type": "int"}]}
     >>> for found in differences(old, new):
-    ...     print(found.kind, found.path, found.before, found.after)
-    removed /fields/a {"type":"int"}
-    changed /fields/b/type int long
-    added /fields/c  {"type":"int"}
+    ...     print(found.kind, found.path, "from", found.before or "nothing", "to", found.after or "nothing")
+    removed /fields/a from {"type":"int"} to nothing
+    changed /fields/b/type from int to long
+    added /fields/c from nothing to {"type":"int"}
     """
     return list(_differences(before, after, ""))
 
