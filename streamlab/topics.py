@@ -120,7 +120,7 @@ class Topics:
             return self._specs
 
     def defaults(self) -> ServerDefaults:
-        """As set for the whole server (`streamlab config set broker num.partitions=6`)."""
+        """As set for the whole server (`streamlab config set --broker-default num.partitions=6`)."""
         self.all()
         return self._defaults
 
