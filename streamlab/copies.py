@@ -25,10 +25,11 @@ _FOLLOWING = re.compile(rb"^slave\d+:.*\bstate=online\b", re.MULTILINE)
 class Copies:
     """Of what is written on one server."""
 
-    def __init__(self, topology: Topology | None, node: Node | None):
+    def __init__(self, topology: Topology | None, node: Node | None, disk: bool = True):
+        """`disk` False: only the replicas are waited for."""
         self._topology = topology
         self._node = node
-        self._fsyncs = True  # the server has WAITAOF, as far as known
+        self._fsyncs = disk  # and the server has WAITAOF, as far as known
 
     def wait(self, line: KeptWire, timeout_ms: int) -> None:
         """On the connection of the writes, for that is what WAIT looks at.

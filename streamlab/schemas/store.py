@@ -13,16 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
-from redis.exceptions import ResponseError
 
 from .. import codec, keys
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
-from ..errors import RecordError, StreamlabError, TopicAlreadyExistsError
+from ..errors import RecordError, TopicAlreadyExistsError
 from ..log import parse_entry, records_of
 from ..model import TopicPartition
 from ..topics import Topics
 from . import entries
+from .append import Conflict, NoPartition, append_at
 from .entries import Entry
 from .state import State
 
@@ -54,6 +54,7 @@ class Store:
         self.generation = 0  # grows when what was known may not hold any more, ids included
         self._read_at = float("-inf")  # monotonic
         self._written = False  # by ourselves, and not read back yet
+        self._unconfirmed = False  # a write of ours may be in the log without being on the replicas
 
     def state(self, max_age_s: float = 0.0) -> State:
         """The state, at most so old; it does not change any more. Raises StreamlabError."""
@@ -66,12 +67,14 @@ class Store:
         """Decide and write; returns the answer and the append time in ms, 0 when nothing had to be written.
 
         Raises what `decide` raises, and StreamlabError. After a KafkaTimeoutError it is not known whether it was
-        written; deciding again finds out.
+        written, after a NotEnoughReplicasError it is, and may be lost; deciding again finds out and makes sure.
         """
         while True:
             with self._lock:
                 self._refresh()
                 answer, written = decide(self._state)
+                if not written and self._unconfirmed:  # the answer may be what our last try left behind
+                    written = [entries.of_last_id(self._state.last_id)]
                 if not written:
                     return answer, 0
                 expected = self._end
@@ -91,19 +94,16 @@ class Store:
         names, values = zip(*[entries.encode(entry) for entry in written], strict=True)
         batch = codec.encode([now] * len(written), names, values)
         where = [keys.log(*self._partition), keys.meta(*self._partition)]
+        before, self._unconfirmed = self._unconfirmed, True
         try:
-            _, append_ms = self._connection.run("schemas/append_at", where, [expected, len(written), batch])
-        except StreamlabError as error:
-            if not isinstance(error.__cause__, ResponseError):
-                raise
-            said = str(error.__cause__)
-            if said.startswith("UNKNOWN_PARTITION"):
+            append_ms = append_at(self._connection, where, expected, len(written), batch)
+        except (NoPartition, Conflict) as refused:
+            self._unconfirmed = before
+            if isinstance(refused, NoPartition):
                 ensure_topic(self._connection)
-                return None
-            if said.startswith("CONFLICT"):
-                return None
-            raise
-        return int(append_ms)
+            return None
+        self._unconfirmed = False
+        return append_ms
 
     def _refresh(self) -> None:
         if self._clock.monotonic() - self._read_at > RELOAD_S:
