@@ -83,27 +83,37 @@ def record_id(record: ConsumerRecord) -> str:
 
 
 def origin_of(record: ConsumerRecord) -> Origin:
-    """Where a record that a group reads was first produced; its own place unless a replay brought it there."""
+    """Where a record that a group reads was first produced.
+
+    Its own place, unless its headers tell of another: a replay brought it here, or it is a dead letter itself (or was
+    one, wherever it was copied to). Later hops never overwrite what the first one wrote.
+    """
     told = names.named(record.headers)
-    place = names.text(told, names.ORIGINAL_TOPIC)
-    partition = names.number(told, names.ORIGINAL_PARTITION)
-    offset = names.number(told, names.ORIGINAL_OFFSET)
-    moved = place is not None and partition is not None and offset is not None
-    topic = place if moved and place is not None else record.topic
-    partition = partition if moved and partition is not None else record.partition
-    offset = offset if moved and offset is not None else record.offset
-    sent_ms = names.number(told, names.ORIGINAL_TIMESTAMP) if moved else None
-    event_id = names.text(told, names.RECORD_ID) or names.text(told, names.CLOUD_EVENT_ID)
+    topic = names.text(told, names.ORIGINAL_TOPIC, names.SPRING_TOPIC)
+    partition = names.number(told, names.ORIGINAL_PARTITION, names.SPRING_PARTITION)
+    offset = names.number(told, names.ORIGINAL_OFFSET, names.SPRING_OFFSET)
+    event_id = names.text(told, names.CLOUD_EVENT_ID)
+    if topic is None or partition is None or offset is None:
+        return Origin(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=record.timestamp,
+            timestamp_type=record.timestamp_type,
+            record_id=event_id or f"{record.topic}/{record.partition}@{record.offset}",
+        )
+    sent_ms = names.number(told, names.ORIGINAL_TIMESTAMP, names.SPRING_TIMESTAMP)
+    replayed = names.ORIGINAL_TOPIC in told
     return Origin(
         topic=topic,
         partition=partition,
         offset=offset,
         timestamp=record.timestamp if sent_ms is None else sent_ms,
         timestamp_type=record.timestamp_type,
-        record_id=event_id or f"{topic}/{partition}@{offset}",
+        record_id=names.text(told, names.RECORD_ID) or event_id or f"{topic}/{partition}@{offset}",
         replays=names.number(told, names.REPLAYS) or 0,
-        replay_id=names.text(told, names.REPLAY_ID),
-        letter=_address(told),
+        replay_id=names.text(told, names.REPLAY_ID) if replayed else None,
+        letter=_address(told) if replayed else None,
         letter_group=names.text(told, names.REPLAY_GROUP),
     )
 
