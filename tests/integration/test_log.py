@@ -158,10 +158,9 @@ def test_retention_by_bytes_keeps_whole_batches_and_never_less_than_asked(broker
 def test_retention_by_time_removes_what_is_older(broker, log):
     topic = a_topic(broker, retention_ms=50_000)
     partition = TopicPartition(topic, 0)
-    for _ in range(3):
-        _, ms, _ = append(broker, topic)
-    assert retain(broker, log, partition, ms + 49_999) == 0
-    assert retain(broker, log, partition, ms + 60_000) == 3
+    first_ms, _, last_ms = (append(broker, topic)[1] for _ in range(3))
+    assert retain(broker, log, partition, first_ms + 49_999) == 0
+    assert retain(broker, log, partition, last_ms + 60_000) == 3
     offsets = log.offsets([partition])[partition]
     assert (offsets.log_start, offsets.log_end, offsets.size_bytes) == (3, 3, 0)
     assert append(broker, topic)[0] == 3
