@@ -20,6 +20,7 @@ from . import (
     dead_letters,
     dead_letters_replay,
     doctor,
+    events,
     groups,
     play,
     processes,
@@ -94,6 +95,8 @@ app.add_typer(streams.app, name="streams")
 app.add_typer(retries.app, name="retries")
 dead_letters_replay.enter(dead_letters.app)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command()(events.events)
+app.command()(events.trace)
 app.add_typer(schemas.app, name="schemas")
 app.command()(worker.worker)
 app.add_typer(shop.app, name="shop")
