@@ -16,6 +16,8 @@ from streamlab.cloudevents import CloudEvent
 from streamlab.errors import KafkaTimeoutError, StreamlabError
 from streamlab.model import RecordMetadata
 from streamlab.producer import Producer
+from streamlab.schemas.enforcement import Enforcement, Policy
+from streamlab.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +78,12 @@ def _producer(connected: Broker) -> Producer:
 def store(topic: str, events: Sequence[CloudEvent]) -> list[Stored]:
     """Send them and wait until each is stored, or is not.
 
-    Raises what the first send() raises, when nothing was sent: UnknownTopicOrPartitionError, SchemaValidationError,
-    MessageSizeTooLargeError, KafkaTimeoutError; and Busy.
+    Raises, when nothing was sent: UnknownTopicOrPartitionError, SchemaValidationError, MessageSizeTooLargeError,
+    KafkaTimeoutError; and Busy.
     """
     with on_the_way.room_for(len(events)):
+        if len(events) > 1:
+            _check_schemas(topic, events)
         sent = []
         producer = _producer(broker())
         for event in events:
@@ -98,6 +102,28 @@ def store(topic: str, events: Sequence[CloudEvent]) -> list[Stored]:
             Stored(event, None, error) if future is None else _settled(event, future, deadline)
             for event, future, error in sent
         ]
+
+
+class _Promises:
+    """What topics promise of their values, asked before the first event of a batch is sent."""
+
+    def __init__(self, connected: Broker):
+        self._topics = Topics(connected.connection)
+        self._enforcement = Enforcement(connected.connection)
+
+    def check(self, topic: str, events: Sequence[CloudEvent]) -> None:
+        """Raises SchemaValidationError, UnknownTopicOrPartitionError."""
+        if self._topics.require(topic).config("schema.validation") == Policy.REJECT:
+            enforcer = self._enforcement.of(topic, Policy.REJECT)
+            for event in events:
+                enforcer(event.data)
+
+
+_promises = cache(_Promises)
+
+
+def _check_schemas(topic: str, events: Sequence[CloudEvent]) -> None:
+    _promises(broker()).check(topic, events)
 
 
 def _settled(event: CloudEvent, future: object, deadline: Deadline) -> Stored:

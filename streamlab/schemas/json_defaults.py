@@ -13,28 +13,36 @@ from .json_schema import JsonSchema
 from .json_written import Alternatives, Written
 
 
-def filled(schema: JsonSchema, value: Any) -> Any:
-    """The value with what it lacks; the value itself is changed.
+class Filler:
+    """Fills the defaults of one schema into values. Safe to share between threads."""
 
-    >>> from .json_schema import parse
-    >>> filled(parse('{"properties": {"currency": {"default": "EUR"}}}'), {"total": 3})
-    {'total': 3, 'currency': 'EUR'}
-    """
-    sides = Alternatives(schema)
-    _fill(sides, sides.root, value)
-    return value
+    def __init__(self, schema: JsonSchema):
+        self._sides = Alternatives(schema)
 
+    def fill(self, value: Any) -> Any:
+        """The value with what it lacks; the value itself is changed.
 
-def _fill(sides: Alternatives, written: Written, value: Any) -> None:
-    for part in sides.parts(written):
-        if part.schema is False:
-            return
-        if isinstance(value, dict):
-            for name, inner in part.schema.get("properties", {}).items():
-                if name not in value and isinstance(inner, dict) and "default" in inner:
-                    value[name] = deepcopy(inner["default"])
-                if name in value:
-                    _fill(sides, part.child(inner), value[name])
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                _fill(sides, part.child(items(part.schema).at(index)), item)
+        >>> from .json_schema import parse
+        >>> Filler(parse('{"properties": {"currency": {"default": "EUR"}}}')).fill({"total": 3})
+        {'total': 3, 'currency': 'EUR'}
+        """
+        self._fill(self._sides.root, value)
+        return value
+
+    def _fill(self, written: Written, value: Any) -> None:
+        for part in self._sides.parts(written):
+            if part.schema is False:
+                return
+            if isinstance(value, dict):
+                self._properties(part, value)
+            elif isinstance(value, list):
+                elements = items(part.schema)
+                for index, item in enumerate(value):
+                    self._fill(part.child(elements.at(index)), item)
+
+    def _properties(self, part: Written, value: dict[str, Any]) -> None:
+        for name, inner in part.schema.get("properties", {}).items():
+            if name not in value and isinstance(inner, dict) and "default" in inner:
+                value[name] = deepcopy(inner["default"])
+            if name in value:
+                self._fill(part.child(inner), value[name])

@@ -10,7 +10,7 @@ import msgspec
 from .compatibility import Parsed
 from .errors import InvalidSchemaError, SchemaValidationError
 from .framing import HEAD_BYTES
-from .json_defaults import filled
+from .json_defaults import Filler
 from .json_schema import JsonSchema
 from .model import SchemaType
 from .serializer import Chosen, SchemaDeserializer, SchemaSerializer
@@ -45,6 +45,11 @@ class JsonDeserializer(SchemaDeserializer[JsonSchema]):
 
     kind = SchemaType.JSON
 
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        if self._reader is not None:
+            self._filler = Filler(self._reader)
+
     def decode(self, data: bytes, id: int, writer: JsonSchema) -> Any:
         try:
             value = msgspec.json.decode(memoryview(data)[HEAD_BYTES:])
@@ -53,7 +58,7 @@ class JsonDeserializer(SchemaDeserializer[JsonSchema]):
         schema = writer
         if self._reader is not None:
             schema = self._reader
-            value = filled(schema, value)
+            value = self._filler.fill(value)
         problem = schema.error(value)
         if problem is not None:
             path, what = problem

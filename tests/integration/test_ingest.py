@@ -228,7 +228,8 @@ def test_data_that_breaks_the_topics_schema_is_refused_by_field(post, broker):
     status, words, _ = post({**EVENT, "data": {"age": "x"}}, to=held)
     assert status == 422
     assert (words["path"], words["schema_subject"], words["schema_version"]) == ("/age", f"{held}-value", 1)
-    assert post({**EVENT, "data": {"age": 1}}, to=held)[0] == 202
+    assert post([EVENT, {**EVENT, "data": {"age": "x"}}], BATCHED, to=held)[0] == 422
+    assert post({**EVENT, "data": {"age": 1}}, to=held)[1]["offset"] == 0  # none of the batch was sent
 
 
 def test_too_much_at_once_is_asked_to_wait(post, monkeypatch):

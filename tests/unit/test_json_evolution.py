@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamlab.schemas.json_defaults import filled
+from streamlab.schemas.json_defaults import Filler
 from streamlab.schemas.json_rules import incompatibilities
 from streamlab.schemas.json_schema import JsonSchema, parse
 
@@ -381,7 +381,7 @@ def schema(tree: Any) -> JsonSchema:
 
 def takes(new: JsonSchema, value: Any) -> bool:
     """As a reader does, with defaults filled in."""
-    return new.accepts(filled(new, deepcopy(value)))
+    return new.accepts(Filler(new).fill(deepcopy(value)))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

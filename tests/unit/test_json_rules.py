@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streamlab.schemas.json_defaults import filled
+from streamlab.schemas.json_defaults import Filler
 from streamlab.schemas.json_rules import incompatibilities
 from streamlab.schemas.json_schema import JsonSchema, parse
 from tests.unit.json_pairs import INT, ROWS, TEXT, Row
@@ -30,9 +30,9 @@ def test_a_rule_of_the_content_models(row: Row):
     assert set(row.refused) <= set(paths) and bool(paths) == bool(row.refused), paths
     assert all(old.accepts(value) for value in row.values)
     if row.refused:
-        assert not new.accepts(filled(new, deepcopy(row.values[0])))
+        assert not new.accepts(Filler(new).fill(deepcopy(row.values[0])))
     else:
-        assert all(new.accepts(filled(new, deepcopy(value))) for value in row.values)
+        assert all(new.accepts(Filler(new).fill(deepcopy(value))) for value in row.values)
 
 
 @pytest.mark.parametrize(
