@@ -50,6 +50,11 @@ class Leasing:
         waiting = (stint.look_at for stint in stints if len(stint.leases) < self._room)
         return min(waiting, default=float("inf"))
 
+    def wanting_commits(self, stints: Collection[Stint]) -> list[Stint]:
+        """Where something is due that keeps an order, which is not tried again before it is committed."""
+        now = self._clock.monotonic()
+        return [stint for stint in stints if stint.chains and stint.look_at <= now]
+
     def look(self, stints: Collection[Stint]) -> None:
         """Hand out what is due, as far as there is room. Raises StreamlabErrors."""
         now = self._clock.monotonic()

@@ -17,6 +17,8 @@ from .retry_queue import QueuedRecord, pack, queue_keys, unpack
 
 NO_CHAIN = "-"
 WHOLE_PARTITION = "*"
+UNCOMMITTED_MS = 20
+"""What keeps an order and is due, but not committed yet, is looked at again after this."""
 
 
 def chain_of_key(key: bytes) -> str:
@@ -120,7 +122,7 @@ class PartitionRetries:
     # -- retries --------------------------------------------------------------------------------------------------
 
     def lease(self, most: int, lease_ms: float) -> Call:
-        return self._call("lease", most, int(lease_ms))
+        return self._call("lease", most, int(lease_ms), UNCOMMITTED_MS)
 
     @staticmethod
     def leased(reply: Sequence[Any]) -> Leased:

@@ -170,9 +170,13 @@ class Settling:
         """Jobs of the main stream whose turn comes after a retry."""
         if not jobs:
             return
-        if chain == WHOLE_PARTITION:
-            stint.held.extend(jobs)
-            return
+        if (
+            chain == WHOLE_PARTITION
+        ):  # what is before the retry, and comes again after a crash, goes before it
+            stint.held.extend(job for job in jobs if job.record.offset > stint.ahead)
+            jobs = [job for job in jobs if job.record.offset <= stint.ahead]
+            if not jobs:
+                return
         records = [QueuedRecord.of(job.record) for job in jobs]
         self._add(
             stint, stint.retries.park(chain, records), lambda added: self._are_parked(stint, jobs, added)

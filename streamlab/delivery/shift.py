@@ -140,6 +140,7 @@ class Shift(ConsumerRebalanceListener):
             self._server.keep()
             self._collect()
             self._give_up_overdue()
+            self._commit(self._leasing.wanting_commits(self._stints.values()))
             self._leasing.look(list(self._stints.values()))
             self._commit_now_and_then()
             self._in_trouble = False
@@ -192,7 +193,7 @@ class Shift(ConsumerRebalanceListener):
             if stint.mark.outstanding >= ahead
             or stint.mark.held_back >= ahead * HELD_BACK
             or stint.blocked
-            or stint.queued >= most
+            or (stint.queued >= most and stint.caught_up)
         }
 
     def _hand_out(self, stint: Stint, records: list[ConsumerRecord]) -> None:
@@ -209,6 +210,7 @@ class Shift(ConsumerRebalanceListener):
                 waiting.setdefault(chain, []).append(make(record))
             else:
                 ready.append(make(record))
+        stint.seen_to = records[-1].offset
         self._lanes.add(ready)
         for chain, jobs in waiting.items():
             self._settling.wait_behind(stint, chain, jobs)

@@ -26,6 +26,8 @@ class Stint:
         self.leases: dict[str, Lease] = {}  # that are ours now
         self.held: deque[Job] = deque()  # with order of the whole partition: wait until the queue is empty
         self.look_at = 0.0  # monotonic seconds: when to ask for what is due
+        self.ahead = max(found.settled, default=-1)  # so far the owner before was ahead of its commit
+        self.seen_to = -1  # offset of the last record that the main stream brought
         self.over = False  # it is another's now: nothing that comes of its jobs counts
         self._ordering = ordering
 
@@ -53,7 +55,13 @@ class Stint:
     @property
     def blocked(self) -> bool:
         """Whether the whole partition waits for a retry."""
-        return WHOLE_PARTITION in self.chains
+        return WHOLE_PARTITION in self.chains and self.caught_up
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the main stream is where the owner before was. Until then it must go on: what keeps an order is
+        tried again only when everything before it is committed."""
+        return self.seen_to >= self.ahead
 
     def __repr__(self) -> str:
         return f"<Stint {self.partition} of {self.owner}>"

@@ -2,8 +2,9 @@
 -- KEYS  1 commits  2 retry-due  3 retry-records  4 retry-state  5 retry-chain  6 retry-leases  7 retry-done
 --       8 retry-outbox  9 retry-counts  10 meta  11 retry-replays
 -- An entry's id is "<offset>", or "<offset>r<n>" for the n-th replay of that record.
--- Its state is "<kind> <losses> <chain>": kind R has failed or waits for its turn now, P is parked behind another;
--- losses: how often a worker died on it; chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key.
+-- Its state is "<kind> <losses> <planned> <chain>": kind R has a time, P is parked behind another; losses: how often a
+-- worker died on it; planned: when its next attempt is due (server ms; 0: as soon as it is not parked any more);
+-- chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key. Of a chain only the first is leased.
 local COMMITS, DUE, RECORDS, STATE, CHAIN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LEASES, DONE, OUTBOX, COUNTS, META, REPLAYS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 
@@ -38,18 +39,46 @@ local function known(id)
   return redis.call('HEXISTS', STATE, id) == 1 or redis.call('ZSCORE', DONE, id) ~= false
 end
 
-local function add(id, chain, kind, record)
+local function state_of(id)
+  local kind, losses, planned, chain = string.match(redis.call('HGET', STATE, id), '^(%S) (%d+) (%d+) (%S+)$')
+  return kind, tonumber(losses), tonumber(planned), chain
+end
+
+local function set_state(id, kind, losses, planned, chain)
+  redis.call('HSET', STATE, id, string.format('%s %d %.0f %s', kind, losses, planned, chain))
+end
+
+-- It has a time.
+local function plan(id, planned, chain, losses)
+  redis.call('ZADD', DUE, string.format('%.0f', planned), id)
+  set_state(id, 'R', losses or 0, planned, chain)
+end
+
+-- Somebody of its chain is before it.
+local function park(id, chain, planned)
+  set_state(id, 'P', 0, planned, chain)
+  redis.call('ZREM', DUE, id)
+  redis.call('HINCRBY', COUNTS, 'parked', 1)
+end
+
+-- Nobody is before it any more.
+local function unpark(id)
+  local kind, losses, planned, chain = state_of(id)
+  if kind == 'R' then return end
+  redis.call('HINCRBY', COUNTS, 'parked', -1)
+  plan(id, math.max(planned, server_ms()), chain, losses)
+end
+
+local function add(id, chain, record)
   redis.call('HSET', RECORDS, id, record)
-  redis.call('HSET', STATE, id, kind .. ' 0 ' .. chain)
   redis.call('HINCRBY', COUNTS, 'bytes', #record)
   if chain ~= '-' then redis.call('ZADD', CHAIN, 0, link_of(chain, id)) end
-  if kind == 'P' then redis.call('HINCRBY', COUNTS, 'parked', 1) end
 end
 
 -- Its worker died on it.
 local function lose(id)
-  local kind, losses, chain = string.match(redis.call('HGET', STATE, id), '^(%S) (%d+) (%S+)$')
-  redis.call('HSET', STATE, id, kind .. ' ' .. string.format('%d', losses + 1) .. ' ' .. chain)
+  local kind, losses, planned, chain = state_of(id)
+  set_state(id, kind, losses + 1, planned, chain)
 end
 
 -- Out of the queue; whoever is parked behind it is due at once.
@@ -63,11 +92,7 @@ local function remove(id)
   if chain == '-' then return end
   redis.call('ZREM', CHAIN, link_of(chain, id))
   local following = first_of(chain)
-  if following and string.sub(redis.call('HGET', STATE, following), 1, 1) == 'P' then
-    redis.call('HSET', STATE, following, 'R 0 ' .. chain)
-    redis.call('HINCRBY', COUNTS, 'parked', -1)
-    redis.call('ZADD', DUE, string.format('%.0f', server_ms()), following)
-  end
+  if following then unpark(following) end
 end
 
 -- Remember that it is settled for as long as the main stream may bring it again.

@@ -4,7 +4,7 @@
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
 if known(ARGV[4]) then return 0 end
-add(ARGV[4], ARGV[6], 'R', ARGV[7])
-redis.call('ZADD', DUE, ARGV[5], ARGV[4])
+add(ARGV[4], ARGV[6], ARGV[7])
+plan(ARGV[4], tonumber(ARGV[5]), ARGV[6])
 tell(ARGV[8], ARGV[9])
 return 1

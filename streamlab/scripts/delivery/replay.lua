@@ -10,8 +10,8 @@ for i = 2, #ARGV, 3 do
   local id = ARGV[i]
   local fresh = redis.call('ZADD', REPLAYS, 'NX', string.format('%.0f', now), id)
   if fresh == 1 and redis.call('HEXISTS', STATE, id) == 0 then
-    add(id, '-', 'R', ARGV[i + 2])
-    redis.call('ZADD', DUE, string.format('%.0f', now + tonumber(ARGV[i + 1])), id)
+    add(id, '-', ARGV[i + 2])
+    plan(id, now + tonumber(ARGV[i + 1]), '-')
   end
   answers[#answers + 1] = fresh
 end

@@ -16,9 +16,8 @@ if ours then
   if ARGV[6] == 'again' then
     redis.call('HINCRBY', COUNTS, 'bytes', #ARGV[8] - redis.call('HSTRLEN', RECORDS, id))
     redis.call('HSET', RECORDS, id, ARGV[8])
-    redis.call('HSET', STATE, id, 'R 0 ' .. chain)
     redis.call('HDEL', LEASES, id)
-    redis.call('ZADD', DUE, ARGV[7], id)
+    plan(id, tonumber(ARGV[7]), chain)
   else
     if ARGV[6] == 'dead' then letter = post(ARGV[7]) end
     mark_done(id, committed)
