@@ -103,7 +103,7 @@ class Broker:
 
 
 def connect(url: str | None = None) -> Broker:
-    """A broker for the server at `url` (redis://, rediss://, unix://).
+    """A broker for the server at `url` (redis://, rediss://, unix://) or the cluster (redis+cluster://host:port,host:port).
 
     None takes $STREAMLAB_URL, else the server inside: the one running in ./var, or one that is started now and
     stopped with this process.

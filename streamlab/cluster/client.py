@@ -8,8 +8,8 @@ What an answer means:
     no connection         nothing was sent: once more if the map names another master by now
     a connection breaks   what was sent may have run or not: the caller is told, nothing is repeated
 
-redis-py has a client for clusters, too. It repeats commands whose replies were lost, in pipelines whatever its settings
-are, which appends records twice; and its pipelines cost three times as much.
+redis-py has a client for clusters, too. Its pipelines repeat commands whose reply was lost even when it is told to
+retry nothing (8.1.0, measured), which appends records twice.
 """
 
 from __future__ import annotations
