@@ -9,7 +9,8 @@ was appended and the offset of its last record. So for a group that has `committ
     the commit was made without reading    the entry that holds `committed`, found by bisection
 
 The answer for an offset never changes while the record is there, so it is kept for as long as any group
-stands at that offset, and groups at the same place share it.
+stands at that offset, and groups at the same place share it. Compaction removes records from the middle: what was
+known of the partition is asked again then.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class FirstUnread:
     """The append times that are known, for the partitions of the last picture."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int, int], tuple[int, dict[int, int]]] = {}
+        self._known: dict[tuple[str, int, int], tuple[PartitionPicture, dict[int, int]]] = {}
 
     def of_partition(self, topic: str, created_ms: int, partition: int) -> dict[int, int]:
         """Offset of a first unread record -> its append time in ms; it lacks what went while it was looked
@@ -65,18 +66,23 @@ class FirstUnread:
         for topic, taken_topic in taken.topics.items():
             for number, partition in enumerate(taken_topic.partitions):
                 key = (topic, taken_topic.created_ms, number)
-                end_before, before = self._known.get(key, (0, {}))
-                if partition.log_end < end_before:
+                last, before = self._known.get(key, (partition, {}))
+                if partition.log_end < last.log_end or _compacted(last, partition):
                     before = {}  # rolled back: the offsets from there on are other records now
                 now: dict[int, int] = {}
                 missing = _missing(partition, before, now)
                 if missing:
                     wanted += [Lookup(topic, number, offset, place, now) for offset, place in missing.items()]
                 if now or missing:
-                    known[key] = (partition.log_end, now)
+                    known[key] = (partition, now)
         self._known = known
         mistaken = _ask_next([lookup for lookup in wanted if lookup.place is not None], line)
         _ask_locate([lookup for lookup in wanted if lookup.place is None] + mistaken, line)
+
+
+def _compacted(last: PartitionPicture, now: PartitionPicture) -> bool:
+    """Something was removed, and not from the front."""
+    return last.trimmed_bytes != now.trimmed_bytes and last.log_start == now.log_start
 
 
 def _missing(

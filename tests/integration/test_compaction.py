@@ -8,6 +8,7 @@ import pytest
 
 from streamlab import codec, compaction, keys, retention
 from streamlab.log import PartitionLog
+from streamlab.metrics.collect import Collector
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 from tests.builders import a_topic, read
@@ -351,3 +352,32 @@ def test_producers_append_while_a_pass_is_under_way(broker, monkeypatch):
     keys_read = [key for _, key, _ in everything(broker, topic)]
     assert keys_read[-len(calls) :] == [b"meanwhile-%d" % n for n in range(1, len(calls) + 1)]
     assert sorted(keys_read[:10]) == [b"%d" % n for n in range(10)]
+
+
+def test_the_time_lag_is_that_of_the_oldest_record_left(broker):
+    topic = a_compacted_topic(broker)
+    partition = TopicPartition(topic, 0)
+
+    def append_later(*records):
+        before = broker.connection.server_time_ms()
+        until(lambda: broker.connection.server_time_ms() > before + 20, 10)
+        return append(broker, topic, *records)
+
+    append(broker, topic, (b"a", b"1"))
+    append_later((b"a", b"2"))
+    append_later((b"end", b""))
+    broker.admin().alter_group_offsets("g", {partition: 0})
+    collector = Collector(broker.connection)
+
+    def behind_since():
+        snapshot = collector.collect(0)
+        [its] = [p for p in snapshot.groups["g"].partitions if p.partition == 0]
+        return snapshot.as_of_ms - its.time_lag_ms
+
+    first, second = (
+        int(i.partition(b"-")[0]) for i, _ in broker.connection.client.xrange(keys.log(topic, 0))[:2]
+    )
+    assert behind_since() == first
+    compact(broker, topic)
+    assert behind_since() == second
+    collector.close()
