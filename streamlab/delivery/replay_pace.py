@@ -27,7 +27,7 @@ class TokenBucket:
 
     >>> bucket = TokenBucket(500)
     >>> bucket.spent(50, now=10.0)
-    >>> bucket.delay_s(now=10.0), bucket.delay_s(now=10.1)
+    >>> round(bucket.delay_s(now=10.0), 3), bucket.delay_s(now=10.2)
     (0.1, 0.0)
     """
 
@@ -47,7 +47,7 @@ class TokenBucket:
 def stopped_by_guard(percent: float, sample: int, before: ReplayCounts, now: ReplayCounts) -> str | None:
     """Why the guard stops a replay; None: it does not. `before` is what was settled when this run began.
 
-    >>> stopped_by_guard(20, 20, ReplayCounts(), ReplayCounts(sent=50, recovered=15, failed_again=5))
+    >>> stopped_by_guard(20, 20, ReplayCounts(), ReplayCounts(sent=50, recovered=16, failed_again=4))
     >>> stopped_by_guard(20, 20, ReplayCounts(), ReplayCounts(sent=50, recovered=15, failed_again=6))
     '6 of 21 settled letters failed again (28.6 %), more than 20 % are too many'
     """
