@@ -22,18 +22,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import json_facts as facts
+from . import json_keywords as keywords
 from .json_facts import Schema
 from .json_schema import JsonSchema
 from .json_written import Alternatives, TooComplex, Written, same
 from .model import Incompatibility
 
-_OPAQUE = (
-    ("not",), ("if", "then", "else"), ("contains", "minContains", "maxContains"), ("propertyNames",),
-    ("dependentSchemas",), ("$dynamicRef",), ("$recursiveRef",),
-)  # fmt: skip
-"""Keywords that are compared only as a whole, with those that mean something only together."""
-_SEE_ALL = ("unevaluatedProperties", "unevaluatedItems")
-"""Keywords that mean something only together with everything beside them."""
 _STEPS = 100_000
 
 Found = list[Incompatibility]
@@ -93,9 +87,9 @@ class _Check:
         if values is not None:
             return self._each(values, new, plain, path)
         found: Found = []
-        for rule in (_types, _enum, _strings, _numbers):
+        for rule in (keywords.types, keywords.enum, keywords.strings, keywords.numbers):
             found += rule(new.schema, plain, path)
-        found += _opaque(new, old, path)
+        found += keywords.opaque(new, old, path)
         if found and found[0].kind.startswith("TYPE"):
             return found
         found += self._branches(new, old, path)
@@ -167,7 +161,7 @@ class _Check:
     def _objects(
         self, new: Written, old: list[Written], plain: list[Schema], path: str, fills: bool
     ) -> Found:
-        found = list(_object_limits(new.schema, plain, path))
+        found = list(keywords.object_limits(new.schema, plain, path))
         found += self._named_properties(new, old, plain, path, fills)
         found += self._pattern_properties(new, old, plain, path)
         found += self._other_properties(new, old, plain, path, fills)
@@ -252,7 +246,7 @@ class _Check:
     # -- arrays ---------------------------------------------------------------------------------------------------
 
     def _arrays(self, new: Written, old: list[Written], plain: list[Schema], path: str, fills: bool) -> Found:
-        found = list(_array_limits(new.schema, plain, path))
+        found = list(keywords.array_limits(new.schema, plain, path))
         wanted = facts.items(new.schema)
         longest = max([len(wanted.first), *(len(facts.items(part).first) for part in plain)])
         at_most = facts.most(plain, "maxItems")
@@ -301,158 +295,3 @@ def _property_removed(name: str, rest: Any, path: str) -> Incompatibility:
         f"{path}/properties/{name}",
         f"{name} is gone, and older records that have it are not accepted any more.",
     )
-
-
-def _types(new: Schema, old: Sequence[Schema], path: str) -> Found:
-    before, now = facts.types(old), facts.types_of(new)
-    lost = sorted(kind for kind in before if kind not in now and not (kind == "integer" and "number" in now))
-    if not lost:
-        return []
-    kind = "TYPE_NARROWED" if facts.both(before, now) else "TYPE_CHANGED"
-    allowed = ", ".join(sorted(now))
-    return [
-        Incompatibility(kind, f"{path}/type", f"{', '.join(lost)} was accepted; now it must be {allowed}.")
-    ]
-
-
-def _enum(new: Schema, old: Sequence[Schema], path: str) -> Found:
-    for keyword in ("enum", "const"):
-        if keyword in new:  # what the old one lists was looked at value by value
-            return [
-                Incompatibility(
-                    "ENUM_ARRAY_NARROWED", f"{path}/{keyword}", "Only the values listed are accepted now."
-                )
-            ]
-    return []
-
-
-def _limit(
-    new: Schema, old: Sequence[Schema], keyword: str, path: str, *, at_most: bool
-) -> Iterator[Incompatibility]:
-    if keyword not in new:
-        return
-    before = facts.most(old, keyword) if at_most else facts.least(old, keyword)
-    now = new[keyword]
-    if before is None and not at_most and now <= 0:
-        return
-    if before is None or (now < before if at_most else now > before):
-        word = "".join(f"_{c}" if c.isupper() else c.upper() for c in keyword).upper()
-        change = "ADDED" if before is None else "DECREASED" if at_most else "INCREASED"
-        was = "was not limited" if before is None else f"was {before}"
-        yield Incompatibility(f"{word}_{change}", f"{path}/{keyword}", f"{keyword} is {now} now and {was}.")
-
-
-def _strings(new: Schema, old: Sequence[Schema], path: str) -> Found:
-    if "string" not in facts.types(old):
-        return []
-    found = [
-        *_limit(new, old, "maxLength", path, at_most=True),
-        *_limit(new, old, "minLength", path, at_most=False),
-    ]
-    pattern = new.get("pattern")
-    if pattern is not None and not any(part.get("pattern") == pattern for part in old):
-        changed = any("pattern" in part for part in old)
-        kind = "PATTERN_CHANGED" if changed else "PATTERN_ADDED"
-        found.append(Incompatibility(kind, f"{path}/pattern", f"Strings must match {pattern!r} now."))
-    return found
-
-
-def _numbers(new: Schema, old: Sequence[Schema], path: str) -> Found:
-    possible = facts.types(old)
-    if not {"number", "integer"} & possible:
-        return []
-    found: Found = []
-    for name, bound, sign in (("MAXIMUM", facts.upper, 1), ("MINIMUM", facts.lower, -1)):
-        now, before = bound([new]), bound(old)
-        if now is None:
-            continue
-        loose = before is None or sign * now.value < sign * before.value
-        if loose or (before is not None and now.value == before.value and now.open and not before.open):
-            change = "ADDED" if before is None else "DECREASED" if sign > 0 else "INCREASED"
-            word = f"EXCLUSIVE_{name}" if now.open else name
-            limit = (
-                f"{'below' if sign > 0 else 'above'} {now.value}"
-                if now.open
-                else f"at {'most' if sign > 0 else 'least'} {now.value}"
-            )
-            found.append(
-                Incompatibility(f"{word}_{change}", f"{path}/{name.lower()}", f"Numbers must be {limit} now.")
-            )
-    return found + list(_multiples(new, old, possible, path))
-
-
-def _multiples(
-    new: Schema, old: Sequence[Schema], possible: frozenset[str], path: str
-) -> Iterator[Incompatibility]:
-    step = new.get("multipleOf")
-    if step is None:
-        return
-    before = [part["multipleOf"] for part in old if "multipleOf" in part]
-    before += [1] if "number" not in possible else []
-    if not any(float(given / step).is_integer() for given in before):
-        yield Incompatibility(
-            "MULTIPLE_OF_CHANGED" if before else "MULTIPLE_OF_ADDED",
-            f"{path}/multipleOf",
-            f"Numbers must be multiples of {step} now.",
-        )
-
-
-def _object_limits(new: Schema, old: Sequence[Schema], path: str) -> Iterator[Incompatibility]:
-    yield from _limit(new, old, "maxProperties", path, at_most=True)
-    sure = len(facts.required(old))
-    known = [*old, {"minProperties": sure}] if sure else old
-    yield from _limit(new, known, "minProperties", path, at_most=False)
-    for keyword in ("dependentRequired", "dependencies"):
-        for name, wanted in new.get(keyword, {}).items():
-            if wanted is True or any(
-                part.get(keyword, {}).get(name) == wanted for part in old if "$ref" not in repr(wanted)
-            ):
-                continue
-            before = {n for part in old for n in _names_in(part.get(keyword, {}).get(name))} | facts.required(
-                old
-            )
-            if isinstance(wanted, list) and set(wanted) <= before | {name}:
-                continue
-            yield Incompatibility(
-                "DEPENDENCY_ADDED",
-                f"{path}/{keyword}/{name}",
-                f"Objects with {name} must fulfil more than before.",
-            )
-
-
-def _names_in(wanted: Any) -> list[str]:
-    return wanted if isinstance(wanted, list) else []
-
-
-def _array_limits(new: Schema, old: Sequence[Schema], path: str) -> Iterator[Incompatibility]:
-    yield from _limit(new, old, "maxItems", path, at_most=True)
-    yield from _limit(new, old, "minItems", path, at_most=False)
-    short = (facts.most(old, "maxItems") or 2) <= 1
-    if new.get("uniqueItems") and not short and not any(part.get("uniqueItems") for part in old):
-        yield Incompatibility(
-            "UNIQUE_ITEMS_ADDED", f"{path}/uniqueItems", "Elements must differ from each other now."
-        )
-
-
-def _opaque(new: Written, old: Sequence[Written], path: str) -> Found:
-    changed = [
-        group[0]
-        for group in _OPAQUE
-        if group[0] in new.schema and not any(same(new, part, group) for part in old)
-    ]
-    everything = tuple(new.schema)
-    changed += [
-        keyword
-        for keyword in _SEE_ALL
-        if keyword in new.schema
-        and not any(
-            isinstance(part.schema, dict)
-            and part.schema.keys() == new.schema.keys()
-            and same(new, part, everything)
-            for part in old
-        )
-    ]
-    return [
-        Incompatibility(f"{word.strip('$').upper()}_CHANGED", f"{path}/{word}", f"{word} is not what it was.")
-        for word in changed
-    ]

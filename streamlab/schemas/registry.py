@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Self
 
-import msgspec
-
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
 from ..events import Journal, SchemaDeleted, SchemaRegistered
@@ -27,24 +25,21 @@ from .compatibility import Older, Parsed
 from .entries import Entry
 from .errors import (
     IncompatibleSchemaError,
-    InvalidSubjectError,
     LevelNotConfiguredError,
     ModeNotConfiguredError,
-    OperationNotPermittedError,
-    ReferenceExistsError,
     SchemaNotFoundError,
     SubjectNotSoftDeletedError,
     SubjectSoftDeletedError,
     VersionNotSoftDeletedError,
     VersionSoftDeletedError,
 )
+from .guards import check_deletable, check_subject, check_writable, deletion
 from .model import DEFAULT_LEVEL, DEFAULT_MODE, Incompatibility, Level, Mode, Reference, Schema, Version
 from .state import State
 from .store import Store
 
 MAX_AGE_S = 5.0
 """How old the latest version may be for those who ask often. What has an id never changes."""
-_MAX_SUBJECT = 512
 _KEPT_PARSED = 1_000
 
 
@@ -171,7 +166,7 @@ class SchemaRegistry:
         for version in state.active(subject):
             if version.fingerprint == fingerprint:
                 return version, ()
-        _check_writable(state, subject)
+        check_writable(state, subject)
         self._check_level(state, subject, parsed)
         id = state.id_of(fingerprint) or state.last_id + 1
         number = max((version.version for version in state.all_versions(subject)), default=0) + 1
@@ -226,8 +221,8 @@ class SchemaRegistry:
                 raise VersionSoftDeletedError(
                     f"Version {version.version} of {subject!r} is deleted already; delete it permanently."
                 )
-            _check_deletable(state, subject, [version], permanent)
-            return version, [_deletion(version, permanent)]
+            check_deletable(state, subject, [version], permanent)
+            return version, [deletion(version, permanent)]
 
         version, at_ms = self._store.change(decide)
         self._tell_deleted(version.subject, version.version, version.id, permanent, at_ms)
@@ -247,8 +242,8 @@ class SchemaRegistry:
             if not active and not permanent and state.all_versions(subject):
                 raise SubjectSoftDeletedError(f"{subject!r} is deleted already; delete it permanently.")
             going = state.versions(subject, deleted=permanent)
-            _check_deletable(state, subject, going, permanent)
-            written = [_deletion(version, permanent) for version in going]
+            check_deletable(state, subject, going, permanent)
+            written = [deletion(version, permanent) for version in going]
             written += [entries.of_level(subject, None)] if subject in state.levels else []
             written += [entries.of_mode(subject, None)] if subject in state.modes else []
             return going, written
@@ -288,7 +283,7 @@ class SchemaRegistry:
             check_subject(subject)
 
         def decide(state: State) -> tuple[Level, Sequence[Entry]]:
-            _check_writable(state, subject)
+            check_writable(state, subject)
             return level, () if state.levels.get(subject) is level else [entries.of_level(subject, level)]
 
         return self._store.change(decide)[0]
@@ -349,38 +344,3 @@ class SchemaRegistry:
         """A state that knows the id; brought up to date only when the copy does not know it."""
         state = self._store.state(float("inf"))
         return state if state.knows(id) else self._store.state()
-
-
-def check_subject(subject: str) -> None:
-    """Raises InvalidSubjectError."""
-    if not subject or len(subject) > _MAX_SUBJECT or not subject.isprintable():
-        raise InvalidSubjectError(
-            f"{subject[:80]!r} is no subject: use 1 to {_MAX_SUBJECT} printable characters."
-        )
-
-
-def _check_writable(state: State, subject: str | None) -> None:
-    mode = state.mode(subject) if subject is not None else state.modes.get(None, DEFAULT_MODE)
-    if mode is not Mode.READWRITE:
-        raise OperationNotPermittedError(f"{subject!r} is in mode {mode}; set it to READWRITE first.")
-
-
-def _check_deletable(state: State, subject: str, going: Sequence[Version], permanent: bool) -> None:
-    _check_writable(state, subject)
-    own = {(version.subject, version.version) for version in going}
-    others = [
-        version
-        for version in state.referring(going)
-        if (version.subject, version.version) not in own and (permanent or not version.deleted)
-    ]
-    if others:
-        one = others[0]
-        raise ReferenceExistsError(
-            f"{one.subject!r} version {one.version} refers to {subject!r}; delete it first."
-        )
-
-
-def _deletion(version: Version, permanent: bool) -> Entry:
-    if permanent:
-        return entries.gone(version)
-    return entries.of_version(msgspec.structs.replace(version, deleted=True))
