@@ -12,24 +12,24 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from . import keys
 from .clock import SYSTEM_CLOCK, Clock
-from .config import BROKER, TOPIC, TopicValue, topic_configs
+from .config import TOPIC, TopicValue, topic_configs
 from .connection import Call, Connection
 from .errors import (
-    InvalidConfigurationError,
     InvalidPartitionsError,
     InvalidTopicError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     translated,
 )
+from .server_defaults import ServerDefaults, pairs, server_defaults
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +74,6 @@ class TopicInForce(TopicSpec, frozen=True):
 
     def config(self, name: str) -> Any:
         return self.configs.get(name, self.defaults.get(name, TOPIC[name].default))
-
-
-class ServerDefaults(NamedTuple):
-    """What holds for topics unless they or their creator say otherwise."""
-
-    auto_create: bool = bool(BROKER["auto.create.topics.enable"].default)
-    partitions: int = int(BROKER["num.partitions"].default)
-    configs: dict[str, TopicValue] = {}  # noqa: RUF012  # only what differs from the built-in defaults
 
 
 def check_name(topic: str) -> None:
@@ -249,9 +241,9 @@ class Topics:
         topics, broker = self._connection.execute_many(
             [("HGETALL", keys.TOPICS), ("HGETALL", keys.config_of("broker"))]
         )
-        self._defaults = _server_defaults(_pairs(broker))
+        self._defaults = server_defaults(pairs(broker))
         specs: dict[str, TopicSpec] = {}
-        for name, text in _pairs(topics):
+        for name, text in pairs(topics):
             try:
                 spec = msgspec.json.decode(text, type=TopicInForce)
                 specs[name.decode()] = msgspec.structs.replace(spec, defaults=self._defaults.configs)
@@ -315,32 +307,6 @@ class Topics:
         )
         said = {"partitions": spec.partitions, "by": by, "at_ms": self._connection.server_time_ms()}
         self._replace(topic, stored, b"", ("topic.deleted", said))
-
-
-def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
-    """A hash, whether the client made a dict of it or not."""
-    if isinstance(reply, Mapping):
-        return reply.items()
-    flat: Sequence[bytes] = reply
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _server_defaults(stored: Iterable[tuple[bytes, bytes]]) -> ServerDefaults:
-    """A value that is not one of this version's is passed over."""
-    texts = {name.decode(): text.decode() for name, text in stored}
-    configs: dict[str, TopicValue] = {}
-    for name in texts.keys() & TOPIC.keys():
-        try:
-            configs |= topic_configs({name: texts[name]})
-        except InvalidConfigurationError as error:
-            log.warning("A default of the server is passed over: %s", error)
-    auto_create = texts.get("auto.create.topics.enable", str(ServerDefaults().auto_create))
-    partitions = texts.get("num.partitions", "")
-    return ServerDefaults(
-        auto_create.lower() != "false",
-        int(partitions) if partitions.isdecimal() and int(partitions) else ServerDefaults().partitions,
-        configs,
-    )
 
 
 def _grown(topic: str, spec: TopicSpec, total: int) -> TopicSpec:

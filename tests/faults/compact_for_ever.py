@@ -9,12 +9,13 @@ import sys
 
 import streamlab
 from streamlab import compaction
+from streamlab.compaction import cleaner
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 
 
 def main(url: str, topic: str) -> None:
-    compaction.ENTRIES_A_CALL = 3
+    cleaner.ENTRIES_A_CALL = 3
     with streamlab.connect(url) as broker:
         connection, place = broker.connection, TopicPartition(topic, 0)
         spec = Topics(connection).require(topic)

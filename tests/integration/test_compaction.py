@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from streamlab import codec, compaction, keys, retention
+from streamlab.compaction import cleaner
 from streamlab.log import PartitionLog
 from streamlab.metrics.collect import Collector
 from streamlab.model import TopicPartition
@@ -248,9 +249,9 @@ def test_a_pass_gives_way_when_records_are_removed_from_the_front(broker, log, m
     topic = a_compacted_topic(broker)
     for n in range(10):
         append(broker, topic, (b"a", b"%d" % n))
-    finish = compaction._Pass._finish
+    finish = cleaner._Pass._finish
     monkeypatch.setattr(
-        compaction._Pass,
+        cleaner._Pass,
         "_finish",
         lambda one: log.delete_before({TopicPartition(topic, 0): 9}) and finish(one),
     )
@@ -268,7 +269,7 @@ def test_a_pass_that_another_one_overtook_is_refused(broker, monkeypatch):
     topic = a_compacted_topic(broker)
     for n in range(10):
         append(broker, topic, (b"a", b"%d" % n))
-    finish = compaction._Pass._finish
+    finish = cleaner._Pass._finish
     overtaking = []
 
     def overtaken(one):
@@ -277,7 +278,7 @@ def test_a_pass_that_another_one_overtook_is_refused(broker, monkeypatch):
             assert compact(broker, topic).done
         return finish(one)
 
-    monkeypatch.setattr(compaction._Pass, "_finish", overtaken)
+    monkeypatch.setattr(cleaner._Pass, "_finish", overtaken)
     assert not compact(broker, topic).done
     assert everything(broker, topic) == [(8, b"a", b"8"), (9, b"a", b"9")]
 
@@ -288,7 +289,7 @@ def test_a_key_that_the_pass_has_no_room_for_is_left_to_the_next_pass(broker, mo
         append(broker, topic, (b"%d" % (n % 30), b"%d" % n), (b"%d" % (n % 7), b"%d" % n))
     append(broker, topic, (b"end", b""))
     expected = {key: value for _, key, value in everything(broker, topic)}
-    monkeypatch.setattr(compaction, "KEYS_A_PASS", 10)
+    monkeypatch.setattr(cleaner, "KEYS_A_PASS", 10)
     passes = 0
     while (done := compact(broker, topic)).entries and passes < 60:
         passes += 1
@@ -337,7 +338,7 @@ def test_producers_append_while_a_pass_is_under_way(broker, monkeypatch):
     topic = a_compacted_topic(broker)
     for n in range(100):
         append(broker, topic, (b"%d" % (n % 10), b"%d" % n))
-    monkeypatch.setattr(compaction, "ENTRIES_A_CALL", 4)
+    monkeypatch.setattr(cleaner, "ENTRIES_A_CALL", 4)
     run, calls = broker.connection.run, []
 
     def with_appends_between(name, *rest, **more):

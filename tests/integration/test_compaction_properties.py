@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamlab import codec, compaction, keys
+from streamlab.compaction import cleaner
 from streamlab.log import PartitionLog, parse_entry, records_of
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
@@ -53,11 +54,11 @@ class Partition:
         now_ms = self.connection.server_time_ms() + self.later_ms
         spec = self.topics.require(self.place.topic)
         edge = compaction.edges(self.connection, [(self.place, spec)], now_ms).get(self.place)
-        usual, compaction.ENTRIES_A_CALL = compaction.ENTRIES_A_CALL, entries_a_call
+        usual, cleaner.ENTRIES_A_CALL = cleaner.ENTRIES_A_CALL, entries_a_call
         try:
             assert edge is None or compaction.compact(self.connection, self.place, spec, edge, now_ms).done
         finally:
-            compaction.ENTRIES_A_CALL = usual
+            cleaner.ENTRIES_A_CALL = usual
 
     def delete(self, share, _):
         self.log.delete_before({self.place: int(share * len(self.sent))})

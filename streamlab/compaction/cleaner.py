@@ -1,38 +1,21 @@
-"""Compaction: of each key the newest record stays. Offsets never change, and the log end stays.
-
-    before   0 a=1 · 1 b=1 · 2 a=2 · 3 a=None · 4 c=1 · 5 b=2     6 = log end
-    after                            3 a=None · 4 c=1 · 5 b=2     and a day later 4, 5
-
-A pass goes over one partition:
-
-    map      read what is new since the last pass, up to the edge: key → its newest offset
-    thin     walk from the log start to the edge; drop records that the map knows a newer one for. Entries that change
-             are written, the others copied inside the server, into a second stream under the same ids
-    finish   copy what was appended meanwhile, and put the second stream in the place of the first, in one script
-
-Nobody sees anything until the last step, and readers and producers use the same key before and after it. A pass that
-dies leaves a second stream behind, which the next one removes; a pass that comes back after another one began is
-refused (`CLEANER_FENCED`), and one that retention overtook is given up (`FRONT_MOVED`).
-
-A tombstone (a record without a value) stays for `delete.retention.ms` after the first pass over it, so that a reader
-who saw the value before sees its end too. Records without a key go, as in Kafka. docs/adr/0006-compaction.md argues it.
-"""
+"""One pass over one partition: map, thin, finish. What a pass is stands in the package's docstring."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from . import codec, keys
-from .connection import Call, Connection
-from .errors import RecordError, StreamlabError, translated
-from .log import Entry, parse_entry, script_error
-from .model import EntryId, TopicPartition
-from .topics import TopicSpec
+from .. import codec, keys
+from ..connection import Connection
+from ..errors import RecordError, StreamlabError
+from ..log import Entry, parse_entry
+from ..model import EntryId, TopicPartition
+from ..topics import TopicSpec
+from .edge import Edge
 
 log = logging.getLogger(__name__)
 
@@ -43,92 +26,6 @@ BYTES_A_CALL = 1 << 20
 """Bound how long one call keeps the server busy: 1 MiB of batches takes it 1 to 3 ms."""
 _READ_ENTRIES = 64
 _SHORT_KEY = 20
-
-
-class Edge(NamedTuple):
-    """How far a partition may be compacted, and how far it is."""
-
-    last: EntryId | None  # entry up to which it may be; None: nothing may
-    last_bytes: int  # bytes ever appended up to there
-    clean: EntryId | None  # entry up to which the last pass went; None: there was none
-    clean_bytes: int
-    removed_bytes: int  # ever, by retention and compaction
-    tombstone_ms: int | None  # when a pass first went over the newest tombstone kept; None: none is kept
-    oldest_ms: int | None  # append time of the first entry that no pass went over
-    log_start: int
-
-    @property
-    def dirty_bytes(self) -> int:
-        return max(0, self.last_bytes - max(self.clean_bytes, self.removed_bytes)) if self.last else 0
-
-    @property
-    def dirty_ratio(self) -> float:
-        """New bytes in the part that may be compacted.
-
-        >>> Edge(EntryId(9, 9), 100, EntryId(5, 5), 60, 20, None, 6, 0).dirty_ratio
-        0.5
-        """
-        return self.dirty_bytes / max(1, self.last_bytes - self.removed_bytes)
-
-    @property
-    def until(self) -> EntryId | None:
-        """The last entry that a pass looks at."""
-        return max(filter(None, (self.last, self.clean)), default=None)
-
-
-def due(edge: Edge, spec: TopicSpec, now_ms: int) -> str | None:
-    """Why a pass is worth its cost now; None when it is not.
-
-    1. enough is new           dirty bytes / all bytes that may be compacted >= min.cleanable.dirty.ratio
-    2. something waited long   a record was appended more than max.compaction.lag.ms ago and no pass saw it
-    3. tombstones are over     the newest of those kept was first gone over more than delete.retention.ms ago
-    """
-    if edge.dirty_bytes and edge.dirty_ratio >= spec.config("min.cleanable.dirty.ratio"):
-        return f"{edge.dirty_ratio:.0%} of it is new"
-    waited_ms = 0 if edge.oldest_ms is None else now_ms - edge.oldest_ms
-    if edge.dirty_bytes and waited_ms > spec.config("max.compaction.lag.ms"):
-        return "its oldest new record waited for max.compaction.lag.ms"
-    if edge.tombstone_ms is not None and now_ms - edge.tombstone_ms >= spec.config("delete.retention.ms"):
-        return "its tombstones are older than delete.retention.ms"
-    return None
-
-
-def edges(
-    connection: Connection, wanted: Sequence[tuple[TopicPartition, TopicSpec]], now_ms: int
-) -> dict[TopicPartition, Edge]:
-    """Of those partitions that exist and were written to, asked for in one round trip."""
-    calls = [
-        Call(
-            "compact/edge",
-            [keys.log(*p), keys.meta(*p)],
-            [max(0, now_ms - s.config("min.compaction.lag.ms"))],
-        )
-        for p, s in wanted
-    ]
-    with translated():
-        replies = connection.run_many(calls)
-    found = {}
-    for (partition, _), reply in zip(wanted, replies, strict=True):
-        if isinstance(reply, Exception):
-            raise script_error(reply, partition) from reply
-        edge = _edge(reply)
-        if edge.until is not None:
-            found[partition] = edge
-    return found
-
-
-def _edge(reply: Sequence[bytes]) -> Edge:
-    last, last_bytes, clean, clean_bytes, removed, tombstone_ms, oldest_ms, start = reply
-    return Edge(
-        EntryId.parse(last) if last else None,
-        int(last_bytes),
-        EntryId.parse(clean) if clean != b"-" else None,
-        int(clean_bytes),
-        int(removed),
-        int(tombstone_ms) if tombstone_ms else None,
-        int(oldest_ms) if oldest_ms else None,
-        int(start),
-    )
 
 
 class Compacted(NamedTuple):
