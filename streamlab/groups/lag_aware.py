@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
-from itertools import product
 from typing import NamedTuple
 
 from ..model import TopicPartition
@@ -18,12 +18,19 @@ Subscriptions = Mapping[str, frozenset[str]]
 Loads = Mapping[TopicPartition, float]
 
 
+_Weighed = list[tuple[float, TopicPartition]]
+"""The share of one member, the lightest first."""
+
+
 class _Step(NamedTuple):
     """A partition goes from the giver to the taker, and perhaps a lighter one comes back."""
 
-    gain: float  # by how much the sum of the squares of the loads falls
-    give: TopicPartition
-    back: TopicPartition | None
+    give: tuple[float, TopicPartition]
+    back: tuple[float, TopicPartition] | None
+
+    @property
+    def moved(self) -> float:
+        return self.give[0] - (self.back[0] if self.back else 0.0)
 
 
 def weights(partitions: list[TopicPartition], loads: Loads) -> dict[TopicPartition, float]:
@@ -47,80 +54,82 @@ def balance(
     >>> {member: sorted(p.partition for p in share) for member, share in shares.items()}
     {'a': [0], 'b': [1, 2, 3]}
     """
-    every = [*homeless, *(p for share in shares.values() for p in share)]
-    weight = weights(every, loads)
+    weight = weights([*homeless, *(p for share in shares.values() for p in share)], loads)
+    weighed = {member: sorted((weight[p], p) for p in share) for member, share in shares.items()}
     sums = {member: sum(weight[p] for p in share) for member, share in shares.items()}
     for partition in sorted(homeless, key=lambda p: (-weight[p], p)):
         takers = [m for m in shares if partition.topic in subscriptions[m]]
-        taker = min(takers, key=lambda m: (sums[m], len(shares[m])))
-        shares[taker].append(partition)
+        taker = min(takers, key=lambda m: (sums[m], len(weighed[m])))
+        insort(weighed[taker], (weight[partition], partition))
         sums[taker] += weight[partition]
-    allowed = TOLERANCE * sum(sums.values()) / len(sums) if sums else 0.0
-    least_gain = 1e-9 * (sum(sums.values()) + 1.0) ** 2
-    while _improve(shares, sums, subscriptions, weight, allowed, least_gain):
-        pass
+    total = sum(sums.values())
+    allowed = TOLERANCE * total / len(sums) if sums else 0.0
+    least_gain = 1e-9 * (total + 1.0) ** 2
+    while True:
+        stuck: set[str] = set()  # could give nothing to anybody; not asked again before the others are done
+        if not _improve(weighed, sums, subscriptions, allowed, least_gain, stuck):
+            break
+        while _improve(weighed, sums, subscriptions, allowed, least_gain, stuck):
+            pass
+    for member, share in weighed.items():
+        shares[member][:] = [partition for _, partition in share]
 
 
 def _improve(
-    shares: Shares,
+    weighed: dict[str, _Weighed],
     sums: dict[str, float],
     subscriptions: Subscriptions,
-    weight: Mapping[TopicPartition, float],
     allowed: float,
     least_gain: float,
+    stuck: set[str],
 ) -> bool:
     """Make the best step between the fullest member and the emptiest that it can trade with."""
-    by_load = sorted(shares, key=lambda m: sums[m])
+    by_load = sorted(sums, key=lambda m: sums[m])
     for giver in reversed(by_load):
+        if giver in stuck:
+            continue
         for taker in by_load:
             gap = sums[giver] - sums[taker]
             if gap <= allowed:
                 break
-            step = _best(
-                shares[giver], shares[taker], gap, subscriptions[giver], subscriptions[taker], weight
-            )
-            if step is None or step.gain < least_gain:
-                continue
-            _make(step, shares, sums, giver, taker, weight)
-            return True
+            step = _best(weighed[giver], weighed[taker], gap, subscriptions[giver], subscriptions[taker])
+            if step is not None and _gain(step.moved, gap) >= least_gain:
+                _make(step, weighed, sums, giver, taker)
+                stuck.discard(taker)
+                return True
+        stuck.add(giver)
     return False
 
 
 def _best(
-    mine: list[TopicPartition],
-    theirs: list[TopicPartition],
-    gap: float,
-    my_topics: frozenset[str],
-    their_topics: frozenset[str],
-    weight: Mapping[TopicPartition, float],
+    mine: _Weighed, theirs: _Weighed, gap: float, my_topics: frozenset[str], their_topics: frozenset[str]
 ) -> _Step | None:
     """A move if one helps, else a swap: a swap stops two partitions where a move stops one."""
-    giveable = [p for p in mine if p.topic in their_topics]
-    moves = [_Step(_gain(weight[p], gap), p, None) for p in giveable]
-    best = max(moves, key=lambda step: (step.gain, -weight[step.give]), default=None)
-    if best is not None and best.gain > 0:
-        return best
-    returnable = [p for p in theirs if p.topic in my_topics]
-    swaps = (_Step(_gain(weight[p] - weight[q], gap), p, q) for p, q in product(giveable, returnable))
-    return max(swaps, key=lambda step: step.gain, default=None)
+    giveable = mine if my_topics <= their_topics else [w for w in mine if w[1].topic in their_topics]
+    best = _nearest(giveable, gap / 2)
+    if best is None or best[0] < gap:
+        return None if best is None else _Step(best, None)
+    returnable = theirs if their_topics <= my_topics else [w for w in theirs if w[1].topic in my_topics]
+    swaps = (_Step(w, _nearest(returnable, w[0] - gap / 2)) for w in giveable) if returnable else ()
+    return max(swaps, key=lambda step: _gain(step.moved, gap), default=None)
+
+
+def _nearest(weighed: _Weighed, wanted: float) -> tuple[float, TopicPartition] | None:
+    """The one whose weight is closest to what is wanted, the lighter of two; None: there is none."""
+    at = bisect_left(weighed, wanted, key=lambda w: w[0])
+    around = weighed[max(at - 1, 0) : at + 1]
+    return min(around, key=lambda w: abs(w[0] - wanted), default=None)
 
 
 def _gain(moved: float, gap: float) -> float:
-    """(a² + b²) - ((a - w)² + (b + w)²) for a - b = gap."""
+    """By how much the sum of the squares of two loads falls: (a² + b²) - ((a - w)² + (b + w)²) for a - b = gap."""
     return 2 * moved * (gap - moved)
 
 
-def _make(
-    step: _Step,
-    shares: Shares,
-    sums: dict[str, float],
-    giver: str,
-    taker: str,
-    weight: Mapping[TopicPartition, float],
-) -> None:
-    for partition, source, goal in ((step.give, giver, taker), (step.back, taker, giver)):
-        if partition is not None:
-            shares[source].remove(partition)
-            shares[goal].append(partition)
-            sums[source] -= weight[partition]
-            sums[goal] += weight[partition]
+def _make(step: _Step, weighed: dict[str, _Weighed], sums: dict[str, float], giver: str, taker: str) -> None:
+    for one, source, goal in ((step.give, giver, taker), (step.back, taker, giver)):
+        if one is not None:
+            del weighed[source][bisect_left(weighed[source], one)]
+            insort(weighed[goal], one)
+            sums[source] -= one[0]
+            sums[goal] += one[0]
