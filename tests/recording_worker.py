@@ -1,8 +1,8 @@
 """A worker as a process of its own that writes down what it handled: python -m tests.recording_worker.
 
 Arguments: server URL, topic, group, file, ordering. A record's value is its number, and the number says what becomes of
-it: see `fate`. One line an attempt that succeeded: partition, offset, attempt, number. Written before the handler
-returns, so that a kill at any moment leaves at worst a repeat.
+it: see `fate`. One line an attempt that succeeded: member id, attempt, number. Written before the handler returns, so
+that a kill at any moment leaves at worst a repeat.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(url: str, topic: str, group: str, path: str, ordering: str = "none") ->
             raise Permanent(f"record {number} can never be handled")
         if context.attempt <= failures(number):
             raise RuntimeError(f"record {number} cannot be handled now")
-        os.write(file, b"%d %d %d %d\n" % (record.partition, record.offset, context.attempt, number))
+        os.write(file, b"%s %d %d\n" % (context.member_id.encode(), context.attempt, number))
 
     with streamlab.connect(url) as broker:
         worker = broker.worker(

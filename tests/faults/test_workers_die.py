@@ -65,14 +65,14 @@ class Crew:
             process.kill()
             process.wait()
 
-    def handled(self) -> list[tuple[int, int, int]]:
-        """(worker, attempt, number) of every attempt that succeeded, each worker's in its order."""
+    def handled(self) -> list[tuple[str, int, int]]:
+        """(member id, attempt, number) of every attempt that succeeded, each member's in its order."""
         found = []
         for worker in range(self._started):
             path = self._directory / f"worker-{worker}"
             for line in path.read_text().splitlines() if path.exists() else ():
-                _, _, attempt, number = map(int, line.split())
-                found.append((worker, attempt, number))
+                member, attempt, number = line.split()
+                found.append((member, int(attempt), int(number)))
         return found
 
 
@@ -188,9 +188,9 @@ def test_the_history_tells_each_failure_and_each_recovery(aftermath):
 
 @pytest.mark.parametrize("aftermath", ["key"], indirect=True)
 def test_a_key_keeps_its_order_over_every_death(aftermath):
-    """At each worker, repeats included."""
+    """In the hands of each member, repeats included. Who lost its membership comes back as another member."""
     _, _, crew = aftermath
-    last: dict[tuple[int, int], int] = {}
-    for worker, _, number in crew.handled():
-        assert last.get((worker, number % KEYS), -1) <= number
-        last[worker, number % KEYS] = number
+    last: dict[tuple[str, int], int] = {}
+    for member, _, number in crew.handled():
+        assert last.get((member, number % KEYS), -1) <= number
+        last[member, number % KEYS] = number
