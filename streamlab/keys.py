@@ -55,6 +55,7 @@ sl:snapshot:seq                  string  metrics/sampler.py         for ever    
 sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
 sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
 sl:once:<consumer>:<event id>    string  delivery/idempotence.py    its TTL        claimed until, or done
+sl:outbox:lease:<name>           string  metrics/lease.py           5 s            which process sends a database's outbox
 sl:doctor:<token>:<what>         any     doctor/ask.py               10 s           what a user's rights are tried on
 sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
@@ -238,6 +239,10 @@ def once(consumer: str, event_id: str) -> str:
     ('sl:once:mailer:536365-1', 'sl:once:a%3Ab:c')
     """
     return f"{PREFIX}once:{consumer.replace('%', '%25').replace(':', '%3A')}:{event_id}"
+
+
+def outbox_lease(name: str) -> str:
+    return f"{PREFIX}outbox:lease:{name}"
 
 
 def doctor(token: str, what: str) -> str:

@@ -52,7 +52,7 @@ def parts_of(plan: Plan) -> list[Part]:
                 "-P",
                 "threads",
                 "-c",
-                "2",
+                "8",  # jobs mostly wait; with few of them one long replay would keep the heartbeat waiting
                 "-l",
                 "INFO",
                 "--without-gossip",

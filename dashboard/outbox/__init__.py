@@ -1,0 +1,1 @@
+"""Events of Django models, written in the transaction of the change that they tell of."""
