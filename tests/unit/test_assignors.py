@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamlab.groups import lag_aware
@@ -12,6 +12,9 @@ from streamlab.groups.target import in_order
 from streamlab.groups.words import Member
 from streamlab.model import TopicPartition
 
+patient = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # busy machines
 BY_COUNT = ["cooperative-sticky", "sticky", "roundrobin"]
 KEEPING = {"cooperative-sticky": sticky, "sticky": sticky, "lag-aware": by_work}
 
@@ -47,6 +50,7 @@ def moved(assignment, owners):
 
 
 @pytest.mark.parametrize("name", sorted(ASSIGNORS))
+@patient
 @given(situations())
 def test_every_subscribed_partition_has_exactly_one_owner_that_wants_it(name, situation):
     subscriptions, sizes, owners, loads = situation
@@ -59,6 +63,7 @@ def test_every_subscribed_partition_has_exactly_one_owner_that_wants_it(name, si
 
 
 @pytest.mark.parametrize("name", sorted(ASSIGNORS))
+@patient
 @given(situations(), st.randoms())
 def test_whoever_computes_it_comes_to_the_same(name, situation, random):
     subscriptions, sizes, owners, loads = situation
@@ -75,6 +80,7 @@ def test_whoever_computes_it_comes_to_the_same(name, situation, random):
 
 
 @pytest.mark.parametrize("name", BY_COUNT)
+@patient
 @given(situations())
 def test_those_that_count_are_even_to_within_one_when_all_want_the_same(name, situation):
     subscriptions, sizes, owners, _ = situation
@@ -83,6 +89,7 @@ def test_those_that_count_are_even_to_within_one_when_all_want_the_same(name, si
     assert max(shares) - min(shares) <= 1
 
 
+@patient
 @given(situations())
 def test_range_is_even_to_within_one_for_each_topic(situation):
     subscriptions, sizes, owners, _ = situation
@@ -97,6 +104,7 @@ def test_range_is_even_to_within_one_for_each_topic(situation):
 
 
 @pytest.mark.parametrize("name", sorted(KEEPING))
+@patient
 @given(situations())
 def test_nothing_moves_when_nothing_changed(name, situation):
     subscriptions, sizes, owners, loads = situation
@@ -104,6 +112,7 @@ def test_nothing_moves_when_nothing_changed(name, situation):
     assert KEEPING[name](subscriptions, sizes, held_after(first), loads) == first
 
 
+@patient
 @given(situations())
 def test_sticky_moves_no_more_than_evenness_asks_for(situation):
     subscriptions, sizes, owners, _ = situation
@@ -114,6 +123,7 @@ def test_sticky_moves_no_more_than_evenness_asks_for(situation):
     assert len(moved(sticky(same, sizes, owners), owners)) == too_many
 
 
+@patient
 @given(situations())
 def test_sticky_leaves_no_pair_that_one_partition_would_make_more_even(situation):
     subscriptions, sizes, owners, _ = situation
@@ -124,6 +134,7 @@ def test_sticky_leaves_no_pair_that_one_partition_would_make_more_even(situation
                 assert not any(p.topic in subscriptions[taker] for p in share), (giver, taker)
 
 
+@patient
 @given(st.integers(1, 8), st.integers(1, 40))
 def test_a_new_member_takes_its_share_and_nothing_moves_between_the_others(members, partitions):
     old = {f"m{n}": frozenset("t") for n in range(members)}
@@ -135,6 +146,7 @@ def test_a_new_member_takes_its_share_and_nothing_moves_between_the_others(membe
 
 
 @pytest.mark.parametrize("name", ["cooperative-sticky", "sticky"])
+@patient
 @given(st.integers(2, 8), st.integers(1, 40))
 def test_when_a_member_dies_only_its_partitions_move(name, members, partitions):
     everyone = {f"m{n}": frozenset("t") for n in range(members)}
@@ -145,6 +157,7 @@ def test_when_a_member_dies_only_its_partitions_move(name, members, partitions):
     assert {p for m, ps in then.items() for p in ps if held[p] != m} == set(first["m0"])
 
 
+@patient
 @given(st.integers(1, 6), st.integers(1, 12), st.integers(1, 12))
 def test_partitions_that_are_added_move_nothing_when_there_are_enough_of_them(members, before, added):
     everyone = {f"m{n}": frozenset("t") for n in range(members)}
@@ -156,6 +169,7 @@ def test_partitions_that_are_added_move_nothing_when_there_are_enough_of_them(me
 # -- by work ----------------------------------------------------------------------------------------------------------
 
 
+@patient
 @given(situations())
 def test_by_work_no_step_is_left_that_would_bring_two_members_closer(situation):
     subscriptions, sizes, owners, loads = situation
@@ -173,6 +187,7 @@ def test_by_work_no_step_is_left_that_would_bring_two_members_closer(situation):
                 assert max(gains, default=0) <= 1e-8 * (sum(sums.values()) + 1) ** 2
 
 
+@patient
 @given(st.integers(1, 6), st.integers(1, 30))
 def test_by_work_partitions_that_are_all_alike_are_counted(members, partitions):
     everyone = {f"m{n}": frozenset("t") for n in range(members)}
@@ -180,6 +195,7 @@ def test_by_work_partitions_that_are_all_alike_are_counted(members, partitions):
     assert max(shares) - min(shares) <= 1
 
 
+@patient
 @given(st.lists(st.floats(90, 110), min_size=12, max_size=12))
 def test_by_work_what_differs_by_a_tenth_moves_nothing(measured):
     everyone = {f"m{n}": frozenset("t") for n in range(4)}
