@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from .letter_options import Group, Name, Wanted, address, filtered, letters_of
+from .letter_options import Group, Name, Wanted, address, filtered, letters_of, some
 from .options import Json, Url, broker_at, usage_error
 from .output import moment, note, print_columns, print_json, safe
 
@@ -104,7 +104,7 @@ def list_letters(
             print_json(letter_json(letter, with_record=False))
     else:
         print_columns(COLUMNS, [_row(letter) for letter in page.letters])
-    _say_how_far(page, len(page.letters), "letters")
+    _say_how_far(page, len(page.letters), "letter")
 
 
 def _row(letter: Letter) -> tuple[Any, ...]:
@@ -129,7 +129,7 @@ def _short(text: str, most: int) -> str:
 
 
 def _say_how_far(page: Any, found: int, what: str) -> None:
-    note(f"{found} {what}; scanned {page.scanned:,} of {page.total:,}.")
+    note(f"{some(found, what)}; scanned {page.scanned:,} of {page.total:,}.")
     if page.cursor is not None:
         note(f"More: --cursor {shlex.quote(page.cursor)}")
 
@@ -202,7 +202,7 @@ def groups(
                 for f in found.groups
             ],
         )
-    _say_how_far(found, len(found.groups), "fingerprints")
+    _say_how_far(found, len(found.groups), "fingerprint")
 
 
 @app.command()
@@ -225,7 +225,7 @@ def export(
         else:
             with output.open("w", encoding="ascii") as file:
                 count = _export(letters.all(filter), file)
-    note(f"{count:,} letters exported.")
+    note(f"{some(count, 'letter')} exported.")
 
 
 def _export(letters: Any, file: TextIO) -> int:
@@ -297,6 +297,7 @@ def _decide(
     if json:
         print_json({done: count, "executed": execute, "filter": filter.in_words()})
         return
-    print(f"{count:,} letters {'were' if execute else 'would be'} {done} ({safe(filter.in_words())}).")
+    would = ("was" if count == 1 else "were") if execute else "would be"
+    print(f"{some(count, 'letter')} {would} {done} ({safe(filter.in_words())}).")
     if not execute and count:
         note("This was a dry run; --execute does it.")

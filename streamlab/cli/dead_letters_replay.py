@@ -15,7 +15,7 @@ import typer
 
 from . import FAILED, INTERRUPTED, complete
 from .dead_letters import DryRun, Execute, check_execute, who
-from .letter_options import Group, Name, filtered, letters_of
+from .letter_options import Group, Name, filtered, letters_of, some
 from .options import Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json, safe
 from .replay_text import counted, job_json, show_job, show_plan
@@ -255,7 +255,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 @contextmanager
 def _display(job: ReplayJob) -> Iterator[Any]:
     """A bar on a terminal, a line every few seconds anywhere else; both on stderr."""
-    note(f"Replay {job.id}: {job.planned:,} letters to {safe(job.spec.to_in_words)}.")
+    note(f"Replay {job.id}: {some(job.planned, 'letter')} to {safe(job.spec.to_in_words)}.")
     if not sys.stderr.isatty():
         yield _Lines().show
         return

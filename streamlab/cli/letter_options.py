@@ -124,6 +124,14 @@ class Wanted(NamedTuple):
         )
 
 
+def some(count: int, noun: str) -> str:
+    """
+    >>> some(1, "letter"), some(2_000, "letter")
+    ('1 letter', '2,000 letters')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command all filter options; it gets them as its argument `wanted`."""
     own = inspect.signature(command, eval_str=True)

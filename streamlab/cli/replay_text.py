@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .letter_options import some
 from .output import duration, moment, note, print_columns, print_json, safe
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def show_plan(plan: ReplayPlan, json: bool) -> None:
         print_json(told | {"to": plan.spec.to_in_words, "seconds": plan.seconds, "executed": False})
         return
     print(
-        f"{plan.letters:,} letters would be replayed to {safe(plan.spec.to_in_words)}"
+        f"{some(plan.letters, 'letter')} would be replayed to {safe(plan.spec.to_in_words)}"
         f" ({safe(plan.spec.filter.in_words())}); looked at {plan.scanned:,}."
     )
     for state, count in plan.not_dead.items():

@@ -122,7 +122,7 @@ def test_an_export_keeps_every_byte(shell: Shell, broker: Broker, tmp_path: Path
     )
     bury(broker, [a_letter(record)])
     done = shell("dead-letters", "export", f"{topic}.{GROUP}.dlq", "--output", "out.jsonl")
-    assert "1 letters exported" in done.stderr
+    assert "1 letter exported" in done.stderr
     [told] = lines((tmp_path / "out.jsonl").read_text())
     assert base64.b64decode(told["record"]["value_base64"]) == b"\x80\xff"
     assert told["record"]["key"] is None
@@ -138,9 +138,9 @@ def test_discarding_is_a_dry_run_unless_told_otherwise(shell: Shell, broker: Bro
     nameless = shell("dead-letters", "discard", letters.dlq, "--execute")
     assert nameless.returncode == 2 and "--reason" in nameless.stderr
     dry = shell("dead-letters", "discard", letters.dlq, "--letter", "0@1", "--reason", "test")
-    assert "1 letters would be discarded" in dry.stdout and letters.counts().discarded == 0
+    assert "1 letter would be discarded" in dry.stdout and letters.counts().discarded == 0
     done = shell("dead-letters", "discard", letters.dlq, "--letter", "0@1", "--reason", "test", "--execute")
-    assert "1 letters were discarded" in done.stdout and letters.counts().discarded == 1
+    assert "1 letter was discarded" in done.stdout and letters.counts().discarded == 1
     back = shell("dead-letters", "restore", letters.dlq, "--execute", "--json")
     assert lines(back.stdout) == [{"restored": 1, "executed": True, "filter": "all"}]
 
