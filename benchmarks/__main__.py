@@ -15,6 +15,7 @@ from . import (
     machine,
     memory,
     produce,
+    projections,
     replay,
     report,
     schemas,
@@ -27,7 +28,19 @@ from .server import own_server
 
 PARTS = {
     module.PART: module.run
-    for module in (produce, consume, latency, memory, groups, worker, replay, schemas, snapshot, cluster)
+    for module in (
+        produce,
+        consume,
+        latency,
+        memory,
+        groups,
+        worker,
+        replay,
+        projections,
+        schemas,
+        snapshot,
+        cluster,
+    )
 }
 
 

@@ -52,6 +52,9 @@ over the time that the job took, its first and last chunk included.
 entry with two fields, and by `send()` with each codec. Records are orders as JSON with a 7-byte key and a value of
 exactly 100 or 1,000 bytes; their text is well compressible, so the codecs show what they can save, not what they will.
 
+**projections** – 50,000 events of the broker's history (attempts, deaths, replays, recoveries) from the topic into the
+tables of the dashboard on SQLite, in a process of its own; the start of the process is not counted.
+
 **snapshot** – one look of the sampler at everything: the edges, sizes and rates of all partitions, the lag and time
 lag of 5 groups on each. *first*: nothing is known yet; *moving*: every group moved on every partition since the last
 look; *idle*: none did.

@@ -20,7 +20,8 @@ class Scale:
     latency_rounds: int
     snapshot_partitions: tuple[int, ...]
     handled: int = 100_000  # records a turn, through a worker
+    projected: int = 50_000  # events a turn, into the dashboard's tables
 
 
 FULL = Scale(5, 1_500_000, 500_000, 500_000, 200_000, 10.0, 2.0, 3, (1_000, 10_000))
-QUICK = Scale(2, 50_000, 20_000, 100_000, 20_000, 2.0, 0.5, 1, (1_000,), handled=20_000)
+QUICK = Scale(2, 50_000, 20_000, 100_000, 20_000, 2.0, 0.5, 1, (1_000,), handled=20_000, projected=5_000)

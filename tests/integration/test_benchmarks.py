@@ -16,6 +16,7 @@ from benchmarks import (
     machine,
     memory,
     produce,
+    projections,
     replay,
     report,
     schemas,
@@ -27,7 +28,7 @@ from benchmarks.rounds import Spread, alternate
 from benchmarks.scale import Scale
 from benchmarks.server import Server, own_server
 
-TINY = Scale(2, 3_000, 1_000, 3_000, 1_000, 0.3, 0.1, 1, (1_000,), handled=2_000)
+TINY = Scale(2, 3_000, 1_000, 3_000, 1_000, 0.3, 0.1, 1, (1_000,), handled=2_000, projected=2_000)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(
-    "part", [produce, consume, latency, memory, worker, replay, schemas, snapshot], ids=lambda part: part.PART
+    "part",
+    [produce, consume, latency, memory, worker, replay, projections, schemas, snapshot],
+    ids=lambda part: part.PART,
 )
 def test_a_part_measures_every_contestant_and_judges_its_targets(part, server):
     outcome = part.run(server, TINY)
