@@ -8,7 +8,7 @@ local META, MEMBERS, LEASES, TARGET, OWNERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local REBALANCE, MOVES, IDLE, INSTANCES, STAMPS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local EVENTS, WAKE = KEYS[11], KEYS[12]
 local GROUP = string.match(META, '^sl:{group:(.*)}:meta$')
-local KEPT_EVENTS = 1000
+local KEPT_EVENTS, KEPT_BYTES, KEPT_AT_LEAST = 1000, 4000000, 50
 
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -24,12 +24,13 @@ local function json_list(items) -- cjson takes an empty table for an object
   return #items == 0 and '[]' or cjson.encode(items)
 end
 
--- An entry for the outbox. Fields: name, JSON text, name, JSON text, …
+-- An entry for the outbox. Fields: name, JSON text, name, JSON text, … Where entries are long, fewer are kept.
 local function tell(type, fields)
   local parts = {'"group":' .. json(GROUP), '"at_ms":' .. text(NOW)}
   for i = 1, #fields, 2 do parts[#parts + 1] = json(fields[i]) .. ':' .. fields[i + 1] end
-  redis.call('XADD', EVENTS, 'MAXLEN', '~', KEPT_EVENTS, '*', 'type', type,
-    'data', '{' .. table.concat(parts, ',') .. '}')
+  local data = '{' .. table.concat(parts, ',') .. '}'
+  local kept = math.max(KEPT_AT_LEAST, math.min(KEPT_EVENTS, math.floor(KEPT_BYTES / #data)))
+  redis.call('XADD', EVENTS, 'MAXLEN', '~', kept, '*', 'type', type, 'data', data)
 end
 
 local function wake()
