@@ -2,8 +2,8 @@
 
 The topic of events is filled with lives of records: attempts, deaths, replays, recoveries. Then the projector, in a
 process of its own as `manage.py project --once`, brings them all into an empty database in a file, with one transaction
-a batch. Reading, decoding, rows, indices, counts of failure groups and the commit are all in the figure; the start of the
-process is not: it is measured by a run that finds nothing.
+a batch. Reading, decoding, rows, indices, counts of failure groups and the commit are all in the figure; the start of
+the process is not: it is measured by a run that finds nothing.
 
     python -m benchmarks projections
 """
