@@ -102,7 +102,7 @@ class Settling:
         if letter is None:
             job.stint.mark.done(job.record.offset)
             return
-        event = reports.recovered(job, self._server.at_ms(job.started))
+        event = reports.recovered(job, self._began_ms(job))
         call = settle_call(letter, job.origin.replays, LetterState.RECOVERED)
         field, parcel = reports.posted(event)
         self._tally.recovered += 1
@@ -116,8 +116,8 @@ class Settling:
     def _failed(self, job: Job, failure: Failure) -> None:
         tried = self._tried(job)
         attempt = len(tried.attempts) - tried.before
-        first_ms = tried.first_ms or self._server.at_ms(job.started)
-        age_ms = self._server.at_ms(job.ended) - first_ms
+        first_ms = tried.first_ms or self._began_ms(job)
+        age_ms = self._ended_ms(job) - first_ms
         verdict = self.policy.decide(failure.error, attempt, age_ms, cause=failure.cause, draw=self._random)
         if isinstance(verdict, GiveUp):
             self._give_up(job, verdict, tried)
@@ -128,7 +128,7 @@ class Settling:
     def _tried(self, job: Job) -> QueuedRecord:
         """The record with its history, this attempt included."""
         before = QueuedRecord.of(job.record) if job.lease is None else job.lease.record
-        attempt = reports.attempt_of(job, self._server.at_ms(job.started))
+        attempt = reports.attempt_of(job, self._began_ms(job))
         return msgspec.structs.replace(before, attempts=[*before.attempts, attempt])
 
     def lost_too_often(self, job: Job, lease: Lease) -> bool:
@@ -144,8 +144,8 @@ class Settling:
     # -- settle ---------------------------------------------------------------------------------------------------
 
     def _again(self, job: Job, verdict: RetryIn, tried: QueuedRecord, first_ms: int) -> None:
-        stint, started_ms = job.stint, self._server.at_ms(job.started)
-        due_ms = round(self._server.at_ms(job.ended) + verdict.delay_ms)
+        stint, started_ms = job.stint, self._began_ms(job)
+        due_ms = round(self._ended_ms(job) + verdict.delay_ms)
         if verdict.counted:
             record = msgspec.structs.replace(tried, first_ms=first_ms)
             field, event = reports.posted(reports.retried(job, started_ms, due_ms))
@@ -184,8 +184,8 @@ class Settling:
 
     def _give_up(self, job: Job, verdict: GiveUp, tried: QueuedRecord) -> None:
         stint, lease = job.stint, job.lease
-        died_ms = self._server.at_ms(job.ended)
-        letter = reports.letter(job, self._server.at_ms(job.started), verdict.cause, tried.attempts, died_ms)
+        died_ms = self._ended_ms(job)
+        letter = reports.letter(job, self._began_ms(job), verdict.cause, tried.attempts, died_ms)
         if lease is None:
             if job.lane is not None:
                 self._lanes.go_on(job.lane)
@@ -202,7 +202,7 @@ class Settling:
         field, event = reports.NO_EVENT
         if lease.record.attempts or lease.record.replays:
             field, event = reports.posted(
-                reports.recovered(job, self._server.at_ms(job.started)),
+                reports.recovered(job, self._began_ms(job)),
                 job.origin.letter_of(job.stint.group_id),
             )
             self._tally.recovered += 1
@@ -210,6 +210,14 @@ class Settling:
         stint.leases.pop(lease.id, None)
         call = stint.retries.done(lease, field, event)
         self._add(stint, call, lambda reply: self._is_out(stint, lease, reply, event, field))
+
+    def _began_ms(self, job: Job) -> int:
+        """Server time. Never before the server said that it was due, however rough our idea of its clock."""
+        began_ms = self._server.at_ms(job.started)
+        return began_ms if job.lease is None else max(began_ms, job.lease.planned_ms)
+
+    def _ended_ms(self, job: Job) -> int:
+        return self._began_ms(job) + reports.took_ms(job)
 
     def _leave_lane(self, job: Job) -> list[Job]:
         return [] if job.lane is None else self._lanes.stop_lane(job.lane)
