@@ -1,7 +1,7 @@
 """Appending numbered records: each number is in the log once, however often and by whomever it is appended.
 
 Who keeps records elsewhere (in a database, in a file) numbers them before the first attempt, partition by partition,
-and keeps the numbers. The log knows which numbers of a producer it has had, as it does for every idempotent producer; so a
+and keeps the numbers. The log knows which numbers of a producer it has had, as it does for every idempotent one; so a
 process that was killed, or a second one that believes the first to be dead, repeats without doubling.
 
     append(connection, producer_id("outbox shop"), [Numbered(TopicPartition("orders", 0), 0, 17, records)])

@@ -31,6 +31,7 @@ from . import (
     streams,
     top,
     topics,
+    watch,
     worker,
 )
 from .options import Url
@@ -85,6 +86,7 @@ def root(
 
 
 app.command()(play.play)
+app.command()(watch.watch)
 app.command()(produce.produce)
 app.command()(consume.consume)
 app.add_typer(topics.app, name="topics")
