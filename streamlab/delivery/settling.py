@@ -152,6 +152,9 @@ class Settling:
         else:
             record = msgspec.structs.replace(tried, attempts=tried.attempts[:-1])
             field, event = reports.posted(reports.released(job, started_ms, due_ms))
+        log.debug(
+            "%s offset %d is tried again in %.0f ms", stint.partition, job.record.offset, verdict.delay_ms
+        )
         soonest = self._clock.monotonic() + verdict.delay_ms / 1000
         if job.lease is not None:
             self._leave_lane(job)
@@ -183,7 +186,19 @@ class Settling:
         )
 
     def _give_up(self, job: Job, verdict: GiveUp, tried: QueuedRecord) -> None:
+        assert job.failure is not None
         stint, lease = job.stint, job.lease
+        log.warning(
+            "%s offset %d is a dead letter of group %r (%s) after attempt %d: %r",
+            *(
+                stint.partition,
+                job.record.offset,
+                stint.group_id,
+                verdict.cause,
+                job.attempt,
+                job.failure.error,
+            ),
+        )
         died_ms = self._ended_ms(job)
         letter = reports.letter(job, self._began_ms(job), verdict.cause, tried.attempts, died_ms)
         if lease is None:

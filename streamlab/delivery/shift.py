@@ -237,11 +237,11 @@ class Shift(ConsumerRebalanceListener):
 
     def _give_up_overdue(self) -> None:
         """Raises TooManyLostThreads."""
-        if not self._slots.give_up_overdue(self._clock.monotonic()):
-            return
+        overdue = self._slots.give_up_overdue(self._clock.monotonic())
         lost, most = self._slots.lost, self._options.max_lost_threads
-        log.error("A handler is past its time; %d such threads still run.", lost)
-        self._collect()
+        if overdue:
+            log.error("A handler is past its time; %d such threads still run.", lost)
+            self._collect()
         if lost > most:
             raise TooManyLostThreads(
                 f"{lost} handlers of group {self._group_id!r} are past their time and still run (max_lost_threads is "
