@@ -83,9 +83,10 @@ class _Pass:
     def run(self) -> Compacted:
         started = time.monotonic()
         try:
+            self._begin()  # before anything is read: a topic that is deleted and made anew meanwhile ends the pass
             self._map()
             self._thin()
-            done = self._finish() if self._begun else self._mark()
+            done = self._finish() if self._rewritten else self._mark()
         except StreamlabError as error:
             self._abandon()
             if not _overtaken(error):
@@ -156,7 +157,6 @@ class _Pass:
     def _replace(self, entry: _Stored, thinned: _Thinned, cumulative: int) -> None:
         """The entry changes: first what lies before it goes into the cleaned log, then what is left of it."""
         assert thinned.kept is not None
-        self._begin()
         self._copy_until(self._looked_at)
         self._rewritten += 1
         self._removed += thinned.records - len(thinned.kept)
@@ -172,10 +172,9 @@ class _Pass:
             self._flush()
 
     def _begin(self) -> None:
-        if not self._begun:
-            names = [keys.meta(*self._partition), keys.cleaned(*self._partition)]
-            self._connection.run("compact/begin", names, [self._token, self._edge.log_start])
-            self._begun = True
+        names = [keys.meta(*self._partition), keys.cleaned(*self._partition)]
+        self._connection.run("compact/begin", names, [self._token, self._edge.log_start])
+        self._begun = True
 
     def _flush(self) -> None:
         if self._put:
@@ -219,7 +218,7 @@ class _Pass:
         return True
 
     def _mark(self) -> bool:
-        arguments = [self._edge.log_start, str(self._until), self._until_bytes]
+        arguments = [self._token, str(self._until), self._until_bytes]
         return bool(self._connection.run("compact/mark", [keys.meta(*self._partition)], arguments))
 
     def _abandon(self) -> None:

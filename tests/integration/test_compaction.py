@@ -382,3 +382,22 @@ def test_the_time_lag_is_that_of_the_oldest_record_left(broker):
     compact(broker, topic)
     assert behind_since() == second
     collector.close()
+
+
+def test_a_topic_made_anew_in_the_middle_of_a_pass_is_left_alone(broker, monkeypatch):
+    topic = a_compacted_topic(broker)
+    for n in range(10):
+        append(broker, topic, (b"a", b"%d" % n))
+    thin = cleaner._Pass._thin
+
+    def made_anew(one):
+        broker.admin().delete_topics([topic])
+        broker.admin().create_topics({topic: {"configs": {"cleanup.policy": "compact"}}})
+        one._until = one._until._replace(append_ms=2**50)  # as if the new records were old enough
+        for n in range(3):
+            append(broker, topic, (b"a", b"new %d" % n))
+        thin(one)
+
+    monkeypatch.setattr(cleaner._Pass, "_thin", made_anew)
+    assert not compact(broker, topic).done
+    assert everything(broker, topic) == [(n, b"a", b"new %d" % n) for n in range(3)]
