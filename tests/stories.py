@@ -8,6 +8,7 @@ from streamlab.events import (
     ConfigChanged,
     DeadLetterDiscarded,
     DeadLetterReplayed,
+    DeadLetterRestored,
     Event,
     GroupRebalanced,
     MemberJoined,
@@ -57,6 +58,10 @@ class Life:
     def is_discarded(self, reason: str = "spoiled") -> Life:
         self._next()
         return self._say(DeadLetterDiscarded, reason=reason, by="bob", **self._letter)
+
+    def is_restored(self) -> Life:
+        self._next()
+        return self._say(DeadLetterRestored, by="bob", **self._letter)
 
     def recovers(self) -> Life:
         self._attempt += 1

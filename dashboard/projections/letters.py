@@ -10,6 +10,7 @@ has failed again.
     record.recovered       r    r - 1, where r > 0  recovered_ms
     dead_letter.replayed   r    r - 1               replayed_ms and all about the replay
     dead_letter.discarded  r    r                   discarded_ms and all about the discard
+    dead_letter.restored   r    r                   restored_ms
 
 Each of those times only grows, and the newest event of a kind says what stands beside it. The state is that of the
 latest time. So the order in which events come does not matter, nor how often they come.
@@ -22,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from streamlab.events import (
     DeadLetterDiscarded,
     DeadLetterReplayed,
+    DeadLetterRestored,
     Event,
     RecordDeadLettered,
     RecordRecovered,
@@ -35,6 +37,7 @@ _LIFE = (
     ("died_ms", LetterState.DEAD),
     ("replayed_ms", LetterState.REPLAYING),
     ("discarded_ms", LetterState.DISCARDED),
+    ("restored_ms", LetterState.DEAD),
     ("failed_again_ms", LetterState.FAILED_AGAIN),
     ("recovered_ms", LetterState.RECOVERED),
 )
@@ -56,7 +59,7 @@ def letters_of(event: Event) -> Iterator[tuple[str, int]]:
     >>> list(letters_of(recovered))
     [('orders/3@41:0:revenue', 0)]
     """
-    if isinstance(event, (RecordDeadLettered, DeadLetterDiscarded)):
+    if isinstance(event, (RecordDeadLettered, DeadLetterDiscarded, DeadLetterRestored)):
         yield key_of(event, event.replays), event.replays
     if isinstance(event, (RecordDeadLettered, RecordRecovered, DeadLetterReplayed)) and event.replays > 0:
         yield key_of(event, event.replays - 1), event.replays - 1
@@ -81,6 +84,8 @@ def tell(letter: DeadLetter, event: RecordEvent) -> None:
         case DeadLetterDiscarded():
             if _later(letter, "discarded_ms", event.at_ms):
                 letter.discarded_by, letter.discard_reason = clean(event.by), clean(event.reason)
+        case DeadLetterRestored():
+            _later(letter, "restored_ms", event.at_ms)
     if letter.record_key is None:
         letter.record_key = event.key
     _find_state(letter)

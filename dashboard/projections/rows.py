@@ -20,7 +20,7 @@ from streamlab.events import (
     RecordReleased,
     RecordRetried,
 )
-from streamlab.events.of_records import AttemptEvent, FailureEvent, RecordEvent
+from streamlab.events.of_records import AttemptEvent, DeadLetterEvent, FailureEvent, RecordEvent
 
 from . import models
 from .upsert import Row
@@ -66,7 +66,7 @@ def record_event(recorded: Recorded, event: RecordEvent) -> Row:
         row |= {"call_site": clean(event.call_site), "fingerprint": fingerprint_of(event)}
     if isinstance(event, (RecordRetried, RecordReleased)):
         row["due_ms"] = event.due_ms
-    if isinstance(event, (DeadLetterReplayed, DeadLetterDiscarded)):
+    if isinstance(event, DeadLetterEvent):
         row |= {"by": clean(event.by), "fingerprint": clean(event.fingerprint)}
     return row
 

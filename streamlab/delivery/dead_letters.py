@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from ..connection import Connection
 from ..errors import UnknownTopicOrPartitionError
-from ..events import DeadLetterDiscarded, Journal, key_text
+from ..events import DeadLetterDiscarded, DeadLetterRestored, Journal, key_text
 from ..log import PartitionLog
 from ..model import TopicPartition
 from ..topics import Topics
@@ -194,7 +194,8 @@ class DeadLetters:
                 changed = self.states.discard(by_address, reason, by)
                 now_ms = self._connection.server_time_ms()
                 for address in changed:
-                    journal.write(_discarded(by_address[address], self.group, now_ms, reason, by))
+                    about = _about(by_address[address], self.group, now_ms, by)
+                    journal.write(DeadLetterDiscarded(**about, reason=reason))
                 journal.flush()
                 done += len(changed)
         finally:
@@ -210,9 +211,19 @@ class DeadLetters:
         """
         states = [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying
         done = 0
-        for page in self._dead_pages(filter, *states):
-            addresses = [letter.address for letter in page]
-            done += len(self.states.restore(addresses, by, also_replaying)) if execute else len(page)
+        with Journal(self._connection) as journal:
+            for page in self._dead_pages(filter, *states):
+                if not execute:
+                    done += len(page)
+                    continue
+                by_address = {letter.address: letter for letter in page}
+                changed = self.states.restore(list(by_address), by, also_replaying)
+                now_ms = self._connection.server_time_ms()
+                for address in changed:
+                    about = _about(by_address[address], self.group, now_ms, by)
+                    journal.write(DeadLetterRestored(**about))
+                journal.flush()
+                done += len(changed)
         return done
 
     # -- how ------------------------------------------------------------------------------------------------------
@@ -257,25 +268,25 @@ def _one_more(tally: dict[K, int], value: K) -> None:
     tally[value] = tally.get(value, 0) + 1
 
 
-def _discarded(letter: Letter, group: str, at_ms: int, reason: str, by: str) -> DeadLetterDiscarded:
+def _about(letter: Letter, group: str, at_ms: int, by: str) -> dict[str, Any]:
+    """What events about a dead letter say of it."""
     dead, address = letter.letter, letter.address
-    return DeadLetterDiscarded(
-        at_ms=at_ms,
-        group=group,
-        topic=dead.topic,
-        partition=dead.partition,
-        offset=dead.offset,
-        record_id=dead.record_id,
-        key=key_text(dead.key),
-        attempt=dead.attempts[-1].attempt if dead.attempts else 0,
-        replays=dead.replays,
-        dlq_topic=address.topic,
-        dlq_partition=address.partition,
-        dlq_offset=address.offset,
-        by=by,
-        fingerprint=dead.fingerprint or None,
-        reason=reason,
-    )
+    return {
+        "at_ms": at_ms,
+        "group": group,
+        "topic": dead.topic,
+        "partition": dead.partition,
+        "offset": dead.offset,
+        "record_id": dead.record_id,
+        "key": key_text(dead.key),
+        "attempt": dead.attempts[-1].attempt if dead.attempts else 0,
+        "replays": dead.replays,
+        "dlq_topic": address.topic,
+        "dlq_partition": address.partition,
+        "dlq_offset": address.offset,
+        "by": by,
+        "fingerprint": dead.fingerprint or None,
+    }
 
 
 def all_dead_letters(connection: Connection) -> dict[str, Source]:

@@ -33,6 +33,7 @@ from .of_groups import (
 from .of_records import (
     DeadLetterDiscarded,
     DeadLetterReplayed,
+    DeadLetterRestored,
     RecordDeadLettered,
     RecordRecovered,
     RecordReleased,
@@ -50,6 +51,7 @@ __all__ = [
     "ConfigChanged",
     "DeadLetterDiscarded",
     "DeadLetterReplayed",
+    "DeadLetterRestored",
     "Deletion",
     "Event",
     "GroupPaused",

@@ -155,6 +155,21 @@ class DeadLetterDiscarded(DeadLetterEvent, frozen=True, kw_only=True):
 
     reason: str
 
+    @property
+    def identity(self) -> str:
+        """A letter may be discarded and restored again and again."""
+        return f"{self.place}:{self.replays}:{self.at_ms}:{self.group}"
+
+
+@event_type("dead_letter.restored")
+class DeadLetterRestored(DeadLetterEvent, frozen=True, kw_only=True):
+    """A discard was taken back, or a replay is known to be lost: the letter counts as dead again."""
+
+    @property
+    def identity(self) -> str:
+        """A letter may be discarded and restored again and again."""
+        return f"{self.place}:{self.replays}:{self.at_ms}:{self.group}"
+
 
 @event_type("replay.started")
 class ReplayStarted(Event, frozen=True, kw_only=True):

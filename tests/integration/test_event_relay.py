@@ -123,6 +123,7 @@ def test_a_relay_that_dies_before_it_remembers_repeats_under_the_same_ids(broker
     assert told == 2 * [f"group:revenue:{entry}" for entry in entries]
 
 
+@pytest.mark.standalone_only
 def test_groups_without_news_cost_one_command_each_in_one_round_trip(broker):
     for n in range(50):
         a_group(broker, f"g{n}")

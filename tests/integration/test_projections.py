@@ -70,6 +70,12 @@ LIVES = [
         [LetterState.FAILED_AGAIN, LetterState.DEAD],
     ),
     ("was discarded", Life().dies().is_discarded(), [LetterState.DISCARDED]),
+    ("was discarded and restored", Life().dies().is_discarded().is_restored(), [LetterState.DEAD]),
+    (
+        "was restored, then replayed",
+        Life().dies().is_discarded().is_restored().is_replayed(),
+        [LetterState.REPLAYING],
+    ),
     (
         "failed twice, then recovered",
         Life().dies().is_replayed().dies().is_replayed().recovers(),
@@ -224,6 +230,8 @@ def _many_lives(rng: random.Random, count: int) -> list[Event]:
                 life.is_replayed()
             else:
                 life.is_discarded()
+                if rng.random() < 0.5:
+                    life.is_restored().is_discarded()
                 break
         else:
             life.recovers()

@@ -10,7 +10,8 @@ class LetterState(models.TextChoices):
 
     dead ──replay──▶ replaying ──▶ recovered
       │                  └───────▶ failed again: another letter lies behind this one now
-      └──discard──▶ discarded
+      ├──discard──▶ discarded
+      ◀──restore───────┘
     """
 
     DEAD = "dead"
@@ -62,6 +63,7 @@ class DeadLetter(models.Model):
     discarded_ms = models.BigIntegerField(null=True)
     discarded_by = models.TextField(default="")
     discard_reason = models.TextField(default="")
+    restored_ms = models.BigIntegerField(null=True)
 
     class Meta:
         indexes = (
