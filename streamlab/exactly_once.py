@@ -23,6 +23,7 @@ from .errors import OutOfOrderSequenceNumberError, ProducerFencedError, Streamla
 from .log import script_error
 from .model import Headers, TopicPartition
 
+COMPRESSION = "lz4"
 NUMBERS = 2**31
 """Numbers begin again at 0 behind this one, as Kafka's sequences do."""
 _EXPECTED = re.compile(r"expected sequence (\d+)")
@@ -56,10 +57,11 @@ def producer_id(name: str) -> int:
 
 
 def append(
-    connection: Connection, producer: int, batches: Sequence[Numbered], compression: str | None = "lz4"
+    connection: Connection, producer: int, batches: Sequence[Numbered], append_time: bool = False
 ) -> list[StreamlabError | None]:
     """Of each batch None when all its records are in the log, now or from an earlier attempt; else why not.
 
+    Batches of one partition stand in the order of their numbers. `append_time`: readers see the time of the append.
     OutOfOrderSequenceNumberError: a number before it is missing, or the log has forgotten this producer.
     ProducerFencedError: somebody has begun a newer epoch. Raises a StreamlabError when nothing is known of any.
     """
@@ -67,28 +69,38 @@ def append(
     left = dict(enumerate(batches))
     while left:
         with translated():
-            replies = connection.run_many([_call(producer, batch, compression) for batch in left.values()])
+            replies = connection.run_many([_call(producer, batch, append_time) for batch in left.values()])
         again: dict[int, Numbered] = {}
+        refused: dict[int, StreamlabError] = {}
         for (index, batch), reply in zip(left.items(), replies, strict=True):
             if not isinstance(reply, Exception):
                 continue
             rest = _rest(batch, reply)
             if rest is None:
-                outcomes[index] = _error(batch, reply)
+                refused[index] = _error(batch, reply)
             elif rest.records:
                 again[index] = rest
-        left = again
+        completed = {batch.partition for batch in again.values()}
+        for index, error in refused.items():
+            # behind a batch whose rest is still to come, a number is only early
+            early = isinstance(error, OutOfOrderSequenceNumberError) and left[index].partition in completed
+            if early:
+                again[index] = left[index]
+            else:
+                outcomes[index] = error
+        left = dict(sorted(again.items()))
     return outcomes
 
 
-def _call(producer: int, batch: Numbered, compression: str | None) -> Call:
+def _call(producer: int, batch: Numbered, append_time: bool) -> Call:
     where = [keys.log(*batch.partition), keys.meta(*batch.partition), keys.producers(*batch.partition)]
     packed = codec.encode(
         [max(0, record.timestamp) for record in batch.records],
         [record.key for record in batch.records],
         [record.value for record in batch.records],
         [record.headers for record in batch.records],
-        compression,
+        COMPRESSION,
+        append_time=append_time,
     )
     return Call("append", where, [producer, batch.epoch, batch.first, len(batch.records), packed])
 

@@ -8,18 +8,16 @@ recognises a chunk that a killed process had appended already, and refuses a pro
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from .. import codec, keys
-from ..connection import Call, Connection
-from ..errors import ProducerFencedError, translate
+from .. import exactly_once
+from ..connection import Connection
+from ..errors import ProducerFencedError
 from ..events import DeadLetterReplayed, Journal, key_text
-from ..log import script_error
+from ..exactly_once import Numbered, producer_id
 from ..model import Headers, TopicPartition
 from ..topics import Topics
 from . import letter_headers as names
@@ -31,8 +29,6 @@ from .replay_spec import EditedRecord, Target
 from .replay_target import ReplayTarget
 from .retry_queue import QueuedRecord, RetryQueue
 
-_EXPECTED = re.compile(r"expected sequence (\d+)")
-
 BATCH_BYTES = 512 * 1024
 """Of keys and values in one batch; a larger record has a batch of its own."""
 
@@ -43,14 +39,6 @@ class Outgoing(NamedTuple):
     letter: Letter
     number: int  # of this replay of the record: 1 is the first
     record: EditedRecord
-
-
-class _Part(NamedTuple):
-    """Letters that go to one partition as one batch."""
-
-    target: TopicPartition
-    first: int  # sequence of the first of them, within the chunk
-    letters: list[Outgoing]
 
 
 class ChunkSender:
@@ -119,54 +107,31 @@ class ChunkSender:
         if not self._target_is_there:  # a partition that a crash left unmade comes into being now
             self._topics.make_partitions((target.topic, n) for target in by_partition for n in range(width))
             self._target_is_there = True
-        producer = producer_id(self._job.id, place)
-        parts = [part for target, share in by_partition.items() for part in self._parts(target, share)]
-        while parts:
-            replies = self._connection.run_many([self._call(producer, chunk, part) for part in parts])
-            left = [self._left_of(part, reply) for part, reply in zip(parts, replies, strict=True)]
-            if left == parts:  # none got further
-                raise translate(replies[0])
-            parts = [part for part in left if part is not None]
+        batches = [
+            Numbered(target, chunk, first, [self._outgoing(one) for one in share])
+            for target, letters in by_partition.items()
+            for first, share in self._batches(letters)
+        ]
+        producer = producer_id(f"{self._job.id} {place}")
+        for error in exactly_once.append(self._connection, producer, batches, self._target.append_time):
+            if isinstance(error, ProducerFencedError):
+                raise ProducerFencedError(
+                    f"Another process has gone on with replay {self._job.id}."
+                ) from error
+            if error is not None:
+                raise error
 
-    def _parts(self, target: TopicPartition, letters: list[Outgoing]) -> Iterator[_Part]:
+    def _batches(self, letters: list[Outgoing]) -> Iterator[tuple[int, list[Outgoing]]]:
+        """With the number of the first of each, within the chunk."""
         first = 0
         for batch in _batches(letters, min(BATCH_BYTES, self._target.largest_bytes)):
-            yield _Part(target, first, batch)
+            yield first, batch
             first += len(batch)
 
-    def _call(self, producer: int, chunk: int, part: _Part) -> Call:
-        where = [keys.log(*part.target), keys.meta(*part.target), keys.producers(*part.target)]
-        return Call(
-            "append", where, [producer, chunk, part.first, len(part.letters), self._batch(part.letters)]
-        )
-
-    def _left_of(self, part: _Part, reply: Any) -> _Part | None:
-        """What is still to be appended of a batch: nothing; what a run that was killed has not appended of it; or all
-        of it, because what comes before it is still missing.
-
-        Raises ProducerFencedError, StreamlabError.
-        """
-        if not isinstance(reply, Exception):
-            return None
-        code = str(reply).partition(" ")[0]
-        if code == "DUPLICATE":
-            expected = int(_EXPECTED.search(str(reply))[1])  # type: ignore[index]
-            there = expected - part.first
-            return _Part(part.target, expected, part.letters[there:]) if there < len(part.letters) else None
-        if code == "OUT_OF_ORDER":
-            return part
-        if code == "PRODUCER_FENCED":
-            raise ProducerFencedError(f"Another process has gone on with replay {self._job.id}.") from reply
-        raise script_error(reply, part.target) from reply
-
-    def _batch(self, letters: Sequence[Outgoing]) -> bytes:
-        return codec.encode(
-            [max(0, one.letter.letter.timestamp) for one in letters],
-            [one.record.key for one in letters],
-            [one.record.value for one in letters],
-            [self._headers(one) for one in letters],
-            "lz4",
-            append_time=self._target.append_time,
+    def _outgoing(self, one: Outgoing) -> exactly_once.Outgoing:
+        record = one.record
+        return exactly_once.Outgoing(
+            one.letter.letter.timestamp, record.key, record.value, self._headers(one)
         )
 
     def _headers(self, one: Outgoing) -> Headers:
@@ -214,17 +179,6 @@ class ChunkSender:
             to_topic=spec.goes_to,
             edited=bool(one.record.changed),
         )
-
-
-def producer_id(job_id: str, place: TopicPartition) -> int:
-    """Of the producer that a job appends the letters of one partition as; 62 bits.
-
-    >>> place = TopicPartition("orders.revenue.dlq", 0)
-    >>> producer_id("a", place) == producer_id("a", place), producer_id("a", place) == producer_id("b", place)
-    (True, False)
-    """
-    digest = hashlib.sha256(f"{job_id} {place}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 2
 
 
 def _batches(letters: list[Outgoing], most_bytes: int) -> Iterator[list[Outgoing]]:
