@@ -29,6 +29,12 @@ from .json_written import Alternatives, TooComplex, Written, same
 from .model import Incompatibility
 
 _STEPS = 100_000
+_NOT_FILLED = frozenset(
+    ("maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "propertyNames", "patternProperties",
+     "uniqueItems", "contains", "enum", "const", "not", "if", "anyOf", "oneOf", "unevaluatedProperties",
+     "unevaluatedItems")
+)  # fmt: skip
+"""Where one of these is asked of a value, filling a default into it, or into what it holds, could break it."""
 
 Found = list[Incompatibility]
 
@@ -67,6 +73,7 @@ class _Check:
             parts = self._read.parts(new)
             if parts == []:
                 return []
+            fills = fills and len(parts) == 1 and not (_demands(parts[0]) & _NOT_FILLED)
             found: Found = []
             for alternative in self._write.alternatives(old):
                 found += self._alternative(parts, alternative, path, fills)
@@ -235,11 +242,7 @@ class _Check:
 
     def _default_fits(self, new: Written, name: str) -> bool:
         schema = new.schema.get("properties", {}).get(name)
-        counted = any(
-            k in new.schema
-            for k in ("maxProperties", "dependencies", "dependentRequired", "dependentSchemas")
-        )
-        if not isinstance(schema, dict) or "default" not in schema or counted:
+        if not isinstance(schema, dict) or "default" not in schema:
             return False
         return self._read.accepts(new.child(schema), schema["default"])
 
@@ -258,6 +261,10 @@ class _Check:
             before = self._write.elements(old, index)
             found += self._covers(new.child(wanted.at(index)), before, f"{path}/{step}", fills)
         return found
+
+
+def _demands(part: Written) -> frozenset[str]:
+    return frozenset(part.schema) if isinstance(part.schema, dict) else frozenset()
 
 
 def _names(plain: Sequence[Schema]) -> list[str]:

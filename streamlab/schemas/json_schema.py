@@ -50,14 +50,20 @@ class JsonSchema:
 
     def error(self, value: Any) -> tuple[str, str] | None:
         """What is wrong with a value: JSON pointer into it, and a sentence; None when nothing is."""
-        error = jsonschema.exceptions.best_match(self.validator.iter_errors(value))
+        try:
+            error = jsonschema.exceptions.best_match(self.validator.iter_errors(value))
+        except RecursionError:  # of a schema that refers to itself without end, or of a value without end
+            return "/", "It is nested too deeply to be looked at."
         if error is None:
             return None
         pointer = "".join(f"/{part}" for part in error.absolute_path)
         return pointer or "/", f"{error.message[:500].rstrip('.')}."
 
     def accepts(self, value: Any) -> bool:
-        return bool(self.validator.is_valid(value))
+        try:
+            return bool(self.validator.is_valid(value))
+        except RecursionError:
+            return False
 
     @property
     def title(self) -> str | None:
@@ -105,6 +111,10 @@ def _specification(kind: Any) -> Any:
 def _check_patterns(tree: Tree) -> None:
     """They are run on every record, so they must compile and be short."""
     for node in _nodes(tree):
+        if isinstance(node.get("items"), bool) and "additionalItems" in node:
+            raise ValueError(
+                "additionalItems means nothing beside items: true or false"
+            )  # validators fail on it
         patterns = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
         patterns += list(node["patternProperties"]) if isinstance(node.get("patternProperties"), dict) else []
         for pattern in patterns:

@@ -277,6 +277,7 @@ def test_json_schemas_refer_to_each_other_by_name(registry):
         Schema('"' + "x" * 2_000_000 + '"'),
         a_json(type="nonsense"),
         a_json(pattern="("),
+        a_json(items=True, additionalItems=False),
         a_json(**{"$ref": "http://127.0.0.1:1/never-asked.json"}),
         Schema("[]", SchemaType.JSON),
         Schema('{"maximum": 1, "maximum": 2}', SchemaType.JSON),

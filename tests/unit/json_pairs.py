@@ -161,6 +161,18 @@ ROWS = [
         [{}],
         ("REQUIRED_ATTRIBUTE_ADDED /required/a",),
     ),
+    Row(
+        "required added with a default that something else forbids",
+        an_object(closed=False),
+        {
+            "allOf": [
+                an_object("a", a={**INT, "default": 0}),
+                {"additionalProperties": False},
+            ]
+        },
+        [{}],
+        ("REQUIRED_ATTRIBUTE_ADDED /required/a",),
+    ),
     Row("required removed", an_object("a", a=INT), A, [{"a": 1}]),
     Row(
         "a dependency added",
