@@ -33,6 +33,7 @@ class Lanes:
         self._low = 0  # wake when so few are ready
         self._out: set[Job] = set()  # begun, not over
         self.attention = False  # the worker's thread has a reason to look; it takes it back
+        self.halted = False  # nothing new is begun; set without the lock, for a signal's handler may set it
         self._closed = False
         self._idle = 0  # threads that wait
 
@@ -111,7 +112,7 @@ class Lanes:
     def take(self) -> Job | None:
         """The next job; waits for it. None: there is nothing left to do for ever."""
         with self.lock:
-            while not self._ready and not self._retries:
+            while self.halted or not (self._ready or self._retries):
                 if self._closed:
                     return None
                 self._idle += 1

@@ -107,6 +107,11 @@ class Shift(ConsumerRebalanceListener):
         if self._prepared:
             self._settling.policy = self._options.retry.with_settings(self._consumer.config)
 
+    def halt(self) -> None:
+        """Begin nothing new, and let the loop look now. From any thread, and from a signal's handler."""
+        self._lanes.halted = True
+        self.wake()
+
     def wake(self) -> None:
         """Let the loop look now. From any thread."""
         self._consumer.wakeup()

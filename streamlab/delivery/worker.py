@@ -161,7 +161,7 @@ class Worker:
         self._stopping.set()
         shift = self._shift
         if shift is not None:
-            shift.wake()
+            shift.halt()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
