@@ -45,6 +45,20 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}; it must be 1 or 0.")
 
 
+def number(name: str, default: int) -> int:
+    """A whole number from 0.
+
+    >>> number("STREAMLAB_NO_SUCH_NUMBER", 90)
+    90
+    """
+    value = text(name)
+    if not value:
+        return default
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.")
+    return int(value)
+
+
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     """A list written with commas."""
     return [word.strip() for word in text(name).split(",") if word.strip()] or list(default)

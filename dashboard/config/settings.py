@@ -94,6 +94,8 @@ TEMPLATES = [
 DATABASES = {"default": env.database(env.text("DATABASE_URL"), VAR_DIR / "streamlab.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+HISTORY_DAYS = env.number("STREAMLAB_HISTORY_DAYS", 90)  # what the tables of history keep; 0: everything
+
 # Who may come in
 
 AUTH_USER_MODEL = "access.User"

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, close_old_connections, connection, transaction
 
 from streamlab.broker import Broker
@@ -29,10 +31,12 @@ from . import GROUP
 from .apply import apply
 from .batch import Batch, Polled, Written
 from .models import Position
+from .prune import prune
 
 BATCH = 5_000
 POLL_MS = 500
 RETRY_S = 1.0
+PRUNE_EVERY_S = 3_600.0
 
 REFUSALS = (DataError, IntegrityError, OverflowError, TypeError, ValueError)
 """A value that the database does not take. All else (no connection, no table) is tried again, never passed over."""
@@ -55,10 +59,14 @@ class Projector:
     def run(self) -> None:
         """Until `stop` is set. A server or database that is away is tried again every second, and said once."""
         told = ""
+        pruned = -PRUNE_EVERY_S
         while not self.stop.is_set():
             try:
                 self.turn()
                 told = ""
+                if time.monotonic() - pruned > PRUNE_EVERY_S:
+                    pruned = time.monotonic()
+                    prune(settings.HISTORY_DAYS)
             except (StreamlabError, DatabaseError) as error:
                 if str(error) != told:
                     log.warning("The history waits: %s", error)

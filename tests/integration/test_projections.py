@@ -22,6 +22,7 @@ from dashboard.projections.models import (
     Rebalance,
     RecordEvent,
 )
+from dashboard.projections.prune import prune
 from dashboard.projections.rebuild import TABLES
 from streamlab.events import Event, Recorded
 from streamlab.events.envelope import letter_of
@@ -292,3 +293,27 @@ def test_pages_find_what_they_ask_for_by_an_index():
         plan = query.explain()
         assert "USING INDEX" in plan or "USING COVERING INDEX" in plan, plan
         assert "TEMP B-TREE" not in plan, plan
+
+
+# -- what is forgotten ----------------------------------------------------------------------------------------
+
+
+def test_old_attempts_are_forgotten_and_dead_letters_stay():
+    day_ms = 86_400_000
+    project(
+        *Life(1, at_ms=START_MS).fails().dies().events, *Life(2, at_ms=START_MS + 80 * day_ms).fails().events
+    )
+    project(*of_the_group())
+    assert prune(90, now_ms=START_MS + 100 * day_ms) == 2 + 4 + 1 + 1
+    assert [row.record_id for row in RecordEvent.objects.all()] == ["r-2"]
+    assert (DeadLetter.objects.count(), FailureGroup.objects.count(), ConfigChange.objects.count()) == (
+        1,
+        1,
+        1,
+    )
+
+
+def test_nothing_is_forgotten_where_all_is_to_be_kept():
+    project(*Life(1, at_ms=0).fails().events)
+    assert prune(0) == 0
+    assert RecordEvent.objects.count() == 1
