@@ -5,7 +5,7 @@ a slot, and no script ever needs two slots.
 
 key                              type    written by                 lifetime       holds
 sl:{orders/3}:log                stream  append.lua, trim.lua       retention      one entry per record batch
-sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, trimmed
+sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, trimmed, leader, cuts
 sl:{orders/3}:cleaned            stream  compact/*.lua              one pass       the log as compaction writes it anew
 sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
 sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 10 batches
@@ -54,6 +54,8 @@ sl:snapshot                      string  metrics/sampler.py         1 min       
 sl:snapshot:seq                  string  metrics/sampler.py         for ever       number of the newest snapshot
 sl:snapshot:tick                 channel metrics/sampler.py         -              "a new snapshot is there"
 sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its span ring of fixed cells, one a tick
+sl:past:<step>                   stream  metrics/past.py            twice its span whole snapshots of earlier moments
+sl:commit-window:<group>         string  metrics/commit_windows.py  7 days         last 10 commits of each partition
 sl:once:<consumer>:<event id>    string  delivery/idempotence.py    its TTL        claimed until, or done
 sl:outbox:lease:<name>           string  metrics/lease.py           5 s            which process sends a database's outbox
 sl:doctor:<token>:<what>         any     doctor/ask.py               10 s           what a user's rights are tried on
@@ -227,6 +229,19 @@ def history(resolution: str, what: str, name: str) -> str:
     'sl:history:1s:topic:orders'
     """
     return f"{PREFIX}history:{resolution}:{what}:{name}"
+
+
+def past(step: str) -> str:
+    """`step` is 10s, 60s or 600s."""
+    return f"{PREFIX}past:{step}"
+
+
+def commit_window(group_id: str) -> str:
+    """
+    >>> commit_window("revenue")
+    'sl:commit-window:revenue'
+    """
+    return f"{PREFIX}commit-window:{group_id}"
 
 
 def play_position(topic: str, source: str) -> str:
