@@ -10,6 +10,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from dashboard.access.roles import Role, has_role
+from dashboard.masking.operations import shown_detail
 from dashboard.pages.audit import found
 from dashboard.pages.page import Address
 
@@ -36,6 +37,6 @@ def _lines(entries: Iterator[Entry]) -> Iterator[bytes]:
             "action": entry.action,
             "subject": entry.subject,
             "operation": entry.operation,
-            "detail": entry.detail,
+            "detail": shown_detail(entry.subject, entry.detail),
         }
         yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "dashboard.access",
     "dashboard.audit",
     "dashboard.operations",
+    "dashboard.masking",
     "dashboard.outbox",
     "dashboard.pages",
     "dashboard.live",

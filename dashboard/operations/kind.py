@@ -124,6 +124,16 @@ class Form(forms.Form):
 
 
 @dataclass(frozen=True)
+class Contents:
+    """Where an operation holds what records hold, so that masking rules reach it."""
+
+    topic: Callable[[Spec], Sequence[str]]  # whose records
+    spec: Sequence[str] = ()  # names in the spec
+    facts: Sequence[str] = ()  # facts of the preview
+    columns: Sequence[str] = ()  # of its table
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of operation."""
 
@@ -140,4 +150,5 @@ class Kind:
     undo: Callable[[Spec, Mapping[str, Any]], tuple[str, dict[str, Any]] | None] = lambda spec, data: None
     """(spec, result data) -> kind and spec of the operation that takes it back; None when nothing can."""
     resumable: bool = False  # a run that died may be begun again with its saved progress
+    contents: Contents | None = None  # None: it holds none
     dangerous: bool = False  # destroys what cannot be brought back: the name must be typed

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, Sum
 from django.db.models.functions import Floor
 
+from dashboard.masking.rules import rules, shield_among
 from dashboard.presenters import letters
 from dashboard.presenters.figures import count
 from dashboard.presenters.words import plural
@@ -36,11 +37,19 @@ def found(address: Address) -> Any:
             failures = failures.filter(**{name: query[name]})
     wanted = query.get("q", "").strip()
     if wanted:
-        some = Q()
-        for field in ("exception", "message", "example", "group", "topic", "call_site"):
+        some = Q(fingerprint__startswith=wanted)
+        for field in ("exception", "group", "topic", "call_site"):
             some |= Q(**{f"{field}__icontains": wanted})
-        failures = failures.filter(some | Q(fingerprint__startswith=wanted))
+        said = Q(message__icontains=wanted) | Q(example__icontains=wanted)
+        failures = failures.filter(some | said & ~Q(topic__in=hidden_topics()))
     return failures
+
+
+def hidden_topics() -> list[str]:
+    """Topics of letters whose messages are hidden, and so are not searched either."""
+    known = rules()
+    topics = FailureGroup.objects.order_by().values_list("topic", flat=True).distinct() if known else ()
+    return [topic for topic in topics if shield_among(known, topic).active]
 
 
 def _of(failures: list[FailureGroup]) -> Q:
@@ -85,13 +94,15 @@ def _about(failures: list[FailureGroup]) -> dict[Key, tuple[str, int]]:
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     now_ms = moment.read_at_ms
     listed = page_of(found(address), address)
+    known = rules()
     deaths, about = _deaths(list(listed.rows), now_ms - LINE_MS), _about(list(listed.rows))
     rows = []
     for failure in listed.rows:
         key = (failure.group, failure.topic, failure.fingerprint)
         line = letters.deaths_line(deaths.get(key, {}), now_ms - LINE_MS, now_ms, STEP_MS)
         dlq, fresh = about.get(key, (dlq_topic(failure.topic, failure.group), 0))
-        rows.append((letters.failure_row(failure, fresh, line, now_ms), dlq))
+        said = shield_among(known, failure.topic).said
+        rows.append((letters.failure_row(failure, fresh, line, now_ms, said), dlq))
     totals = FailureGroup.objects.aggregate(
         **{state: Sum(state) for state in ("dead", "replaying", "recovered", "failed_again", "discarded")}
     )

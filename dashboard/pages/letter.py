@@ -7,13 +7,15 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist
 
 from dashboard.broker import broker
+from dashboard.masking import reading
+from dashboard.masking.rules import shield_of
 from dashboard.presenters import letters, records
 from dashboard.presenters import payload as payloads
 from dashboard.presenters.figures import duration
 from dashboard.presenters.figures import moment as moment_figure
 from dashboard.projections.models import DeadLetter, LetterState, RecordEvent
 from streamlab.delivery.dead_letter import LetterAddress
-from streamlab.delivery.letter_reader import Letter, LetterReader
+from streamlab.delivery.letter_reader import Letter
 from streamlab.errors import StreamlabError, UnknownTopicOrPartitionError
 
 from .database import fresh_connection
@@ -27,9 +29,10 @@ def address_of(address: Address) -> LetterAddress:
     return LetterAddress(address.args["dlq"], int(address.args["partition"]), int(address.args["offset"]))
 
 
-def _read(where: LetterAddress) -> Letter:
+def read(where: LetterAddress, *, reveal: bool = False) -> Letter:
+    """Masked unless it is revealed to an Admin. Raises Gone."""
     try:
-        found = LetterReader(broker().connection).get(where)
+        found = reading.letter_at(broker().connection, where, reveal=reveal)
     except (UnknownTopicOrPartitionError, OverflowError):
         raise Gone(f"There is no partition {where.topic}/{where.partition}.") from None
     if found is None:
@@ -42,13 +45,14 @@ def _status(letter: Letter) -> Any:
 
 
 @fresh_connection
-def context(moment: Moment, address: Address) -> dict[str, Any]:
+def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[str, Any]:
     where = address_of(address)
     try:
-        letter = _read(where)
+        letter = read(where, reveal=reveal)
     except StreamlabError as error:
         return {"failed": str(error), "where": str(where)}
     dead, now_ms = letter.letter, moment.read_at_ms
+    shield = shield_of(where.topic, dead.topic)
     way = RecordEvent.objects.timeline(dead.record_id).filter(group=dead.group)[:MOST_STEPS]
     return {
         "where": str(where),
@@ -73,9 +77,11 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
             )
             for attempt in dead.attempts
         ],
-        "way": letters.step_rows(way),
+        "way": letters.step_rows(way, (lambda text: text) if reveal else shield.said),
         "successor": letter.status.successor,
         "row": _row(where),
+        "masked": shield.active,
+        "revealed": reveal,
     }
 
 

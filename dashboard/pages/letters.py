@@ -6,12 +6,14 @@ from typing import Any
 
 from django.db.models import Q
 
+from dashboard.masking.rules import rules, shield_among
 from dashboard.presenters import letters
 from dashboard.presenters.words import plural
 from dashboard.projections.models import DeadLetter, LetterState
 from streamlab.delivery.dead_letter_topics import dlq_topic
 
 from .database import fresh_connection, page_of
+from .dead_letters import hidden_topics
 from .moments import Moment
 from .page import Address, Page
 from .table import link
@@ -31,8 +33,8 @@ def found(address: Address) -> Any:
         letters = letters.filter(partition=int(query["partition"]))
     wanted = query.get("q", "").strip()
     if wanted:
-        some = Q(record_id__icontains=wanted) | Q(message__icontains=wanted) | Q(exception__icontains=wanted)
-        letters = letters.filter(some)
+        some = Q(record_id__icontains=wanted) | Q(exception__icontains=wanted)
+        letters = letters.filter(some | Q(message__icontains=wanted) & ~Q(topic__in=hidden_topics()))
     return letters
 
 
@@ -50,9 +52,13 @@ def _replay_query(address: Address) -> dict[str, str]:
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     listed = page_of(found(address), address)
     state = address.query.get("state", "")
+    known = rules()
     return {
         "list": listed,
-        "rows": [letters.letter_row(letter, moment.read_at_ms) for letter in listed.rows],
+        "rows": [
+            letters.letter_row(letter, moment.read_at_ms, shield_among(known, letter.topic).said)
+            for letter in listed.rows
+        ],
         "summary": plural(listed.total, "letter"),
         "states": [
             (value, link(address, state=value, page=None), value == state) for value in LetterState.values

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.broker import broker
+from dashboard.masking import reading
 from dashboard.presenters import records
 from dashboard.presenters.words import plural
 from streamlab import browse, filters
@@ -14,6 +15,7 @@ from streamlab.browse import Budget, Span
 from streamlab.errors import IllegalArgumentError, StreamlabError, UnknownTopicOrPartitionError
 from streamlab.model import TopicPartition
 
+from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
 from .table import link
@@ -149,14 +151,20 @@ def _cursor(total: int, left: dict[TopicPartition, Span]) -> str:
     )
 
 
+@fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     wanted = asked(address)
     try:
         matches = _matches(wanted)
         within, total = _spans(wanted)
         budget = TAIL_BUDGET if wanted.tail else browse.ONE_PAGE
-        page = browse.search(
-            broker().connection, within, matches, newest_first=not wanted.oldest_first, budget=budget
+        page = reading.search(
+            broker().connection,
+            wanted.topic,
+            within,
+            matches,
+            newest_first=not wanted.oldest_first,
+            budget=budget,
         )
     except UnknownTopicOrPartitionError:
         raise Gone(f"There is no topic “{wanted.topic}”.") from None

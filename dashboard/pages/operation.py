@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.audit.models import Entry
+from dashboard.masking.operations import shown_preview, shown_spec
 from dashboard.operations.models import Operation
 from dashboard.operations.registry import KINDS
 from dashboard.presenters import operations
@@ -44,8 +45,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "operation": operation,
         "row": operations.row(operation, moment.read_at_ms),
         "kind": kind,
-        "command": kind.command(operation.spec) if kind else "",
-        "preview": _with_columns(operation.preview),
+        "command": kind.command(shown_spec(kind.name, operation.spec)) if kind else "",
+        "preview": _with_columns(shown_preview(operation)),
         "result": _with_columns(operation.result),
         "typed_name": operation.subject.partition(" ")[2],
         "share": operations.share_done(operation),

@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.broker import broker
+from dashboard.masking import reading
+from dashboard.masking.rules import shield_of
 from dashboard.presenters import payload, records
-from streamlab import browse
 from streamlab.errors import RecordError, StreamlabError, UnknownTopicOrPartitionError
 from streamlab.model import ConsumerRecord, TopicPartition
 
+from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
 
 
-def found(address: Address) -> ConsumerRecord:
-    """Raises Gone when the log does not hold it (any more)."""
+def found(address: Address, *, reveal: bool = False) -> ConsumerRecord:
+    """Masked unless it is revealed to an Admin. Raises Gone when the log does not hold it (any more)."""
     place = TopicPartition(address.args["topic"], int(address.args["partition"]))
     offset = int(address.args["offset"])
     try:
-        record = browse.record_at(broker().connection, place, offset)
+        record = reading.record_at(broker().connection, place, offset, reveal=reveal)
     except (UnknownTopicOrPartitionError, OverflowError):
         raise Gone(f"There is no partition {place}.") from None
     if record is None:
@@ -29,9 +31,10 @@ def found(address: Address) -> ConsumerRecord:
     return record
 
 
-def context(moment: Moment, address: Address) -> dict[str, Any]:
+@fresh_connection
+def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[str, Any]:
     try:
-        record = found(address)
+        record = found(address, reveal=reveal)
     except (RecordError, StreamlabError) as error:
         return {"failed": str(error), "row": None}
     return {
@@ -40,6 +43,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "attributes": records.attributes_of(record.headers),
         "before": record.offset - 1 if record.offset else None,
         "after": record.offset + 1,
+        "masked": shield_of(record.topic).active,
+        "revealed": reveal,
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from django.db.models import Avg, Count, Max, Q
 
 from dashboard.broker import broker
+from dashboard.masking import reading
+from dashboard.masking.rules import rules, shield_among
 from dashboard.presenters import retries
 from dashboard.presenters.figures import count, size
 from dashboard.presenters.words import plural
@@ -41,9 +42,11 @@ def _waiting(moment: Moment, wanted: str) -> dict[str, Any]:
     counts = queue.counts_of(q for q in _queues(moment) if wanted in ("", q[0]))
     busy = {place: c for place, c in counts.items() if c.records}
     fullest = sorted(busy, key=lambda place: (-busy[place].records, place))[:MOST_QUEUES]
-    soonest = []
+    soonest, known = [], rules()
     for group, partition in fullest:
-        soonest += [(group, w) for w in islice(queue.list(group, partition), MOST_WAITING)]
+        shield = shield_among(known, partition.topic)
+        found = reading.waiting(queue, group, partition, MOST_WAITING, shield)
+        soonest += [(group, w) for w in found]
     soonest.sort(key=lambda item: (item[1].due_ms is None, item[1].due_ms or 0))
     return {
         "queues": [retries.queue_row(place, busy[place]) for place in fullest],

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from dashboard.broker import broker
+from dashboard.masking.rules import shield_of
 from dashboard.presenters import records, schemas
 from dashboard.presenters.schema_diff import differences
 from dashboard.schema_registry.core import registry
@@ -41,6 +42,13 @@ class CandidateForm(forms.Form):
     topic = forms.CharField(
         label="Try it on the records of", required=False, max_length=249, help_text="A topic. Empty: on none."
     )
+
+    def clean_topic(self) -> str:
+        """What a candidate fails on tells what a record holds, so it is not tried where that is hidden."""
+        topic: str = self.cleaned_data["topic"].strip()
+        if topic and shield_of(topic).active:
+            raise forms.ValidationError("Masking rules hide its records, so nothing is tried on them.")
+        return topic
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

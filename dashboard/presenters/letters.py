@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboard.projections.models import DeadLetter, FailureGroup, LetterState, RecordEvent
@@ -12,6 +12,9 @@ from .figures import Figure, count, duration, moment
 from .payload import visible
 from .sparkline import Sparkline, sparkline
 from .words import Status, Tone
+
+Said = Callable[[str], str]
+"""Makes of what an exception said what may be shown of it."""
 
 STATUS = {
     LetterState.DEAD: Status("dead", Tone.BAD, "Nothing handles it any more"),
@@ -45,7 +48,9 @@ class FailureRow:
     line: Sparkline  # deaths over time
 
 
-def failure_row(failure: FailureGroup, fresh: int, line: Sparkline, now_ms: int) -> FailureRow:
+def failure_row(
+    failure: FailureGroup, fresh: int, line: Sparkline, now_ms: int, said: Said = str
+) -> FailureRow:
     error = failure.exception.rpartition(".")[2] or "no exception"
     return FailureRow(
         fingerprint=failure.fingerprint,
@@ -53,7 +58,7 @@ def failure_row(failure: FailureGroup, fresh: int, line: Sparkline, now_ms: int)
         topic=failure.topic,
         error=visible(error),
         error_title=visible(" in ".join(filter(None, (failure.exception, failure.call_site)))),
-        message=visible(_said(failure))[:300],
+        message=visible(said(_said(failure)))[:300],
         dead=count(failure.dead, "dead letters"),
         replaying=count(failure.replaying, "on their way"),
         recovered=count(failure.recovered, "recovered"),
@@ -109,7 +114,7 @@ class LetterRow:
         return self.dlq_offset is not None
 
 
-def letter_row(letter: DeadLetter, now_ms: int) -> LetterRow:
+def letter_row(letter: DeadLetter, now_ms: int, said: Said = str) -> LetterRow:
     return LetterRow(
         place=f"{letter.topic}/{letter.partition}@{letter.offset}",
         dlq=letter.dlq_topic,
@@ -120,7 +125,7 @@ def letter_row(letter: DeadLetter, now_ms: int) -> LetterRow:
         topic=letter.topic,
         status=STATUS[LetterState(letter.state)],
         error=visible(letter.exception.rpartition(".")[2]),
-        message=visible(letter.message)[:300],
+        message=visible(said(letter.message))[:300],
         died=moment(letter.died_ms, now_ms),
         attempts=letter.attempts,
         replays=letter.replays,
@@ -155,11 +160,11 @@ class StepRow:
     by: str
 
 
-def step_rows(steps: Iterable[RecordEvent]) -> list[StepRow]:
-    return [_step_row(step) for step in steps]
+def step_rows(steps: Iterable[RecordEvent], said: Said = str) -> list[StepRow]:
+    return [_step_row(step, said) for step in steps]
 
 
-def _step_row(step: RecordEvent) -> StepRow:
+def _step_row(step: RecordEvent, said: Said) -> StepRow:
     word, tone = _SAYS.get(step.kind, (step.kind, Tone.NOTE))
     return StepRow(
         at=moment(step.at_ms),
@@ -171,7 +176,7 @@ def _step_row(step: RecordEvent) -> StepRow:
         took=duration(step.took_ms, "Not an attempt"),
         next_due=moment(step.due_ms, reason="No further attempt"),
         error=visible(step.exception.rpartition(".")[2]),
-        message=visible(step.message)[:300],
+        message=visible(said(step.message))[:300],
         note=visible(step.note),
         by=visible(step.by or step.member),
     )

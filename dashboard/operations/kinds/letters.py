@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 from django import forms
 
+from dashboard.masking.rules import shield_of
 from dashboard.presenters.figures import size, spell_duration
 from streamlab.broker import Broker
 from streamlab.delivery.dead_letter import LetterAddress
@@ -21,10 +22,18 @@ from streamlab.delivery.replay_jobs import ReplayJob, ReplayState
 from streamlab.delivery.replay_plan import ReplayPlan
 from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit
 
-from ..kind import Form, GaveUp, Job, Kind, Preview, Result, Spec, Stopped
+from ..kind import Contents, Form, GaveUp, Job, Kind, Preview, Result, Spec, Stopped
 from .fields import offer_topics, plural, shell, shortened
 
 _HOUR_FIRST = "%Y-%m-%dT%H:%M:%S"
+
+
+CONTENTS = Contents(
+    lambda spec: [spec["dlq"]],
+    spec=("text", "key", "merge"),
+    facts=("First changed, before", "and after"),
+    columns=("Message",),
+)
 
 
 class LettersForm(Form):
@@ -66,6 +75,15 @@ class LettersForm(Form):
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
 
+    def clean(self) -> dict[str, Any]:
+        """Counting letters by what they hold would tell what they hold."""
+        given = super().clean() or {}
+        hidden = shield_of(given["dlq"]).active if given.get("dlq") else False
+        for name in ("text", "key"):
+            if hidden and given.get(name):
+                self.add_error(name, "Masking rules hide these records, so nothing is searched in them.")
+        return given
+
     def spec(self) -> dict[str, Any]:
         given = self.cleaned_data
         spec: dict[str, Any] = {"dlq": given["dlq"]}
@@ -73,7 +91,7 @@ class LettersForm(Form):
             if given[name] not in (None, "", []):
                 spec[name] = given[name]
         if given["since"] is not None:
-            spec["since_ms"] = int(given["since"].replace(tzinfo=UTC).timestamp() * 1000)
+            spec["since_ms"] = int(given["since"].timestamp() * 1000)
         return spec
 
 
@@ -272,6 +290,7 @@ REPLAY = Kind(
     preview=_preview_replay,
     run=_replay,
     command=_replay_command,
+    contents=CONTENTS,
     resumable=True,
 )
 
@@ -325,6 +344,7 @@ DISCARD = Kind(
         quote(spec["reason"]),
         "--execute",
     ),
+    contents=CONTENTS,
     resumable=True,
     undo=lambda spec, data: ("restore", {name: value for name, value in spec.items() if name != "reason"}),
 )
@@ -357,5 +377,6 @@ RESTORE = Kind(
     preview=_preview_restore,
     run=_restore,
     command=lambda spec: shell("dead-letters restore", quote(spec["dlq"]), *_options(spec), "--execute"),
+    contents=CONTENTS,
     resumable=True,
 )

@@ -7,11 +7,13 @@ from typing import Any
 
 from django import forms
 
+from dashboard.masking.rules import shield_of
 from dashboard.presenters.figures import size
 from streamlab.broker import Broker
+from streamlab.errors import StreamlabError
 from streamlab.partitioner import partition_for
 
-from ..kind import Form, Job, Kind, Preview, Result, Spec
+from ..kind import Contents, Form, GaveUp, Job, Kind, Preview, Result, Spec
 from .fields import offer_topics, partitions_of, topic_field
 
 MOST_CHARS = 1_000_000
@@ -70,10 +72,16 @@ def preview(broker: Broker, spec: Spec) -> Preview:
 
 def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     headers = [(name, value.encode()) for name, value in spec["headers"]]
-    with broker.producer(client_id="streamlab-dashboard", linger_ms=0) as producer:
-        sent = producer.send(
-            spec["topic"], spec["value"].encode(), key=spec["key"].encode() or None, headers=headers
-        ).get(30)
+    value, key = spec["value"].encode(), spec["key"].encode() or None
+    try:
+        with broker.producer(client_id="streamlab-dashboard", linger_ms=0) as producer:
+            sent = producer.send(spec["topic"], value, key=key, headers=headers).get(30)
+    except StreamlabError as problem:
+        if not shield_of(spec["topic"]).active:
+            raise
+        # a schema's refusal quotes it
+        why = f"{type(problem).__name__}; masking rules hide the rest, it may quote the record."
+        raise GaveUp(why, Result("Nothing was sent.")) from problem
     job.step(1, 1)
     return Result(
         f"It is {sent.topic}/{sent.partition}, offset {sent.offset}.",
@@ -91,4 +99,5 @@ KIND = Kind(
     preview=preview,
     run=run,
     command=lambda spec: "",
+    contents=Contents(lambda spec: [spec["topic"]], ("key", "value", "headers"), ("Key", "Value")),
 )

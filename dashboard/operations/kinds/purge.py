@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
 from shlex import quote
 from typing import Any
 
@@ -33,7 +32,7 @@ class PurgeForm(Form):
 
     def spec(self) -> dict[str, Any]:
         before = self.cleaned_data["before"]
-        at_ms = int(before.replace(tzinfo=UTC).timestamp() * 1000) if before else None
+        at_ms = int(before.timestamp() * 1000) if before else None
         return {"topic": self.cleaned_data["topic"], "before_ms": at_ms}
 
 

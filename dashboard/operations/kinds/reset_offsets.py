@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
 from shlex import quote
 from typing import Any, ClassVar
 
@@ -91,7 +90,7 @@ class ResetForm(Form):
         if given["partitions"]:
             spec["partitions"] = sorted({int(n) for n in given["partitions"].split(",")})
         if given["to"] == "datetime":
-            spec["at_ms"] = int(given["moment"].replace(tzinfo=UTC).timestamp() * 1000)
+            spec["at_ms"] = int(given["moment"].timestamp() * 1000)
         elif given["to"] == "duration":
             spec["minutes"] = given["minutes"]
         elif given["to"] in ("shift", "offset"):

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class MaskingConfig(AppConfig):
+    name = "dashboard.masking"
+    label = "masking"

@@ -1,0 +1,97 @@
+"""The one door that contents of records come through on their way to a page, a download or the API.
+
+Nothing else of the dashboard reads records, dead letters or retries for somebody to look at; a test says so. What
+comes out is masked. Searches look at what is shown, so a filter cannot be used to guess what is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
+
+from streamlab import browse
+from streamlab.browse import Budget, Matches, Span
+from streamlab.connection import Connection
+from streamlab.delivery.dead_letter import DeadLetter, LetterAddress
+from streamlab.delivery.letter_reader import Letter, LetterReader
+from streamlab.delivery.retry_queue import QueuedRecord, RetryQueue, Waiting
+from streamlab.model import ConsumerRecord, TopicPartition
+
+from .rules import shield_of
+from .shield import Shield
+
+
+def search(
+    connection: Connection,
+    topic: str,
+    within: Mapping[TopicPartition, Span],
+    matches: Matches,
+    *,
+    newest_first: bool = True,
+    budget: Budget = browse.ONE_PAGE,
+) -> browse.Page:
+    """`browse.search` of one topic, masked."""
+    shield = shield_of(topic)
+    found = browse.search(
+        connection,
+        within,
+        (lambda record: matches(shield.record(record))) if shield.active else matches,
+        newest_first=newest_first,
+        budget=budget,
+    )
+    return found._replace(records=[shield.record(record) for record in found.records])
+
+
+def record_at(
+    connection: Connection, place: TopicPartition, offset: int, *, reveal: bool = False
+) -> ConsumerRecord | None:
+    """`browse.record_at`, masked unless it is revealed to an Admin."""
+    record = browse.record_at(connection, place, offset)
+    return record if record is None or reveal else shield_of(place.topic).record(record)
+
+
+def letter_at(connection: Connection, where: LetterAddress, *, reveal: bool = False) -> Letter | None:
+    """One dead letter, masked unless it is revealed to an Admin."""
+    found = LetterReader(connection).get(where)
+    if found is None or reveal:
+        return found
+    dead = found.letter
+    shield = shield_of(where.topic, dead.topic)  # a letter of another tool may stand on a topic of any name
+    if not shield.active:
+        return found
+    return msgspec.structs.replace(found, letter=_masked(dead, shield))
+
+
+def waiting(
+    queue: RetryQueue, group: str, partition: TopicPartition, most: int, shield: Shield
+) -> Iterator[Waiting]:
+    """What waits in one queue, soonest first."""
+    for one in islice(queue.list(group, partition), most):
+        if not shield.active:
+            yield one
+            continue
+        yield one._replace(record=_masked(one.record, shield))
+
+
+Dead = TypeVar("Dead", DeadLetter, QueuedRecord)
+
+
+def _masked(record: Dead, shield: Shield) -> Dead:
+    """Without what the rules hide, and without what exceptions said of it."""
+    attempts = [
+        msgspec.structs.replace(attempt, error_message=shield.said(attempt.error_message))
+        for attempt in record.attempts
+    ]
+    contents: dict[str, Any] = {
+        "key": shield.key(record.key),
+        "value": shield.value(record.value),
+        "headers": shield.headers(record.headers),
+        "attempts": attempts,
+    }
+    if isinstance(record, DeadLetter):
+        contents["error_message"] = shield.said(record.error_message)
+        contents["traceback"] = shield.said(record.traceback)
+    return msgspec.structs.replace(record, **contents)
