@@ -4,6 +4,7 @@ Any number may run; one holds the lease and works, the others stand by and take 
 A tick:
 
     renew the lease → collect → renew the lease → history → sl:snapshot → publish on sl:snapshot:tick
+    → whole snapshots for looking back → the last commits of each partition
 
 The history is written first, so that whoever hears of a snapshot finds its cells. When the server goes away,
 the sampler says so once, tries again each second, and goes on where it was; it says how many snapshots are
@@ -28,8 +29,10 @@ from ..errors import StreamlabError, translated
 from ..events.relay import RelayThread
 from . import cadence
 from .collect import Collector
+from .commit_windows import CommitWindows
 from .history import Recorder
 from .lease import STANDBY_S, Lease
+from .past import Keeper
 from .snapshot import Snapshot, encode
 
 SNAPSHOT_TTL_MS = 60_000
@@ -52,6 +55,8 @@ class Sampler:
         self._lease = Lease(connection)
         self._collector = Collector(connection, clock)
         self._recorder = Recorder(self._client)
+        self._keeper = Keeper(connection)
+        self._windows = CommitWindows(connection)
         self._housekeeper = _Housekeeper(connection, self.stop)
         self._relay = RelayThread(connection, self.stop)
         self._last_ms: int | None = None  # server time of the newest snapshot
@@ -94,13 +99,16 @@ class Sampler:
         self._tell_skipped(snapshot)
         with translated():
             self._recorder.record(snapshot)
-            self._publish(snapshot)
+            encoded = encode(snapshot)
+            self._publish(snapshot, encoded)
         self._last_ms = snapshot.as_of_ms
+        self._keeper.keep(snapshot, encoded)
+        self._windows.take_in(snapshot)
         return snapshot
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _publish(self, snapshot: Snapshot, encoded: bytes) -> None:
         pipe = self._client.pipeline(transaction=False)
-        pipe.set(keys.SNAPSHOT, encode(snapshot), px=SNAPSHOT_TTL_MS)
+        pipe.set(keys.SNAPSHOT, encoded, px=SNAPSHOT_TTL_MS)
         tick = {"seq": snapshot.seq, "as_of_ms": snapshot.as_of_ms}
         pipe.publish(keys.SNAPSHOT_TICK, msgspec.json.encode(tick))
         pipe.execute()

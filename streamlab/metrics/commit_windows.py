@@ -1,0 +1,151 @@
+"""The last commits of every group on every partition, which is what a lag's status is judged by (`burrow.py`).
+
+The sampler gathers them from its snapshots: a commit is taken in when it is at least a second younger than the one
+before. A group's windows are one string in Redis, packed and written again every `WRITE_EVERY_MS` if anything moved;
+whoever reads them adds the newest commit from the snapshot itself (`with_newest`), so that nothing is old.
+
+The work of a tick is bounded: no more than `PARTITIONS_A_TICK` are looked at, group after group, in turn.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import zstandard
+
+from .. import keys
+from ..connection import Connection
+from .snapshot import GroupPartition, GroupSnapshot, Snapshot
+
+COMMITS = 10
+LEAST_APART_MS = 1_000
+WRITE_EVERY_MS = 10_000
+KEPT_MS = 7 * 86_400_000
+PARTITIONS_A_TICK = 10_000
+_FIELDS = 3
+
+Place = str
+"""A partition's name: "orders/3"."""
+
+
+class SeenCommit(NamedTuple):
+    at_ms: int  # server time of the commit
+    offset: int  # next to read
+    log_end: int  # as it was seen first after the commit, a second later at most
+
+    @property
+    def lag(self) -> int:
+        return max(0, self.log_end - self.offset)
+
+
+Window = Sequence[SeenCommit]
+"""Oldest first."""
+
+
+def with_newest(window: Window, now: GroupPartition) -> list[SeenCommit]:
+    """A window and the commit of the newest snapshot, if it is one that belongs there."""
+    found = list(window)
+    if now.commit_ms is None or now.committed is None:
+        return found
+    if not found or now.commit_ms - found[-1].at_ms >= LEAST_APART_MS:
+        found.append(SeenCommit(now.commit_ms, now.committed, now.log_end))
+    return found[-COMMITS:]
+
+
+class CommitWindows:
+    """Gathers and writes. Not safe to share between threads."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._windows: dict[str, dict[Place, array[int]]] = {}
+        self._moved: set[str] = set()  # groups with something to write
+        self._written_ms: dict[str, int] = {}
+        self._turn = 0
+
+    def take_in(self, snapshot: Snapshot) -> None:
+        """One tick. Raises StreamlabError; what it was about to write is written at another tick."""
+        now_ms = snapshot.as_of_ms
+        for group in self._in_turn(snapshot):
+            if group.group not in self._windows:
+                self._windows[group.group] = self._stored(group.group)
+            if _add(self._windows[group.group], group.partitions):
+                self._moved.add(group.group)
+        self._forget(snapshot)
+        due = [g for g in self._moved if now_ms - self._written_ms.get(g, 0) >= WRITE_EVERY_MS]
+        if due:
+            commands = [
+                ("SET", keys.commit_window(g), pack(self._windows[g]), "PX", KEPT_MS)
+                for g in due[: max(1, len(due) // 2)]  # not all at one tick
+            ]
+            self._connection.execute_many(commands)
+            for group_name in due[: len(commands)]:
+                self._moved.discard(group_name)
+                self._written_ms[group_name] = now_ms
+
+    def _in_turn(self, snapshot: Snapshot) -> Iterator[GroupSnapshot]:
+        groups, looked_at = list(snapshot.groups.values()), 0
+        for step in range(len(groups)):
+            group = groups[(self._turn + step) % len(groups)]
+            looked_at += len(group.partitions)
+            if looked_at > PARTITIONS_A_TICK and step:
+                self._turn = (self._turn + step) % len(groups)
+                return
+            yield group
+        self._turn = 0
+
+    def _stored(self, group: str) -> dict[Place, array[int]]:
+        [data] = self._connection.execute_many([("GET", keys.commit_window(group))])
+        return {place: array("q", cells) for place, cells in unpack_cells(data).items()}
+
+    def _forget(self, snapshot: Snapshot) -> None:
+        for group in self._windows.keys() - snapshot.groups.keys():
+            del self._windows[group]
+            self._moved.discard(group)
+            self._written_ms.pop(group, None)
+
+
+def _add(windows: dict[Place, array[int]], partitions: Sequence[GroupPartition]) -> bool:
+    """Whether anything was added."""
+    moved = False
+    for p in partitions:
+        if p.commit_ms is None or p.committed is None:
+            continue
+        place = f"{p.topic}/{p.partition}"
+        cells = windows.get(place)
+        if cells is None:
+            cells = windows[place] = array("q")
+        elif p.commit_ms - cells[-_FIELDS] < LEAST_APART_MS:
+            continue
+        cells.extend((p.commit_ms, p.committed, p.log_end))
+        del cells[: -COMMITS * _FIELDS]
+        moved = True
+    return moved
+
+
+def pack(windows: Mapping[Place, array[int]]) -> bytes:
+    cells = {place: window.tobytes() for place, window in windows.items()}
+    return zstandard.ZstdCompressor(1).compress(msgspec.msgpack.encode(cells))
+
+
+def unpack_cells(data: bytes | None) -> dict[Place, bytes]:
+    """{} for what is not there, or was written by another version."""
+    if not data:
+        return {}
+    try:
+        cells = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(data), type=dict[str, bytes])
+    except (zstandard.ZstdError, msgspec.DecodeError):
+        return {}
+    return {place: window for place, window in cells.items() if window and not len(window) % (8 * _FIELDS)}
+
+
+def read(connection: Connection, group: str) -> dict[Place, list[SeenCommit]]:
+    """The windows of one group by partition, as they were written last. Raises StreamlabError."""
+    [data] = connection.execute_many([("GET", keys.commit_window(group))])
+    found = {}
+    for place, window in unpack_cells(data).items():
+        cells = array("q", window)
+        found[place] = [SeenCommit(*cells[i : i + _FIELDS]) for i in range(0, len(cells), _FIELDS)]
+    return found
