@@ -27,6 +27,7 @@ ON_BOTH_ENGINES = {
     "test_compaction",
     "test_configs_store",
     "test_consumer",
+    "test_dead_letters",
     "test_foreign_streams",
     "test_group_control",
     "test_group_rebalances",
@@ -42,7 +43,10 @@ ON_BOTH_ENGINES = {
     "test_log",
     "test_producer",
     "test_reset_offsets",
+    "test_retry_queue",
+    "test_static_members",
     "test_telemetry",
+    "test_worker",
 }
 """Modules of tests that speak with the server through the core alone; others ask for it with `both_engines`."""
 
