@@ -37,6 +37,7 @@ class NotAllowed(Exception):
 class Caller:
     user: User
     scopes: tuple[str, ...] | None  # None: a person in a browser, who may do what the role allows
+    token: str = ""  # how the token begins; "": a person in a browser
 
     def may(self, role: Role, scope: str) -> bool:
         return has_role(self.user, role) and (self.scopes is None or allows(self.scopes, scope))
@@ -56,7 +57,7 @@ def caller_of(request: HttpRequest) -> Caller:
         row = api_token.find(_token_in(header))
         if row is None:
             raise NotSignedIn("The token is unknown, expired or revoked.")
-        return Caller(row.owner, tuple(row.scopes))
+        return Caller(row.owner, tuple(row.scopes), row.prefix)
     user: User | AnonymousUser = request.user  # type: ignore[assignment]
     if not isinstance(user, User) or not user.is_active:
         raise NotSignedIn(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from .roles import Role, has_role
+from .roles import Role, role_of
 
 
 def roles(request: HttpRequest) -> dict[str, bool]:
     user = getattr(request, "user", None)
     if user is None:
         return {}
-    return {"may_operate": has_role(user, Role.OPERATOR), "may_administer": has_role(user, Role.ADMIN)}
+    role = role_of(user)
+    return {"may_operate": role in (Role.OPERATOR, Role.ADMIN), "may_administer": role is Role.ADMIN}

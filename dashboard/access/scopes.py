@@ -3,19 +3,36 @@
 schemas:read     read subjects, schemas, levels; check a candidate
 schemas:write    also register, delete, and set levels and modes
 ingest:<topic>   send events to that topic; ingest:* to any that is not internal
-api:read         read figures
+api:read         read figures, operations, dead letters and the audit trail, but nothing that records hold
+records:read     read records, retries and dead letters, masked where rules say so
+records:reveal   read them as they are; each look is audited, and its owner must be an Admin
+operations:write draft, confirm, cancel and take back operations
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 SCHEMAS_READ, SCHEMAS_WRITE, API_READ = "schemas:read", "schemas:write", "api:read"
+RECORDS_READ, RECORDS_REVEAL, OPERATIONS_WRITE = "records:read", "records:reveal", "operations:write"
+SCOPES: Mapping[str, str] = {
+    API_READ: "Figures, groups, operations, dead letters, audit",
+    RECORDS_READ: "What records hold, masked where rules say so",
+    RECORDS_REVEAL: "What records hold, as it is; audited",
+    OPERATIONS_WRITE: "Draft, confirm, cancel and take back operations",
+    SCHEMAS_READ: "Read the schema registry",
+    SCHEMAS_WRITE: "Register and delete schemas, set levels",
+}
+"""Every scope that is one word, and what it lets a token do."""
 INGEST = "ingest:"
 
 _INGEST = re.compile(r"ingest:(\*|[A-Za-z0-9._-]{1,249})")
-_IMPLIED = {SCHEMAS_WRITE: {SCHEMAS_READ}}
+_IMPLIED = {
+    SCHEMAS_WRITE: {SCHEMAS_READ},
+    RECORDS_REVEAL: {RECORDS_READ},
+    OPERATIONS_WRITE: {API_READ},
+}
 
 
 def is_scope(text: str) -> bool:
@@ -23,13 +40,15 @@ def is_scope(text: str) -> bool:
     >>> is_scope("ingest:orders"), is_scope("ingest:"), is_scope("admin")
     (True, False, False)
     """
-    return text in (SCHEMAS_READ, SCHEMAS_WRITE, API_READ) or _INGEST.fullmatch(text) is not None
+    return text in SCOPES or _INGEST.fullmatch(text) is not None
 
 
 def allows(scopes: Iterable[str], wanted: str) -> bool:
     """
     >>> allows(["schemas:write"], "schemas:read"), allows(["ingest:*"], "ingest:orders"), allows([], "api:read")
     (True, True, False)
+    >>> allows(["operations:write"], "api:read"), allows(["api:read"], "records:read")
+    (True, False)
     """
     held = set(scopes)
     held |= {implied for scope in held for implied in _IMPLIED.get(scope, ())}

@@ -17,6 +17,8 @@ class Actor(NamedTuple):
 
     user: User | None  # None: nobody is signed in, or a job goes on by itself
     origin: str = ""
+    channel: str = ""  # "api", "command line"; "": a page, or a job
+    token: str = ""  # how the API token begins that was shown; "": none was
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -29,6 +31,7 @@ def record(
 ) -> Entry:
     """Add a row. `detail` must be JSON."""
     who = actor.user.get_username() if actor.user else ""
+    through = {"channel": actor.channel, "token": actor.token}
     return Entry.objects.create(
         user=actor.user,
         who=who,
@@ -36,5 +39,5 @@ def record(
         action=action,
         subject=subject[:300],
         operation=operation,
-        detail=detail,
+        detail=detail | {name: value for name, value in through.items() if value},
     )

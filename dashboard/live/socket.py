@@ -19,7 +19,11 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
+
+from dashboard.access.models import User
+from dashboard.access.roles import role_of
 
 from .hub import Hub, hub
 from .mailbox import Mailbox
@@ -43,7 +47,7 @@ class LiveSocket(AsyncWebsocketConsumer):
         self._tasks: list[asyncio.Task[None]] = []
         await self.accept()  # a close code reaches the browser only over an open socket
         user = self.scope.get("user")
-        if user is None or not user.is_authenticated or not user.is_active:
+        if user is None or not await may_look(user):
             await self.close(SIGNED_OUT)
             return
         self._tasks = [asyncio.create_task(self._deliver()), asyncio.create_task(self._guard())]
@@ -121,7 +125,12 @@ class LiveSocket(AsyncWebsocketConsumer):
 
 @database_sync_to_async
 def may_still_look(scope: dict[str, Any]) -> bool:
-    """Whether the session that opened the socket still belongs to the same active user."""
+    """Whether the session that opened the socket still belongs to the same person, who still has a role."""
     store = import_module(settings.SESSION_ENGINE).SessionStore
     user = get_user(SimpleNamespace(session=store(scope["session"].session_key)))  # type: ignore[arg-type]
-    return user.is_authenticated and user.is_active and user.pk == scope["user"].pk
+    return user.pk == scope["user"].pk and role_of(user) is not None
+
+
+@database_sync_to_async
+def may_look(user: User | AnonymousUser) -> bool:
+    return role_of(user) is not None

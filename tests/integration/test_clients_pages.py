@@ -6,11 +6,11 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.access.models import User
 from streamlab.broker import Broker
 from streamlab.configs.store import Configs
 from streamlab.metrics.telemetry import read_all
 from tests.builders import a_topic, numbered, read
+from tests.people import a_person
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
     settings.STREAMLAB_URL = redis_url
-    client.force_login(User.objects.create(username="viewer"))
+    client.force_login(a_person())
     return client
 
 

@@ -22,6 +22,7 @@ from streamlab.delivery.retry_queue import RetryQueue
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, numbered, produce
 from tests.integration.broker_pictures import busy_snapshot, publish
+from tests.people import a_person
 from tests.snapshots import a_group, a_position, a_snapshot
 from tests.snapshots import a_topic as a_topic_snapshot
 from tests.waiting import until
@@ -206,7 +207,7 @@ def test_a_replay_can_be_changed_on_the_way_and_the_letter_stays(operator, broke
 
 def test_a_viewer_cannot_replay_by_one_click(operator, broker, topic):
     viewer = Client()
-    viewer.force_login(User.objects.create(username="viewer"))
+    viewer.force_login(a_person())
     assert viewer.post("/operations/now/replay/", {"letter": f"{topic}.revenue.dlq/0@0"}).status_code == 403
     assert not Operation.objects.exists()
     assert "replay-now" not in html_of(viewer, f"/dead-letters/{topic}.revenue.dlq/0/0/").replace(

@@ -25,6 +25,7 @@ from dashboard.live.watch import Watch
 from streamlab import keys
 from streamlab.embedded import EmbeddedServer
 from tests.integration.broker_pictures import busy_snapshot, now_ms, publish
+from tests.people import a_person
 from tests.snapshots import a_group, a_snapshot, a_topic
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
@@ -72,7 +73,7 @@ def live(redis_url, settings):
 
 
 def _sign_in(name: str = "viewer") -> str:
-    user, _ = User.objects.get_or_create(username=name)
+    user = a_person(name=name)
     session = import_module(django_settings.SESSION_ENGINE).SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"

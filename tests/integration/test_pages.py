@@ -11,11 +11,11 @@ import redis
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.access.models import User
 from dashboard.pages.registry import PAGES
 from dashboard.pages.views import FRAME_TYPE
 from streamlab import keys
 from tests.integration.broker_pictures import busy_snapshot, publish
+from tests.people import a_person
 from tests.snapshots import a_group, a_member, a_position, a_snapshot, a_topic
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ HOSTILE = [
 def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
     """Signed in, looking at an empty Redis."""
     settings.STREAMLAB_URL = redis_url
-    client.force_login(User.objects.create(username="viewer"))
+    client.force_login(a_person())
     return client
 
 

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.access.models import User
 from tests.builders import a_topic, numbered, produce
+from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ HOSTILE = [
 @pytest.fixture
 def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
     settings.STREAMLAB_URL = redis_url
-    client.force_login(User.objects.create(username="viewer"))
+    client.force_login(a_person())
     return client
 
 
