@@ -91,7 +91,7 @@ def rebalance(connection: Connection, preview: Preview) -> int:
     except StreamlabError as error:
         if reply_code(error) == "STALE_EPOCH":
             raise StalePlanError(
-                f"Nothing was done: {str(error.__cause__).partition(' ')[2]}, as it was when the plan was made. "
+                f"Nothing was done: since the plan was made the group moved: {str(error.__cause__).partition(' ')[2]}. "
                 "Make the plan again."
             ) from error
         raise

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from streamlab.errors import FencedInstanceIdError, KafkaConfigurationError, UnknownMemberIdError
+from streamlab.errors import (
+    FencedInstanceIdError,
+    KafkaConfigurationError,
+    StalePlanError,
+    UnknownMemberIdError,
+)
+from streamlab.groups.words import group_keys
 from tests.builders import a_topic, numbered, poll_all, produce, read, settle
 from tests.waiting import until
 
@@ -104,6 +110,34 @@ def test_coming_back_with_another_subscription_is_a_rebalance(broker, member_of)
     again = member_of(other, group_instance_id="one")
     until(lambda: poll_all([again]) or {p.topic for p in again.assignment()} == {other}, 10)
     assert group(broker)["generation_id"] == epoch + 1
+
+
+def test_a_rebalance_shown_before_it_came_back_is_not_done(broker, member_of):
+    topic = a_topic(broker, 4)
+    other, restarted = member_of(topic), member_of(topic, group_instance_id="one")
+    settle([other, restarted], 4)
+    shown = broker.admin().preview_rebalance("g", "range")
+    restarted.close()
+    again = member_of(topic, group_instance_id="one")
+    settle([other, again], 4)
+    with pytest.raises(StalePlanError, match="a static member has come back"):
+        broker.admin().rebalance_group(shown)
+    settle([other, again], 4)
+
+
+def test_a_target_for_the_one_before_is_not_taken(broker, member_of):
+    topic = a_topic(broker, 4)
+    first = member_of(topic, group_instance_id="one")
+    settle([first], 4)
+    old = first.group_metadata().member_id
+    first.close()
+    again = member_of(topic, group_instance_id="one")
+    settle([again], 4)
+    # somebody who had read the members before it came back offers a target just now
+    now = again.group_metadata().generation_id
+    broker.connection.client.hset(group_keys("g")[0], "epoch", now + 1)
+    assert broker.connection.run("groups/assign", group_keys("g"), [now + 1, "{}", "range", old, "[]"]) == 0
+    settle([again], 4)
 
 
 def test_one_that_does_not_poll_keeps_its_partitions_until_its_session_ends(broker, member_of):

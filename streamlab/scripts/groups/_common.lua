@@ -193,6 +193,15 @@ local function refusal(member, instance)
   end
 end
 
+-- Whether a target is one for the members that there are. A static member that comes back has another id, in the same
+-- epoch: what was to be its predecessor's nobody would ever take.
+local function is_for_all_members(first)
+  for i = first, #ARGV, 2 do
+    if redis.call('HEXISTS', MEMBERS, ARGV[i]) == 0 then return false end
+  end
+  return (#ARGV - first + 1) / 2 == redis.call('HLEN', MEMBERS)
+end
+
 -- The target of an epoch: ARGV from `first` on is member id, JSON of partitions, member id, …
 local function store_target(epoch, counts, assignor, first)
   redis.call('DEL', TARGET)

@@ -6,6 +6,7 @@ expire()
 if text(epoch_now()) ~= ARGV[1] then
   return redis.error_reply('STALE_EPOCH the group is at epoch ' .. text(epoch_now()) .. ', not at ' .. ARGV[1])
 end
+if not is_for_all_members(6) then return redis.error_reply('STALE_EPOCH a static member has come back') end
 if ARGV[5] == 'choose' then redis.call('HSET', META, 'assignor', ARGV[4], 'assignor_by', 'operator') end
 local epoch = next_epoch('forced', ARGV[2])
 store_target(text(epoch), ARGV[3], ARGV[4], 6)
