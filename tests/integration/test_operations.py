@@ -246,7 +246,7 @@ def test_a_knob_is_turned_on_running_clients_and_everyone_says_so(operator, brok
         until(lambda: "checkout" in client_ids(broker), 20, "the clients are known")
         operation = ask(operator, "configure", entity="client:checkout", linger_ms="40", batch_size="32768")
         html = text_of(operator, f"/operations/{operation.pk}/")
-        assert "2 settings of client:checkout change. 1 of 1 running client take it" in html
+        assert "2 settings of client:checkout change. 1 of 1 running client takes it" in html
         carry_out(operator, operation)
         assert operation.state == State.DONE, operation.error
         assert "applied by 1 of 1 clients" in operation.result["effect"]

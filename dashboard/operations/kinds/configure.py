@@ -189,13 +189,15 @@ def preview(broker: Broker, spec: Spec) -> Preview:
     ]
     taking = sum(1 for effect in seen.effects if effect.takes)
     if seen.effects:
-        reach = f"{taking} of {plural(len(seen.effects), 'running client')} take it within a second."
+        take = "takes" if taking == 1 else "take"
+        reach = f"{taking} of {plural(len(seen.effects), 'running client')} {take} it within a second."
     elif entity(who).kind is EntityKind.TOPIC:
         reach = "It holds from the next append and sweep on."
     else:
         reach = "No running client has it; the next one to start takes it."
+    change = "changes" if len(seen.changes) == 1 else "change"
     return Preview(
-        effect=f"{plural(len(seen.changes), 'setting')} of {who} change. {reach}",
+        effect=f"{plural(len(seen.changes), 'setting')} of {who} {change}. {reach}",
         table=shortened(("Setting", "Now", "Then"), rows),
         warnings=(refusing + hidden)[:20],
         blocked="" if seen.changes else "Everything is set like that already.",
