@@ -85,6 +85,7 @@ class Membership:
         self._lock = threading.RLock()  # one conversation with the group at a time
         self._view: View | None = None
         self._member: Member | None = None
+        self._joining = False  # asked to be a member, and not answered
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._alarm_ms = -1  # when a lease of somebody else may run out; -1: there is none
@@ -105,21 +106,27 @@ class Membership:
     # -- the consumer's thread ------------------------------------------------------------------------------------
 
     def join(self) -> None:
-        """Become a member under a new id, and learn the target if it can be had at once."""
+        """Become a member under a new id, and learn the target if it can be had at once.
+
+        Where the answer to an attempt was lost the next one is made under the same id: who may be a member already
+        must not become a second one, which would be given partitions that nobody reads until its session is over.
+        """
         with self._lock:
             self.lost, self._stamp = None, ""
             self.polled_at = self._clock.monotonic()
-            name = self.instance_id or re.sub(r"[^A-Za-z0-9._-]", "_", self._config["client_id"])
-            self.member_id = f"{name}-{uuid.uuid4()}"
-            self._say_join("new")
+            if not self._joining:
+                name = self.instance_id or re.sub(r"[^A-Za-z0-9._-]", "_", self._config["client_id"])
+                self.member_id = f"{name}-{uuid.uuid4()}"
+            self._joining = True
             with translated():
                 self._connection.client.sadd(keys.GROUPS, self.group_id)
+            self._say_join("new")
+            self._joining = False
+            if self._thread is None or not self._thread.is_alive():
+                name = f"{self._config['client_id']}-heartbeat"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
             self.beat()
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=self._run, name=f"{self._config['client_id']}-heartbeat", daemon=True
-            )
-            self._thread.start()
 
     def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Own what is free of these: partition → owner epoch. Raises UnknownMemberIdError, FencedInstanceIdError."""

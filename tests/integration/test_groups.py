@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
+import streamlab
+from streamlab import keys
 from streamlab.consumer import ConsumerRebalanceListener
 from streamlab.errors import CommitFailedError, InvalidGroupIdError, NonEmptyGroupError
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, read, settle, values
+from tests.fault_proxy import FaultProxy
 from tests.waiting import until
 
 
@@ -152,6 +156,37 @@ def test_partitions_that_are_added_are_taken(broker, member_of):
     settle(members, 2)
     broker.admin().create_partitions({topic: 6})
     settle(members, 6)
+
+
+@pytest.mark.standalone_only
+@pytest.mark.parametrize(
+    "asked",
+    [pytest.param(b"$3\r\nnew\r\n", id="join"), pytest.param(b"$4\r\n5000\r\n$0\r\n", id="heartbeat")],
+)
+def test_one_whose_first_answer_is_lost_is_one_member_with_a_heartbeat(broker, member_of, redis_url, asked):
+    topic = a_topic(broker)
+    settle([member_of(topic, group="before")], 1)  # so that the server knows the scripts
+    proxy = FaultProxy(urlsplit(redis_url).path)
+    try:
+        with streamlab.connect(proxy.url) as through:
+            consumer = through.consumer(
+                topic, group_id="g", session_timeout_ms=5_000, heartbeat_interval_ms=200
+            )
+            proxy.drop_replies_to = asked
+            settle([consumer], 1)
+            assert proxy.dropped == 1
+            assert describe(broker)["generation_id"] == 1
+            [(member, until_ms)] = leases(broker)
+            assert member == consumer.group_metadata().member_id
+            until(lambda: leases(broker)[0][1] > until_ms + 1_000, 5, "the lease is renewed without a poll")
+            consumer.close()
+    finally:
+        proxy.close()
+
+
+def leases(broker):
+    found = broker.connection.client.zrange(keys.group_leases("g"), 0, -1, withscores=True)
+    return [(member.decode(), until_ms) for member, until_ms in found]
 
 
 def test_members_with_different_subscriptions_get_only_what_they_want(broker, member_of):
