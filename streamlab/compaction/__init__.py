@@ -11,8 +11,8 @@ A pass goes over one partition:
     finish   copy what was appended meanwhile, and put the second stream in the place of the first, in one script
 
 Nobody sees anything until the last step, and readers and producers use the same key before and after it. A pass that
-dies leaves a second stream behind, which the next one removes; a pass that comes back after another one began is
-refused (`CLEANER_FENCED`), and one that retention overtook is given up (`FRONT_MOVED`).
+dies leaves a second stream behind, which the next one removes; a pass that comes back after another one began, or that
+a failover took a step from, is refused (`CLEANER_FENCED`), and one that retention overtook is given up (`FRONT_MOVED`).
 
 A tombstone (a record without a value) stays for `delete.retention.ms` after the first pass over it, so that a reader
 who saw the value before sees its end too. Records without a key go, as in Kafka. docs/adr/0006-compaction.md argues it.

@@ -76,6 +76,7 @@ class _Pass:
         self._put: list[Any] = []  # arguments for put.lua, not sent yet
         self._put_bytes = 0
         self._copied: EntryId | None = None  # everything up to it is in the cleaned log, or dropped
+        self._covered = edge.log_start - 1  # last offset that the cleaned log stands for
         self._looked_at: EntryId | None = None
         self._tombstone_ms: int | None = None
         self._entries = self._records = self._removed = self._rewritten = self._tombstones = 0
@@ -179,7 +180,8 @@ class _Pass:
     def _flush(self) -> None:
         if self._put:
             names = [keys.meta(*self._partition), keys.cleaned(*self._partition)]
-            self._connection.run("compact/put", names, [self._token, *self._put])
+            self._connection.run("compact/put", names, [self._token, self._covered, *self._put])
+            self._covered = EntryId.parse(self._put[-5]).last_offset
             self._put, self._put_bytes = [], 0
 
     def _copy_until(self, till: EntryId | None) -> None:
@@ -192,10 +194,9 @@ class _Pass:
             last, more = self._connection.run(
                 "compact/copy",
                 self._names(),
-                [self._token, self._place(), str(till), ENTRIES_A_CALL, BYTES_A_CALL],
+                [self._token, self._covered, self._place(), str(till), ENTRIES_A_CALL, BYTES_A_CALL],
             )
-            if last:
-                self._copied = EntryId.parse(last)
+            self._went_to(last)
         self._copied = till
 
     # -- finish ---------------------------------------------------------------------------------------------------
@@ -209,12 +210,11 @@ class _Pass:
                 "compact/finish",
                 self._names(),
                 [
-                    self._token, self._place(), ENTRIES_A_CALL, BYTES_A_CALL, self._edge.log_start,
-                    str(self._until), self._until_bytes, self._tombstone_ms or "",
+                    self._token, self._covered, self._place(), ENTRIES_A_CALL, BYTES_A_CALL,
+                    self._edge.log_start, str(self._until), self._until_bytes, self._tombstone_ms or "",
                 ],
             )  # fmt: skip
-            if last:
-                self._copied = EntryId.parse(last)
+            self._went_to(last)
         return True
 
     def _mark(self) -> bool:
@@ -234,6 +234,12 @@ class _Pass:
 
     def _names(self) -> list[str]:
         return [keys.meta(*self._partition), keys.cleaned(*self._partition), keys.log(*self._partition)]
+
+    def _went_to(self, last: bytes) -> None:
+        """A script copied up to there; b"": it copied nothing."""
+        if last:
+            self._copied = EntryId.parse(last)
+            self._covered = self._copied.last_offset
 
     def _place(self) -> str:
         return "-" if self._copied is None else f"({self._copied}"

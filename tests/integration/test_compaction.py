@@ -283,6 +283,35 @@ def test_a_pass_that_another_one_overtook_is_refused(broker, monkeypatch):
     assert everything(broker, topic) == [(8, b"a", b"8"), (9, b"a", b"9")]
 
 
+def test_a_pass_that_lost_a_step_to_a_failover_leaves_no_hole(broker, monkeypatch):
+    topic = a_compacted_topic(broker)
+    for n in range(10):
+        append(broker, topic, (b"%d" % n, b""), (b"a", b"%d" % n))
+    before, client, flush, flushes = (
+        everything(broker, topic),
+        broker.connection.client,
+        cleaner._Pass._flush,
+        [],
+    )
+
+    def one_is_lost(one):
+        stored = {key: client.dump(key) for key in (keys.meta(topic, 0), keys.cleaned(topic, 0))}
+        flush(one)
+        flushes.append(one)
+        if len(flushes) == 4:  # a replica takes over that had not heard of this one yet
+            for key, dump in stored.items():
+                client.restore(key, 0, dump, replace=True)
+
+    monkeypatch.setattr(cleaner, "BYTES_A_CALL", 1)
+    monkeypatch.setattr(cleaner._Pass, "_flush", one_is_lost)
+    assert not compact(broker, topic).done
+    assert len(flushes) == 4
+    assert everything(broker, topic) == before
+    monkeypatch.undo()
+    assert compact(broker, topic).done
+    assert {key for _, key, _ in everything(broker, topic)} == {key for _, key, _ in before}
+
+
 def test_a_key_that_the_pass_has_no_room_for_is_left_to_the_next_pass(broker, monkeypatch):
     topic = a_compacted_topic(broker)
     for n in range(100):

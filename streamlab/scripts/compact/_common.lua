@@ -1,11 +1,12 @@
 -- A pass of compaction writes the log anew, under the same ids, beside the old one, and puts it in its place at the end.
 -- While it runs, `cleaner` in the partition's meta holds '<token> <last offset covered> <bytes written>'. Whoever begins
--- a pass draws a new token, so an older one that still runs is refused from then on.
-local function its_pass(meta, token)
+-- a pass draws a new token, so an older one that still runs is refused from then on. So is one that says another
+-- `covered` than stands here: a replica has taken over that lacks what the pass wrote last, and it would leave a hole.
+local function its_pass(meta, token, covered)
   local stored = redis.call('HGET', meta, 'cleaner') or ''
-  local owner, covered, bytes = string.match(stored, '^(%S+) (%S+) (%S+)$')
-  if owner ~= token then return nil end
-  return {covered = tonumber(covered), bytes = tonumber(bytes)}
+  local owner, last, bytes = string.match(stored, '^(%S+) (%S+) (%S+)$')
+  if owner ~= token or (covered and covered ~= last) then return nil end
+  return {covered = tonumber(last), bytes = tonumber(bytes)}
 end
 
 local function save_pass(meta, token, pass)
