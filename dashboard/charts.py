@@ -23,7 +23,7 @@ class Columns(NamedTuple):
 
 
 Read = Callable[[str, str, str, int], Columns]
-"""(what, name, field, since_ms) -> samples newer than since_ms, one a second."""
+"""(what, name, field, since_ms) -> samples newer than since_ms, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,10 @@ class Chart:
     about: str = ""  # a sentence for those who cannot see it
     area: bool = False
     floor: float = 1  # the axis reaches at least up to here, so that noise around 0 does not look like a peak
+    window_ms: int = WINDOW_MS
+    step_ms: int = 0  # between two samples; 0: as fine as the moment has them
+    source: Read | None = None  # where samples come from that are in no ring
+    bars: bool = False  # counts of a step, not a line
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -57,7 +61,8 @@ class Chart:
             "area": self.area,
             "floor": self.floor,
             "lines": [line.label for line in self.lines],
-            "window_ms": WINDOW_MS,
+            "window_ms": self.window_ms,
+            "bars": self.bars,
         }
 
     def points(self, read: Read, since_ms: int) -> dict[str, Any]:

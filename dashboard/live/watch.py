@@ -1,6 +1,6 @@
 """One page that somebody looks at: drawn once a second, whatever the number of browsers.
 
-A full frame carries every part and the charts' 15 minutes; a delta only the parts that changed and the new
+A full frame carries every part and the charts' whole windows; a delta only the parts that changed and the new
 points. Every frame has a sequence number, and a delta names the one that it builds on (`prev`), so a browser
 notices a gap.
 """
@@ -69,7 +69,7 @@ class Watch:
         return self._text(moment, prev=self._seq - 1, html=changed, series=points)
 
     def _whole(self, moment: Moment) -> str:
-        points = series(self._page, moment, self._address, moment.window_start_ms)
+        points = series(self._page, moment, self._address)
         return self._text(moment, full=True, html=self._html, series=points)
 
     def _text(self, moment: Moment, **content: Any) -> str:

@@ -25,6 +25,13 @@ def _group(moment: Moment, address: Address) -> GroupSnapshot:
         raise Gone(f"There is no group “{name}”.") from None
 
 
+def _rebalances(moment: Moment, group: str) -> Any:
+    found = Rebalance.objects.filter(group=group)
+    if moment.past:
+        found = found.filter(at_ms__lte=moment.as_of_ms)
+    return found.order_by("-at_ms", "-pk")[:MOST_REBALANCES]
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     group = _group(moment, address)
@@ -39,7 +46,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "matrices": groups.matrices(group),
         "rows": groups.partition_rows(group, moment.as_of_ms),
         "rebalances": rebalances.rows(
-            Rebalance.objects.filter(group=group.group).order_by("-at_ms", "-pk")[:MOST_REBALANCES],
+            _rebalances(moment, group.group),
             moment.read_at_ms,
         ),
         "lag_legend": [Legend("lag", row.lag, 0)],
@@ -77,6 +84,7 @@ PAGE = Page(
     title=lambda address: address.args["group"],
     parts=("figures", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances"),
     context=context,
+    winds=True,
     charts=charts,
     under="groups",
 )

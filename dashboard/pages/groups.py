@@ -57,5 +57,6 @@ PAGE = Page(
     title=lambda address: "Groups",
     parts=("summary", "list"),
     context=context,
+    winds=True,
     menu=MenuEntry("Groups", "", "g", "groups"),
 )

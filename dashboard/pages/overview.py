@@ -144,6 +144,7 @@ PAGE = Page(
     title=lambda address: "Overview",
     parts=("verdict", "figures", "rate-legend", "lag-legend", "flow", "groups", "topics", "server"),
     context=context,
+    winds=True,
     charts=charts,
     menu=MenuEntry("Overview", "", "o", "overview"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import Http404, QueryDict
@@ -31,6 +32,15 @@ class Address:
     @property
     def key(self) -> str:
         return f"{self.path}?{self.query.urlencode()}" if self.query else self.path
+
+    @property
+    def at_ms(self) -> int | None:
+        """The earlier moment that is asked for, as in `?at=2026-01-31T08:30:00`; None: now, or it is no time."""
+        try:
+            moment = datetime.fromisoformat(self.query.get("at", ""))
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -57,8 +67,13 @@ class Page:
     charts: Callable[[Moment, Address], Sequence[Chart]] = lambda moment, address: ()
     measured: bool = True  # False: what it shows does not come from the sampler, so it is there without one
     live: Callable[[Address], bool] = lambda address: True  # whether this view of it moves by itself
+    winds: bool = False  # whether it can be drawn as of an earlier moment, `?at=…`
     menu: MenuEntry | None = None
     under: str = ""  # name of the menu page that it belongs to
+
+    def moves(self, address: Address) -> bool:
+        """Whether this view is fed live. One that was wound back stands still."""
+        return self.live(address) and not (self.winds and address.at_ms is not None)
 
     @property
     def template(self) -> str:
@@ -84,6 +99,6 @@ def find(key: str) -> tuple[Page, Address]:
     if page is None:
         raise Http404(f"{path} is not a live page")
     address = Address(path, match.kwargs, QueryDict(query))
-    if not page.live(address):
+    if not page.moves(address):
         raise Http404(f"{key} does not move")
     return page, address

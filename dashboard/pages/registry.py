@@ -9,6 +9,7 @@ from . import (
     dead_letters,
     group,
     groups,
+    history,
     letter,
     letters,
     messages,
@@ -26,6 +27,7 @@ from .page import Page
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
+    history.PAGE,
     topics.PAGE,
     messages.PAGE,
     record.PAGE,

@@ -56,6 +56,7 @@ PAGE = Page(
     title=lambda address: address.args["topic"],
     parts=("figures", "legend", "readers", "skew", "partitions"),
     context=context,
+    winds=True,
     charts=charts,
     under="topics",
 )

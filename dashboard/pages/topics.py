@@ -50,5 +50,6 @@ PAGE = Page(
     title=lambda address: "Topics",
     parts=("summary", "list"),
     context=context,
+    winds=True,
     menu=MenuEntry("Topics", "", "t", "topics"),
 )

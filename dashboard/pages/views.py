@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,12 @@ from django.views.decorators.http import require_safe
 
 from dashboard.presenters import figures
 
-from . import moments
-from .frame import draw, series
-from .moments import Gone, Moment, NoMeasurements
+from . import moments, winding
+from .frame import draw, points, series
+from .moments import Gone, Moment, NoMeasurements, NotKept
 from .page import Address, Page
 from .registry import menu
+from .table import link
 
 FRAME_TYPE = "application/vnd.streamlab.frame+json"
 NO_MEASUREMENTS_STATUS = 503
@@ -29,12 +31,14 @@ def view_of(page: Page) -> Callable[..., HttpResponse]:
         address = Address(request.path, args, request.GET)
         wants_frame = FRAME_TYPE in request.headers.get("Accept", "")
         try:
-            moment = moments.current() if page.measured else moments.current_or_bare()
+            moment = _moment(page, address)
             response = (
                 _frame(page, moment, address, request)
                 if wants_frame
                 else _paint(page, moment, address, request)
             )
+        except NotKept as reason:
+            response = _not_kept(page, address, request, reason)
         except NoMeasurements as reason:
             response = _unavailable(page, address, request, str(reason), wants_frame)
         except Gone as gone:
@@ -47,6 +51,13 @@ def view_of(page: Page) -> Callable[..., HttpResponse]:
     return view
 
 
+def _moment(page: Page, address: Address) -> Moment:
+    """The one that the page is drawn from. Raises NoMeasurements."""
+    if page.winds and address.at_ms is not None:
+        return moments.at(address.at_ms)
+    return moments.current() if page.measured else moments.current_or_bare()
+
+
 def _shell(page: Page, address: Address) -> dict[str, Any]:
     """What the frame around every page needs: title, menu, and the key to subscribe to."""
     current = page.name if page.menu else page.under
@@ -55,7 +66,7 @@ def _shell(page: Page, address: Address) -> dict[str, Any]:
         "title": page.title(address),
         "menu": menu(),
         "current": current,
-        "live_key": address.key if page.live(address) else "",
+        "live_key": address.key if page.moves(address) else "",
         "here": address,
     }
 
@@ -69,24 +80,48 @@ def _paint(page: Page, moment: Moment, address: Address, request: HttpRequest) -
         "as_of": figures.moment(moment.as_of_ms),
         "stale": moment.stale,
         "charts": {chart.id.replace("-", "_"): chart for chart in charts},
-        "chart_data": [
-            {**chart.spec, **chart.points(moment.series, moment.window_start_ms)} for chart in charts
-        ],
+        "chart_data": [{**chart.spec, **points(chart, moment)} for chart in charts],
+        "wound": _wound(page, address, moment.as_of_ms, moment.now_ms),
         "part": {part.replace("-", "_"): page.part_template(part) for part in page.parts},
     }
-    return render(request, page.template, context)
+    return _kept_at(page, address, render(request, page.template, context))
+
+
+def _wound(page: Page, address: Address, shown_ms: int | None, now_ms: int) -> winding.Wound | None:
+    if not page.winds or address.at_ms is None:
+        return None
+    return winding.wound(address, address.at_ms, shown_ms, now_ms)
+
+
+def _kept_at(page: Page, address: Address, response: HttpResponse) -> HttpResponse:
+    """A page that was wound back leads to others of that moment."""
+    if page.winds and address.at_ms is not None:
+        response.content = winding.keep_in_links(response.content.decode(), address.at_ms).encode()
+    return response
+
+
+def _not_kept(page: Page, address: Address, request: HttpRequest, reason: NotKept) -> HttpResponse:
+    nearest = reason.nearest_ms
+    context = {
+        **_shell(page, address),
+        "reason": str(reason),
+        "wound": _wound(page, address, None, time.time_ns() // 1_000_000),
+        "nearest": winding.readable(nearest) if nearest else "",
+        "nearest_href": link(address, at=winding.stamp(nearest + 999)) if nearest else "",
+        "now_href": link(address, at=None),
+    }
+    return _kept_at(page, address, render(request, "pages/not-kept.html", context, status=404))
 
 
 def _frame(page: Page, moment: Moment, address: Address, request: HttpRequest) -> HttpResponse:
     since = request.headers.get("X-Since-Ms", "")
-    since_ms = (
-        int(since) if since.isascii() and since.isdigit() and len(since) < 16 else moment.window_start_ms
-    )
-    since_ms = max(since_ms, moment.window_start_ms)
+    since_ms = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else None
+    if since_ms is not None and since_ms <= moment.window_start_ms:
+        since_ms = None
     return JsonResponse(
         {
             "as_of": moment.as_of_ms,
-            "full": since_ms <= moment.window_start_ms,
+            "full": since_ms is None,
             "html": draw(page, moment, address),
             "series": series(page, moment, address, since_ms),
         }

@@ -123,27 +123,34 @@ def slope(times_ms: Sequence[int], values: Sequence[float | None]) -> tuple[floa
 
 
 def of_lag(
-    times_ms: Sequence[int], lags: Sequence[float | None], ages_ms: Sequence[float | None] = ()
+    times_ms: Sequence[int],
+    lags: Sequence[float | None],
+    ages_ms: Sequence[float | None] = (),
+    windows_s: Sequence[int] = WINDOWS_S,
 ) -> Trend:
     """The trend of a group's lag from about a minute of samples, oldest first.
 
-    `ages_ms` holds the age of the oldest unread record at the same samples.
+    `ages_ms` holds the age of the oldest unread record at the same samples. Samples further apart than a second need
+    `windows_s` longer by as much.
     """
     known = [(t, lag) for t, lag in zip(times_ms, lags, strict=True) if lag is not None]
     if len(known) >= MIN_SAMPLES and len({lag for _, lag in known}) == 1:  # most groups, most of the time
         return Trend(Direction.STEADY, 0.0, None, ages_ms=tuple(ages_ms))
-    found = [_at_the_end_of(known[:end]) for end in range(max(len(known) - LOOK_BACK + 1, 1), len(known) + 1)]
+    ends = range(max(len(known) - LOOK_BACK + 1, 1), len(known) + 1)
+    found = [_at_the_end_of(known[:end], windows_s) for end in ends]
     directions = tuple(direction for direction, _ in found if direction is not Direction.UNKNOWN)
     direction, per_s = found[-1] if found else (Direction.UNKNOWN, None)
     closes_in_ms = known[-1][1] / -per_s * 1000 if per_s and direction is Direction.FALLING else None
     return Trend(direction, per_s, closes_in_ms, directions, tuple(ages_ms))
 
 
-def _at_the_end_of(samples: Sequence[tuple[int, float]]) -> tuple[Direction, float | None]:
+def _at_the_end_of(
+    samples: Sequence[tuple[int, float]], windows_s: Sequence[int]
+) -> tuple[Direction, float | None]:
     """Direction and records/s at the last of these samples, by the shortest window that is sure."""
     end_ms, lag = samples[-1]
     first: tuple[float, float] | None = None
-    for window_s in WINDOWS_S:
+    for window_s in windows_s:
         recent = [(t, v) for t, v in samples[-window_s - 1 :] if end_ms - t <= window_s * 1000]
         measured = slope([t for t, _ in recent], [v for _, v in recent])
         if measured is None:

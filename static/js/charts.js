@@ -2,6 +2,7 @@
 // charts that can be seen. Colours come from the tokens in tokens.css.
 
 import { outline, withGaps } from "./gaps.js";
+import { follow, markShapes, markTrace } from "./marks.js";
 
 const DASHES = ["solid", "6px,2px", "2px,2px", "8px,2px,2px,2px", "10px,3px", "4px,3px", "solid", "solid"];
 const SHORTEST_MS = 120_000;
@@ -27,8 +28,9 @@ class Chart {
   }
 
   /** Replace everything: {lines, t, y}. */
-  load({ lines, t, y }) {
+  load({ lines, t, y, step_ms }) {
     this.spec.lines = lines;
+    this.spec.step_ms = step_ms ?? 1000;
     this.columns = lines.map((_, i) => ({ t: [...(t[i] ?? t[0] ?? [])], y: [...(y[i] ?? [])] }));
     this.dirty = true;
   }
@@ -64,13 +66,33 @@ class Chart {
     if (!this.seen || !this.dirty || !window.Plotly || document.hidden) return;
     this.dirty = false;
     window.Plotly.react(this.element, this.traces(), this.layout(), CONFIG);
+    if (this.followed) return;
+    this.followed = true;
+    follow(this.element);
   }
 
   traces() {
+    const marks = markTrace(this.from(), this.asOf, this.highest(), token);
+    return [...(this.spec.bars ? this.bars() : this.linesOf()), ...marks];
+  }
+
+  bars() {
+    return this.columns.map((column, i) => ({
+      type: "bar",
+      name: this.spec.lines[i],
+      x: column.t.map((at) => at + this.spec.step_ms / 2),
+      y: column.y,
+      width: this.spec.step_ms * 0.86,
+      marker: { color: token(`--chart-${i % 8}`) },
+      hovertemplate: `%{y:,} ${this.spec.unit}<extra>%{fullData.name}</extra>`,
+    }));
+  }
+
+  linesOf() {
     return this.columns.flatMap((column, i) => {
       const label = this.spec.lines[i];
       const colour = token(`--chart-${i % 8}`);
-      const { x, y } = withGaps(column);
+      const { x, y } = withGaps(column, this.spec.step_ms);
       const line = {
         type: "scatter",
         mode: "lines",
@@ -82,15 +104,35 @@ class Chart {
         hovertemplate: `%{y:,.4~g} ${this.spec.unit}<extra>%{fullData.name}</extra>`,
       };
       if (!this.spec.area) return [line];
-      const area = { type: "scatter", mode: "lines", ...outline(column), line: { width: 0 }, fill: "tozeroy", fillcolor: faint(colour), hoverinfo: "skip" };
+      const area = { type: "scatter", mode: "lines", ...outline(column, this.spec.step_ms), line: { width: 0 }, fill: "tozeroy", fillcolor: faint(colour), hoverinfo: "skip" };
       return [area, line];
     });
   }
 
-  layout() {
+  /** Left end of the axis: a young chart grows to the whole window. */
+  from() {
     const first = Math.min(this.asOf - SHORTEST_MS, ...this.columns.map((column) => column.t[0] ?? Infinity));
-    const from = Math.max(this.asOf - this.spec.window_ms, first); // a young chart grows to the whole window
-    const highest = Math.max(this.spec.floor, ...this.columns.flatMap((column) => column.y.filter((v) => v !== null)));
+    return Math.max(this.asOf - this.spec.window_ms, first);
+  }
+
+  highest() {
+    let highest = this.spec.floor;
+    const totals = new Map(); // bars stand on each other
+    for (const { t, y } of this.columns) {
+      y.forEach((value, k) => {
+        if (value === null) return;
+        const reached = this.spec.bars ? (totals.get(t[k]) ?? 0) + value : value;
+        totals.set(t[k], reached);
+        if (reached > highest) highest = reached;
+      });
+    }
+    return highest;
+  }
+
+  layout() {
+    const from = this.from();
+    const highest = this.highest();
+    const days = this.spec.window_ms > 86_400_000;
     const axis = {
       gridcolor: token("--line"),
       linecolor: token("--line-strong"),
@@ -106,6 +148,8 @@ class Chart {
       margin: { l: 52, r: 12, t: 8, b: 28 },
       showlegend: false,
       hovermode: "x unified",
+      barmode: "stack",
+      shapes: markShapes(from, this.asOf, token),
       hoverlabel: { bgcolor: token("--surface"), bordercolor: token("--line-strong"), font: { color: token("--ink"), size: 12 } },
       xaxis: {
         ...axis,
@@ -114,9 +158,10 @@ class Chart {
         showgrid: false,
         tickformatstops: [
           { dtickrange: [null, 59_999], value: "%H:%M:%S" },
-          { dtickrange: [60_000, null], value: "%H:%M" },
+          { dtickrange: [60_000, days ? 80_000_000 : null], value: days ? "%b %-d %H:%M" : "%H:%M" },
+          { dtickrange: [80_000_000, null], value: "%b %-d" },
         ],
-        hoverformat: "%H:%M:%S UTC",
+        hoverformat: this.spec.window_ms >= 86_400_000 ? "%b %-d %H:%M UTC" : "%H:%M:%S UTC",
         nticks: 6,
         fixedrange: false,
       },
@@ -136,12 +181,13 @@ class Chart {
   }
 }
 
-/** One row a minute, the newest first: what the chart shows, for those who cannot see it. */
+/** One row a minute, or a step where that is longer, the newest first: what the chart shows, for those who cannot see it. */
 function tableOf(chart) {
   const rows = new Map();
+  const days = chart.spec.window_ms >= 86_400_000;
   chart.columns.forEach(({ t, y }, line) => {
     t.forEach((at, i) => {
-      const minute = new Date(at).toISOString().slice(11, 16);
+      const minute = new Date(at).toISOString().slice(days ? 5 : 11, 16).replace("T", " ");
       if (!rows.has(minute)) rows.set(minute, chart.columns.map(() => null));
       if (y[i] !== null) rows.get(minute)[line] = y[i];
     });
@@ -233,7 +279,7 @@ export function update(series, full, asOf) {
   for (const [id, points] of Object.entries(series ?? {})) {
     const chart = charts.get(id);
     if (!chart) continue;
-    if (full) chart.load(points);
+    if (full || chart.spec.bars) chart.load(points);
     else fits = chart.append(points) && fits;
     chart.prune(asOf);
     chart.dirty = true;

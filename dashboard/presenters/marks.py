@@ -1,0 +1,122 @@
+"""What happened, as marks on the time axis of a chart: a word, a sentence, and where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard.projections.models import BrokerEvent
+
+from .figures import Figure, moment, spell_duration
+from .payload import visible
+from .words import Tone, plural
+
+
+@dataclass(frozen=True)
+class Mark:
+    key: str
+    at_ms: int
+    at: Figure
+    kind: str  # decides colour and shape: rebalance, reset, replay, settings, topic, group
+    word: str
+    text: str
+    tone: Tone
+    page: str = ""  # name of the URL it leads to
+    name: str = ""
+
+
+KINDS: Mapping[str, tuple[str, str, Tone]] = {
+    "group.rebalanced": ("rebalance", "Rebalance", Tone.NOTE),
+    "group.paused": ("group", "Paused", Tone.WARN),
+    "group.resumed": ("group", "Resumed", Tone.OK),
+    "offsets.reset": ("reset", "Offset reset", Tone.WARN),
+    "replay.started": ("replay", "Replay", Tone.NOTE),
+    "replay.finished": ("replay", "Replay ended", Tone.OK),
+    "config.changed": ("settings", "Settings", Tone.NOTE),
+    "topic.created": ("topic", "Topic created", Tone.OK),
+    "topic.deleted": ("topic", "Topic deleted", Tone.WARN),
+    "partitions.added": ("topic", "Partitions added", Tone.NOTE),
+    "records.deleted": ("topic", "Records deleted", Tone.WARN),
+    "schema.registered": ("topic", "Schema registered", Tone.NOTE),
+}
+"""Event -> what it is drawn as, its word, its tone."""
+
+
+def mark(event: BrokerEvent, operation: int | None) -> Mark:
+    """`operation` is the number of the operation that did it, where it was one."""
+    kind, word, tone = KINDS[event.kind]
+    page, name = _where(event, operation)
+    return Mark(
+        key=event.event_id,
+        at_ms=event.at_ms,
+        at=moment(event.at_ms),
+        kind=kind,
+        word=word,
+        text=visible(_sentence(event))[:300],
+        tone=tone,
+        page=page,
+        name=name,
+    )
+
+
+def _where(event: BrokerEvent, operation: int | None) -> tuple[str, str]:
+    if operation is not None:
+        return "operation", str(operation)
+    if event.kind == "schema.registered":
+        return "schema", str(event.data.get("subject", ""))
+    if event.group:
+        return "group", event.group
+    if event.kind == "config.changed":
+        kind, name = event.data.get("entity_type"), event.data.get("entity")
+        return (str(kind), str(name)) if kind in ("topic", "group") and name else ("", "")
+    return ("topic", event.topic) if event.topic and event.kind != "topic.deleted" else ("", "")
+
+
+def _sentence(event: BrokerEvent) -> str:
+    data: dict[str, Any] = event.data
+    by = f", by {event.by}" if event.by else ""
+    match event.kind:
+        case "group.rebalanced":
+            took = data.get("took_ms")
+            lasted = f", took {spell_duration(took)}" if isinstance(took, (int, float)) else ""
+            moved = len(data.get("moved") or [])
+            why = data.get("words") or data.get("cause") or "rebalanced"
+            return f"{event.group}: {why}; {plural(moved, 'partition')} moved{lasted}"
+        case "offsets.reset":
+            return f"{event.group}: {_amounts(data)}{by}"
+        case "config.changed":
+            who = data.get("entity") or data.get("entity_type") or "server"
+            return f"{who}: {_change(data)}{by}"
+        case "replay.started" | "replay.finished":
+            of = event.group or event.topic or event.subject
+            return f"{of}{by}"
+        case _:
+            return f"{event.group or event.topic or event.subject}{by}"
+
+
+def _amounts(data: Mapping[str, Any]) -> str:
+    parts = [
+        f"{plural(n, 'record')} to be {words}"
+        for n, words in ((data.get("repeated"), "read again"), (data.get("skipped"), "skipped"))
+        if isinstance(n, int) and n
+    ]
+    return " and ".join(parts) or "offsets moved"
+
+
+def _change(data: Mapping[str, Any]) -> str:
+    name = data.get("name")
+    if name is not None:
+        return f"{name} {_value(data.get('before'))} → {_value(data.get('after'))}"
+    changes = data.get("changes")
+    if isinstance(changes, list):
+        return ", ".join(
+            f"{c.get('name')} {_value(c.get('before'))} → {_value(c.get('after'))}"
+            for c in changes
+            if isinstance(c, dict)
+        )
+    return "settings changed"
+
+
+def _value(value: Any) -> str:
+    return "not set" if value is None else str(value)
