@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
@@ -22,7 +23,11 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     """What the page's search finds, newest first, as JSON Lines. Operators only: it names everybody."""
     if not has_role(request.user, Role.OPERATOR):  # type: ignore[arg-type]
         raise PermissionDenied("This needs the role Operator. Ask an Admin for it.")
-    lines = _lines(found(Address("/audit/", {}, request.GET)).iterator(chunk_size=500))
+    return as_file(found(Address("/audit/", {}, request.GET)))
+
+
+def as_file(entries: QuerySet[Entry]) -> StreamingHttpResponse:
+    lines = _lines(entries.iterator(chunk_size=500))
     answer = StreamingHttpResponse(lines, content_type="application/jsonl; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="streamlab-audit.jsonl"'
     return answer

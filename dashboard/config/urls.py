@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("dashboard.access.urls")),
     path("", include("dashboard.operations.urls")),
     path("audit/export.jsonl", export, name="audit-export"),
+    path("api/v1/", include("dashboard.api.urls")),
     path("ingest/", include("dashboard.ingest.urls")),
     path("schema-registry/", include("dashboard.schema_registry.urls")),
     path("", include("dashboard.pages.urls")),

@@ -62,12 +62,20 @@ def preview_again(operation: Operation, actor: Actor) -> None:
     )
     if not changed:
         raise NotNow("It is not a draft any more.")
+    _audit(operation, actor, "operation.previewed", effect=seen.effect)
 
 
-def confirm(operation: Operation, actor: Actor) -> None:
-    """Queue it. Raises NotNow when it was confirmed already, or is blocked."""
+def typed_name(operation: Operation) -> str:
+    """What must be typed to confirm it: the name of what is destroyed; "" when nothing is."""
+    return operation.subject.partition(" ")[2] if kind_of(operation).dangerous else ""
+
+
+def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
+    """Queue it. Raises NotNow when it was confirmed already, is blocked, or another name was typed."""
     from .tasks import send
 
+    if typed.strip() != (name := typed_name(operation)) and name:
+        raise NotNow(f"Type {name} to confirm: what goes cannot be brought back.")
     if operation.preview.get("blocked"):
         raise NotNow(operation.preview["blocked"])
     with transaction.atomic():

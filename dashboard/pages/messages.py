@@ -145,27 +145,31 @@ def _continued(wanted: Asked, within: dict[TopicPartition, Span]) -> tuple[dict[
         return within, sum(span.offsets for span in within.values())
 
 
-def _cursor(total: int, left: dict[TopicPartition, Span]) -> str:
+def cursor(total: int, left: dict[TopicPartition, Span]) -> str:
     return "_".join(
         [str(total), *(f"{p.partition}.{span.first}.{span.end}" for p, span in sorted(left.items()))]
     )
+
+
+def look(wanted: Asked, budget: Budget) -> tuple[browse.Page, int]:
+    """One page of a search, and how many offsets the whole search had at its beginning.
+
+    What was asked wrongly is left out and told in `wanted.problems`. Raises UnknownTopicOrPartitionError.
+    """
+    matches = _matches(wanted)
+    within, total = _spans(wanted)
+    newest_first = not wanted.oldest_first
+    page = reading.search(
+        broker().connection, wanted.topic, within, matches, newest_first=newest_first, budget=budget
+    )
+    return page, total
 
 
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     wanted = asked(address)
     try:
-        matches = _matches(wanted)
-        within, total = _spans(wanted)
-        budget = TAIL_BUDGET if wanted.tail else browse.ONE_PAGE
-        page = reading.search(
-            broker().connection,
-            wanted.topic,
-            within,
-            matches,
-            newest_first=not wanted.oldest_first,
-            budget=budget,
-        )
+        page, total = look(wanted, TAIL_BUDGET if wanted.tail else browse.ONE_PAGE)
     except UnknownTopicOrPartitionError:
         raise Gone(f"There is no topic “{wanted.topic}”.") from None
     except StreamlabError as error:
@@ -180,7 +184,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "looked_at": f"{looked_at:,}",
         "of": f"{total:,}",
         "found": plural(len(page.records), "record"),
-        "next_href": link(address, c=_cursor(total, page.left), tail=None) if page.left else "",
+        "next_href": link(address, c=cursor(total, page.left), tail=None) if page.left else "",
         "first_href": link(address, c=None) if wanted.cursor else "",
         "tail_href": link(address, tail=None if wanted.tail else "1", c=None),
         "plain_href": address.path,

@@ -13,7 +13,7 @@ from dashboard.presenters import retries
 from dashboard.presenters.figures import count, size
 from dashboard.presenters.words import plural
 from dashboard.projections.models import RecordEvent
-from streamlab.delivery.retry_queue import RetryQueue
+from streamlab.delivery.retry_queue import Counts, RetryQueue
 from streamlab.errors import StreamlabError
 from streamlab.model import TopicPartition
 
@@ -21,13 +21,14 @@ from .database import fresh_connection
 from .moments import Moment
 from .page import Address, MenuEntry, Page
 
+Place = tuple[str, TopicPartition]  # group, and what it reads
 MOST_QUEUES = 50
 MOST_WAITING = 100
 WINDOW_MS = 3_600_000
 """Attempts are summed up over the last hour."""
 
 
-def _queues(moment: Moment) -> list[tuple[str, TopicPartition]]:
+def _queues(moment: Moment) -> list[Place]:
     """Every group and partition that a queue can be of: those that it has committed on or owns."""
     snapshot = moment.snapshot
     return [
@@ -37,19 +38,30 @@ def _queues(moment: Moment) -> list[tuple[str, TopicPartition]]:
     ]
 
 
+def queue() -> RetryQueue:
+    return RetryQueue(broker().connection)
+
+
+def busy_queues(moment: Moment, wanted: str) -> dict[Place, Counts]:
+    """Queues that hold something, of one group or of all ("")."""
+    counts = queue().counts_of(q for q in _queues(moment) if wanted in ("", q[0]))
+    return {place: c for place, c in counts.items() if c.records}
+
+
+def fullest(busy: dict[Place, Counts]) -> list[Place]:
+    return sorted(busy, key=lambda place: (-busy[place].records, place))[:MOST_QUEUES]
+
+
 def _waiting(moment: Moment, wanted: str) -> dict[str, Any]:
-    queue = RetryQueue(broker().connection)
-    counts = queue.counts_of(q for q in _queues(moment) if wanted in ("", q[0]))
-    busy = {place: c for place, c in counts.items() if c.records}
-    fullest = sorted(busy, key=lambda place: (-busy[place].records, place))[:MOST_QUEUES]
-    soonest, known = [], rules()
-    for group, partition in fullest:
+    busy = busy_queues(moment, wanted)
+    shown, soonest, known = fullest(busy), [], rules()
+    for group, partition in shown:
         shield = shield_among(known, partition.topic)
-        found = reading.waiting(queue, group, partition, MOST_WAITING, shield)
+        found = reading.waiting(queue(), group, partition, MOST_WAITING, shield)
         soonest += [(group, w) for w in found]
     soonest.sort(key=lambda item: (item[1].due_ms is None, item[1].due_ms or 0))
     return {
-        "queues": [retries.queue_row(place, busy[place]) for place in fullest],
+        "queues": [retries.queue_row(place, busy[place]) for place in shown],
         "queues_total": len(busy),
         "waiting": [retries.waiting_row(group, w, moment.read_at_ms) for group, w in soonest[:MOST_WAITING]],
         "retrying": count(sum(c.retrying for c in busy.values()), "records wait to be tried again"),
