@@ -208,3 +208,21 @@ def test_a_deletion_that_was_cut_short_is_finished_by_whoever_creates_the_topic_
     assert topic not in broker.admin().list_topics()
     broker.admin().create_topics([topic])
     assert log.offsets([TopicPartition(topic, 0)])[TopicPartition(topic, 0)].log_end == 0
+
+
+def test_a_deletion_that_was_overtaken_leaves_the_topic_made_anew_alone(broker, log, monkeypatch):
+    topic = a_topic(broker, 2)
+    produce(broker, topic, numbered(5))
+    unlink = Topics._unlink
+
+    def late(self, topic, made):
+        monkeypatch.undo()
+        broker.admin().create_topics({topic: {"num_partitions": 2}})  # which finishes the deletion
+        produce(broker, topic, numbered(3), partition=1)
+        unlink(self, topic, made)
+
+    monkeypatch.setattr(Topics, "_unlink", late)
+    broker.admin().delete_topics([topic])
+    ends = log.offsets([TopicPartition(topic, n) for n in range(2)])
+    assert [place.log_end for place in ends.values()] == [0, 3]
+    assert topic in broker.admin().list_topics()
