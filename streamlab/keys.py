@@ -60,6 +60,10 @@ sl:once:<consumer>:<event id>    string  delivery/idempotence.py    its TTL     
 sl:outbox:lease:<name>           string  metrics/lease.py           5 s            which process sends a database's outbox
 sl:doctor:<token>:<what>         any     doctor/ask.py               10 s           what a user's rights are tried on
 sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
+sl:lab:loads                     hash    lab/desire.lua             while wanted   load -> JSON of `Desired`
+sl:lab:status                    string  lab/loads/manager.py       5 s            which processes of loads run
+sl:lab:lease                     string  lab/loads/manager.py       5 s            which process runs loads
+sl:lab:topics                    set     lab/loads/topic.py         for ever       topics that loads have made
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
 """
 
@@ -81,6 +85,10 @@ CONFIG_ENTITIES = PREFIX + "{config}:entities"
 CONFIG_EVENTS = PREFIX + "{config}:events"
 CONFIG_RELAYED = PREFIX + "{config}:relayed"
 CONFIG_WAKE = PREFIX + "{config}:wake"
+LAB_LOADS = PREFIX + "lab:loads"
+LAB_STATUS = PREFIX + "lab:status"
+LAB_LEASE = PREFIX + "lab:lease"
+LAB_TOPICS = PREFIX + "lab:topics"
 SAMPLER_LEASE = PREFIX + "sampler:lease"
 SNAPSHOT = PREFIX + "snapshot"
 SNAPSHOT_SEQ = PREFIX + "snapshot:seq"

@@ -65,6 +65,7 @@ def parts_of(plan: Plan) -> list[Part]:
     ]
     if plan.demo:
         parts.append(Part("shop", "a simulated shop as the load", (python, "-m", "streamlab", "shop")))
+        parts.append(Part("lab", "runs scenarios when asked to", (python, "-m", "streamlab", "lab", "run")))
     return parts
 
 

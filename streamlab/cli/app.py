@@ -22,6 +22,7 @@ from . import (
     doctor,
     events,
     groups,
+    lab,
     play,
     processes,
     produce,
@@ -102,6 +103,7 @@ app.command()(events.trace)
 app.add_typer(schemas.app, name="schemas")
 app.command()(worker.worker)
 app.add_typer(shop.app, name="shop")
+app.add_typer(lab.app, name="lab")
 app.command(epilog=top.EXAMPLES)(top.top)
 app.command()(doctor.doctor)
 app.command()(processes.sampler)

@@ -39,6 +39,18 @@ def replays(context: typer.Context, incomplete: str) -> list[str]:
     return _matching(_ask(context, "ZRANGE", keys.REPLAYS, "0", "-1"), incomplete)
 
 
+def loads(context: typer.Context, incomplete: str) -> list[str]:
+    from .. import keys
+
+    return _matching(_ask(context, "HKEYS", keys.LAB_LOADS), incomplete)
+
+
+def scenarios(incomplete: str) -> list[str]:
+    from ..lab.scenarios import SCENARIOS
+
+    return _matching(SCENARIOS, incomplete)
+
+
 def settings(incomplete: str) -> list[str]:
     """NAME= of a topic's settings; with its values where there are few."""
     from ..config import TOPIC

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 HEALTHY_AFTER_S = 30.0
+LEAVE_WITHIN_S = 10.0
+"""A child that is not wanted any more and does not end within this is killed."""
 
 
 class ChildState(NamedTuple):
@@ -65,7 +67,7 @@ class Supervisor:
     def __init__(self, environment: Mapping[str, str]):
         self._environment = environment
         self._children: dict[str, _Child] = {}
-        self._leaving: list[subprocess.Popen[bytes]] = []
+        self._leaving: dict[subprocess.Popen[bytes], float] = {}  # until when it may take its time: monotonic
 
     def want(self, commands: Mapping[str, Sequence[str]]) -> None:
         """From now on these children, by name, and no others."""
@@ -73,14 +75,17 @@ class Supervisor:
             process = self._children.pop(name).process
             if process is not None and process.poll() is None:
                 process.terminate()
-                self._leaving.append(process)
+                self._leaving[process] = time.monotonic() + LEAVE_WITHIN_S
         for name, command in commands.items():
             if name not in self._children:
                 self._children[name] = _Child(name, command)
 
     def tick(self) -> None:
         now = time.monotonic()
-        self._leaving = [process for process in self._leaving if process.poll() is None]
+        self._leaving = {process: end for process, end in self._leaving.items() if process.poll() is None}
+        for process, end in self._leaving.items():
+            if now > end:
+                process.kill()
         for child in self._children.values():
             child.reap(now)
             if child.process is None and now >= child.start_after:
@@ -103,4 +108,4 @@ class Supervisor:
                 log.warning("Process %d did not end in time and is killed.", process.pid)
                 process.kill()
                 process.wait()
-        self._leaving = []
+        self._leaving = {}

@@ -1,0 +1,165 @@
+"""The lab's supervisor: makes what runs be what is wanted, and says what runs.
+
+    a load is wanted     its topic is made, its processes are started within half a second
+    it is changed        the processes take it over by themselves; their number follows here
+    a process ends       it is started again, after 0.5 s, then 1, 2, 4 ... 15 s
+    its minutes are over it is wanted no more
+    this process ends    so do all of its children, also when it is killed
+
+One supervisor a server works, by a lease; others stand by. With nothing wanted it asks one question a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import msgspec
+
+from ... import keys
+from ...errors import StreamlabError, translated
+from ...metrics.lease import Lease
+from ..supervisor import ChildState, Supervisor
+from .desired import STATUS_LIFETIME_S, Desired, LabStatus, Loads, LoadStatus, ProcessStatus
+from .topic import prepare
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.1
+LOOK_EVERY_S = 0.4
+IDLE_LOOK_EVERY_S = 1.0
+STOP_TIMEOUT_S = 4.0
+AGAIN_AFTER_S = 5.0
+"""When a topic could not be made, it is tried again after this."""
+
+
+def run(broker: Any, stop: threading.Event) -> None:
+    """Until `stop`; then everything is ended within 5 s. Raises StreamlabError when it cannot begin."""
+    manager = Manager(broker)
+    try:
+        while not stop.is_set():
+            manager.tick()
+            stop.wait(TICK_S if manager.busy else IDLE_LOOK_EVERY_S / 4)
+    finally:
+        manager.close()
+
+
+class _Followed:
+    """One load as the supervisor follows it."""
+
+    def __init__(self) -> None:
+        self.prepared: tuple[Any, ...] | None = None  # what its topic was prepared for
+        self.problem = ""
+        self.again_at = 0.0  # monotonic; a topic that could not be prepared is tried again then
+
+
+class Manager:
+    """Call `tick` from the main thread: the children end with it."""
+
+    def __init__(self, broker: Any):
+        self._connection = broker.connection
+        self._loads = Loads(broker.connection)
+        self._lease = Lease(broker.connection, keys.LAB_LEASE)
+        self._supervisor = Supervisor(os.environ | {"STREAMLAB_URL": broker.url})
+        self._wanted: dict[str, Desired] = {}
+        self._followed: dict[str, _Followed] = {}  # by name and run
+        self._looked_at = float("-inf")
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._wanted) or bool(self._supervisor.states())
+
+    def tick(self) -> None:
+        every_s = LOOK_EVERY_S if self.busy else IDLE_LOOK_EVERY_S
+        if time.monotonic() - self._looked_at >= every_s:
+            self._looked_at = time.monotonic()
+            try:
+                self._look()
+            except StreamlabError as error:
+                log.debug("The server does not answer: %s", error)  # everything stays as it was
+        self._supervisor.tick()
+
+    def close(self) -> None:
+        self._supervisor.stop(STOP_TIMEOUT_S)
+        try:
+            if self._lease.mine:
+                self._connection.execute_many([("DEL", keys.LAB_STATUS)])
+                self._lease.release()
+        except StreamlabError:
+            pass  # both run out by themselves
+        self._lease.close()
+
+    def _look(self) -> None:
+        if not self._lease.hold():
+            self._wanted = {}
+            self._supervisor.want({})
+            return
+        now_ms = self._connection.server_time_ms()
+        self._wanted = self._still_wanted(now_ms)
+        keyed = {f"{name}@{desired.run}": desired for name, desired in self._wanted.items()}
+        self._followed = {key: self._followed.get(key) or _Followed() for key in keyed}
+        for key, desired in keyed.items():
+            self._prepare(self._followed[key], desired)
+        self._supervisor.want(self._commands())
+        self._tell(now_ms)
+
+    def _still_wanted(self, now_ms: int) -> dict[str, Desired]:
+        wanted = self._loads.all()
+        for name, desired in list(wanted.items()):
+            if now_ms >= desired.until_ms:
+                self._loads.stop(name, desired.run)
+                del wanted[name]
+        return wanted
+
+    def _prepare(self, followed: _Followed, desired: Desired) -> None:
+        """The load's topic, when that was not done yet for these partitions and settings."""
+        load = desired.load
+        needed = (load.partitions, load.topic)
+        if followed.prepared == needed or time.monotonic() < followed.again_at:
+            return
+        try:
+            prepare(self._connection, load, starting=followed.prepared is None and desired.version == 1)
+            followed.prepared, followed.problem = needed, ""
+        except StreamlabError as error:
+            followed.problem, followed.again_at = str(error), time.monotonic() + AGAIN_AFTER_S
+            log.warning("The load %s cannot run: %s", load.name, error)
+
+    def _commands(self) -> dict[str, list[str]]:
+        commands = {}
+        for name, desired in self._wanted.items():
+            if self._followed[f"{name}@{desired.run}"].prepared is None:
+                continue
+            base = [sys.executable, "-m", "streamlab.lab.loads", name, desired.run]
+            for role, count in _roles(desired):
+                for number in range(1, count + 1):
+                    commands[f"{name}@{desired.run}/{role}-{number}"] = [*base, role, str(number)]
+        return commands
+
+    def _tell(self, now_ms: int) -> None:
+        states = self._supervisor.states()
+        status = LabStatus(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            as_of_ms=now_ms,
+            loads={name: self._status(name, desired, states) for name, desired in self._wanted.items()},
+        )
+        with translated():
+            self._connection.client.set(keys.LAB_STATUS, msgspec.json.encode(status), ex=STATUS_LIFETIME_S)
+
+    def _status(self, name: str, desired: Desired, states: list[ChildState]) -> LoadStatus:
+        key = f"{name}@{desired.run}"
+        processes = [
+            ProcessStatus(name=state.name.partition("/")[2], pid=state.pid, restarts=state.restarts)
+            for state in states
+            if state.name.startswith(f"{key}/")
+        ]
+        return LoadStatus(version=desired.version, problem=self._followed[key].problem, processes=processes)
+
+
+def _roles(desired: Desired) -> list[tuple[str, int]]:
+    return [("producer", desired.load.producers.count), ("reader", desired.load.consumers.count)]

@@ -1,0 +1,95 @@
+"""Scenarios about who reads."""
+
+from __future__ import annotations
+
+from ..loads.load import Consumers, Keys, Load, Producers
+from .scenario import Lever, Look, Scenario
+
+TOO_FEW_PARTITIONS = Scenario(
+    load=Load(
+        name="too-few-partitions",
+        title="Too few partitions",
+        partitions=2,
+        producers=Producers(rate=150),
+        consumers=Consumers(count=4, handler_ms=20),
+    ),
+    about="Four readers share two partitions: two of them have nothing to do, and the other two cannot keep up.",
+    look=(
+        Look("group", "Two members own a partition each, two own none; lag rises on both partitions."),
+        Look("topic", "Two partitions, evenly filled: there is no skew to blame."),
+    ),
+    expect=(
+        "Lag rises by about 50 records a second.",
+        "Adding readers changes nothing.",
+    ),
+    levers=(
+        Lever("Six readers", {"consumers.count": "6"}, "No help: now four of them idle."),
+        Lever(
+            "Six partitions",
+            {"partitions": "6"},
+            "A rebalance gives everybody work and lag stops rising; keys move, so their order breaks once, and "
+            "what waits in the two old partitions is still read by two.",
+        ),
+        Lever(
+            "Handle four at once",
+            {"consumers.concurrency": "4"},
+            "Two readers are then enough, without a seventh partition; order within a partition goes.",
+        ),
+    ),
+)
+
+SLOW_CONSUMER = Scenario(
+    load=Load(
+        name="slow-consumer",
+        title="Slow consumer",
+        producers=Producers(rate=60, keys=Keys(count=200)),
+        consumers=Consumers(count=1, handler_ms=25, spread=0.5),
+    ),
+    about="The handler takes 25 ms a record, so one reader manages 40 a second; 60 come in.",
+    look=(
+        Look("group", "Lag rises on all partitions alike; consumed is below rate in."),
+        Look("clients", "The worker is never idle: the share of its time that it waits in poll() is near 0."),
+    ),
+    expect=(
+        "Lag rises by about 20 records a second, on every partition.",
+        "Time lag grows as well: what is read now is older and older.",
+    ),
+    levers=(
+        Lever("A second reader", {"consumers.count": "2"}, "80 a second: lag falls by about 20 a second."),
+        Lever("A quicker handler", {"consumers.handler_ms": "5"}, "200 a second: lag falls at once."),
+        Lever(
+            "Larger polls",
+            {"consumers.settings.max_poll_records": "2000"},
+            "No help: the time goes into the handler, not into poll().",
+        ),
+    ),
+)
+
+FLAPPING = Scenario(
+    load=Load(
+        name="flapping-consumer",
+        title="Flapping consumer",
+        producers=Producers(rate=150),
+        consumers=Consumers(count=3, handler_ms=3, rejoin_every_s=8),
+    ),
+    about="Readers leave and come back every few seconds, as they do when a deployment crashes in a loop. "
+    "Each time partitions move.",
+    look=(
+        Look("group", "The epoch rises every few seconds, and the list of rebalances grows."),
+        Look("group", "Lag has teeth: partitions stand still while they move."),
+    ),
+    expect=(
+        "A rebalance every two or three seconds.",
+        "Partitions whose owner stays are never stopped; the others stand still for a moment.",
+    ),
+    levers=(
+        Lever(
+            "Let them stay", {"consumers.rejoin_every_s": "0"}, "The epoch stands still, lag becomes level."
+        ),
+        Lever(
+            "Hand over everything each time",
+            {"consumers.settings.partition_assignment_strategy": "roundrobin"},
+            "Worse: more partitions move with every rebalance than have to.",
+        ),
+    ),
+)

@@ -1,0 +1,125 @@
+"""Scenarios about how records come in."""
+
+from __future__ import annotations
+
+from ..loads.load import Burst, Consumers, Keys, Load, Producers
+from .scenario import Lever, Look, Scenario
+
+STEADY = Scenario(
+    load=Load(
+        name="steady-shop",
+        title="Steady shop",
+        producers=Producers(
+            rate=120, keys=Keys(kind="zipf", count=500, skew=0.8), settings={"linger_ms": 50}
+        ),
+        consumers=Consumers(count=2, handler_ms=4),
+    ),
+    about="Nothing is wrong: a mildly uneven stream, and two readers that have twice the time they need. "
+    "Know what healthy looks like before you look at anything else.",
+    look=(
+        Look("topic", "Rate in is level, and all six partitions get their share."),
+        Look("group", "Lag stays below a second's worth of records and the status is OK."),
+    ),
+    expect=(
+        "About 120 records/s in and out.",
+        "Lag moves between 0 and a few dozen, because a batch waits up to 50 ms and a commit up to a second.",
+    ),
+    levers=(
+        Lever("One reader less", {"consumers.count": "1"}, "Half the room is gone; lag still stays low."),
+        Lever(
+            "Four times the rate", {"producers.rate": "480"}, "Two readers are at their limit: lag creeps up."
+        ),
+    ),
+)
+
+BURST = Scenario(
+    load=Load(
+        name="burst",
+        title="Burst",
+        producers=Producers(rate=40, burst=Burst(times=10, for_s=60, every_s=240, after_s=20)),
+        consumers=Consumers(count=2, handler_ms=10),
+    ),
+    about="Ten times the rate for a minute, then quiet again. The log takes all of it at once; "
+    "the readers need longer, and that is what a log is for.",
+    look=(
+        Look("topic", "Rate in jumps from 40 to 400 records/s after 20 s, and falls a minute later."),
+        Look("group", "Lag rises during the burst; the time to catch up is told while it falls."),
+    ),
+    expect=(
+        "Lag rises by about 200 records a second, to some 12,000.",
+        "After the burst it falls by about 160 a second and is gone within one and a half minutes.",
+        "Nothing is lost and nothing fails.",
+    ),
+    levers=(
+        Lever("Four readers", {"consumers.count": "4"}, "The next burst hardly leaves a trace."),
+        Lever(
+            "Handle four at once in each",
+            {"consumers.concurrency": "4"},
+            "The same as more readers, without a rebalance; fits handlers that wait for others.",
+        ),
+    ),
+)
+
+HOT_KEY = Scenario(
+    load=Load(
+        name="hot-key",
+        title="Hot key",
+        producers=Producers(rate=200, keys=Keys(kind="hot", count=1_000, hot_share=0.7)),
+        consumers=Consumers(count=3, handler_ms=8, ordering="partition"),
+    ),
+    about="Seven of ten records have the same key, so they all go to one partition and to one reader. "
+    "The group has time enough in all; that one reader has not.",
+    look=(
+        Look("topic", "One partition is marked hot; skew is about 4 times the mean."),
+        Look("group", "Lag grows on one partition only, and its owner is the one that is behind."),
+    ),
+    expect=(
+        "Two readers idle, one falls behind by about 25 records a second.",
+        "More readers change nothing: a partition has one owner.",
+    ),
+    levers=(
+        Lever("More readers", {"consumers.count": "6"}, "No help: the hot partition still has one owner."),
+        Lever(
+            "Spread the key",
+            {"producers.keys.kind": "uniform"},
+            "The skew goes from the rate at once, and from the lag as it is worked off.",
+        ),
+        Lever(
+            "Give up order within the partition",
+            {"consumers.ordering": "none", "consumers.concurrency": "4"},
+            "Its owner handles four at a time and catches up; records of a key may overtake each other.",
+        ),
+    ),
+)
+
+TINY_BATCHES = Scenario(
+    load=Load(
+        name="tiny-batches",
+        title="Tiny batches",
+        producers=Producers(
+            rate=800, size_bytes=100, settings={"linger_ms": 0, "batch_size": 1, "compression_type": None}
+        ),
+        consumers=Consumers(kind="consumer", handler_ms=0.1, spread=0),
+    ),
+    about="Every record is a batch of its own: as many requests, stream entries and headers as there are records.",
+    look=(
+        Look("clients", "Records in a request and batch size are as low as they can be."),
+        Look("topic", "Bytes for each record are far more than its 100 of payload."),
+    ),
+    expect=(
+        "One record a batch; the producer's process is busy with requests.",
+        "Size on the server grows several times as fast as it needs to.",
+    ),
+    levers=(
+        Lever(
+            "Wait 50 ms for company",
+            {"producers.settings.linger_ms": "50", "producers.settings.batch_size": "16384"},
+            "Several records a batch, fewer bytes each, and up to 50 ms more until a record is read.",
+        ),
+        Lever(
+            "And compress",
+            {"producers.settings.compression_type": "lz4"},
+            "Bytes fall again; worth it only where batches are large.",
+        ),
+    ),
+)
