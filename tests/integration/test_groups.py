@@ -12,6 +12,7 @@ import streamlab
 from streamlab import keys
 from streamlab.consumer import ConsumerRebalanceListener
 from streamlab.errors import CommitFailedError, InvalidGroupIdError, NonEmptyGroupError
+from streamlab.groups import membership
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, read, settle, values
 from tests.fault_proxy import FaultProxy
@@ -156,6 +157,18 @@ def test_partitions_that_are_added_are_taken(broker, member_of):
     settle(members, 2)
     broker.admin().create_partitions({topic: 6})
     settle(members, 6)
+
+
+def test_many_partitions_are_taken_and_released_in_portions(broker, member_of, monkeypatch):
+    monkeypatch.setattr(membership, "PARTITIONS_A_CALL", 2)
+    topic = a_topic(broker, 7)
+    first = member_of(topic)
+    settle([first], 7)
+    second = member_of(topic)
+    settle([first, second], 7)
+    assert sorted(len(m["member_assignment"]) for m in describe(broker)["members"]) == [3, 4]
+    first.commit(dict.fromkeys(first.assignment(), 0))
+    second.commit(dict.fromkeys(second.assignment(), 0))
 
 
 @pytest.mark.standalone_only
