@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import commands, groups, rebalances
-from dashboard.presenters.figures import count
+from dashboard.presenters import clients, commands, epochs, groups, rebalances, standing
+from dashboard.presenters.figures import count, duration
 from dashboard.projections.models import Rebalance
+from streamlab.errors import StreamlabError
+from streamlab.metrics import commit_windows
 from streamlab.metrics.snapshot import GroupSnapshot
 
+from . import running
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
@@ -32,23 +36,56 @@ def _rebalances(moment: Moment, group: str) -> Any:
     return found.order_by("-at_ms", "-pk")[:MOST_REBALANCES]
 
 
+def _standing(moment: Moment, group: GroupSnapshot) -> standing.GroupStanding | None:
+    """By Burrow's rules; None for an earlier moment, whose commits are not kept."""
+    if moment.past:
+        return None
+    try:
+        windows = commit_windows.read(broker().connection, group.group)
+    except StreamlabError:
+        return None
+    return standing.of_group(group, windows, moment.as_of_ms)
+
+
+def _members(moment: Moment, group: GroupSnapshot) -> list[tuple[groups.MemberRow, clients.ClientRow | None]]:
+    """Each member with what its client measures; None where it is not known."""
+    known = {} if moment.past else running.members_of(group.group)
+    return [
+        (row, clients.row(known[row.member_id], moment.read_at_ms) if row.member_id in known else None)
+        for row in groups.member_rows(group)
+    ]
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     group = _group(moment, address)
     row = groups.row(group, moment.trends([group.group])[group.group])
+    found = _standing(moment, group)
+    changes = rebalances.rows(_rebalances(moment, group.group), moment.read_at_ms)
+    of_partitions = found.by_partition if found else {}
+    newest = max((p.commit_ms for p in group.partitions if p.commit_ms is not None), default=None)
     return {
         "group": row,
+        "paused": group.paused,
         "epoch": count(group.epoch, "changes of membership or subscription so far"),
         "start_command": commands.start_again(group.group),
         "assignor": group.assignor,
         "lost": groups.lost(group),
-        "members": groups.member_rows(group),
-        "matrices": groups.matrices(group),
-        "rows": groups.partition_rows(group, moment.as_of_ms),
-        "rebalances": rebalances.rows(
-            _rebalances(moment, group.group),
-            moment.read_at_ms,
+        "standing": found,
+        "catches_up": duration(
+            row.trend.closes_in_ms, "The lag is not falling" if group.lag else "Nothing waits"
         ),
+        "last_commit": duration(
+            None if newest is None else max(0, moment.as_of_ms - newest), groups.NOTHING_COMMITTED
+        ),
+        "members": _members(moment, group),
+        "matrices": groups.matrices(group),
+        "rows": [
+            (p, of_partitions.get(f"{p.topic}/{p.partition}"))
+            for p in groups.partition_rows(group, moment.as_of_ms)
+        ],
+        "rebalances": changes,
+        "timeline": epochs.timeline(changes, moment.read_at_ms),
         "lag_legend": [Legend("lag", row.lag, 0)],
         "time_lag_legend": [Legend("time lag", row.time_lag, 0)],
     }
@@ -82,7 +119,7 @@ PAGE = Page(
     name="group",
     pattern="groups/<path:group>/",
     title=lambda address: address.args["group"],
-    parts=("figures", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances"),
+    parts=("figures", "standing", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances"),
     context=context,
     winds=True,
     charts=charts,

@@ -1,0 +1,139 @@
+"""Burrow's verdict on a group in words: the status, the rule that decided, its numbers, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from streamlab.metrics import burrow
+from streamlab.metrics.burrow import HALF_A_WINDOW, LagStatus, Rule, Standing
+from streamlab.metrics.commit_windows import SeenCommit, with_newest
+from streamlab.metrics.snapshot import GroupSnapshot
+
+from .figures import Figure, duration, spell_duration, unknown
+from .words import Status, Tone, plural
+
+Windows = Mapping[str, Sequence[SeenCommit]]
+"""A partition's name ("orders/3") -> its last commits."""
+
+TONES = {
+    LagStatus.OK: Tone.OK,
+    LagStatus.UNKNOWN: Tone.IDLE,
+    LagStatus.WARN: Tone.WARN,
+    LagStatus.REWIND: Tone.BAD,
+    LagStatus.STALL: Tone.BAD,
+    LagStatus.STOP: Tone.BAD,
+}
+
+
+@dataclass(frozen=True)
+class GroupStanding:
+    """A group as its worst partition stands."""
+
+    status: Status
+    partition: str  # the worst one: "orders/3"; "" when the group reads nothing
+    rule: str  # which rule decided
+    numbers: str  # what it looked at, as a sentence
+    next_step: str  # "" when there is nothing to do
+    counts: list[tuple[Status, int]]  # partitions by status, the worst first
+    by_partition: dict[str, Status]
+    commit_every: Figure  # time between two commits of a partition, as a rule
+
+
+def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStanding:
+    joined = {
+        f"{p.topic}/{p.partition}": with_newest(windows.get(f"{p.topic}/{p.partition}", ()), p)
+        for p in group.partitions
+    }
+    found = {
+        f"{p.topic}/{p.partition}": burrow.standing(
+            joined[f"{p.topic}/{p.partition}"], p.lag, p.time_lag_ms, now_ms
+        )
+        for p in group.partitions
+    }
+    worst = burrow.worst(standing.status for standing in found.values())
+    name, standing = max(
+        ((n, s) for n, s in found.items() if s.status is worst),
+        key=lambda item: item[1].lag or 0,
+        default=("", None),
+    )
+    counts = [
+        (Status(status.value, TONES[status]), n)
+        for status in burrow.WORST_FIRST
+        if (n := sum(s.status is status for s in found.values()))
+    ]
+    return GroupStanding(
+        status=Status(worst.value, TONES[worst], standing.rule.value if standing else ""),
+        partition=name,
+        rule=standing.rule.value if standing else "the group reads no partition yet",
+        numbers=numbers(standing) if standing else "",
+        next_step=_next_step(worst, group) if standing else "",
+        counts=counts,
+        by_partition={
+            n: Status(s.status.value, TONES[s.status], f"{s.rule.value}. {numbers(s)}")
+            for n, s in found.items()
+        },
+        commit_every=_commit_every(joined),
+    )
+
+
+def numbers(s: Standing) -> str:
+    """What the rule looked at.
+
+    >>> numbers(Standing(LagStatus.WARN, Rule.NEVER_FALLS, 10, 95, 5, 95, 45_000, 2_000))
+    'Over 10 commits in 45 s the lag went from 5 to 95 and never fell.'
+    """
+    span, silent = spell_duration(s.span_ms), spell_duration(s.silent_ms)
+    waits = f"{plural(s.lag, 'record')} waiting" if s.lag is not None else "the lag is not known"
+    match s.rule:
+        case Rule.CAUGHT_UP:
+            return "No record waits."
+        case Rule.TOO_FEW:
+            known = plural(s.commits, "commit") if s.commits else "No commit"
+            return f"{known} known, {HALF_A_WINDOW} are needed; {waits}."
+        case Rule.SILENT:
+            return f"The last commit was {silent} ago, the {s.commits} up to it span {span}; {waits}."
+        case Rule.WENT_BACK:
+            return f"Within the last {plural(s.commits, 'commit')} it stood further ahead; {waits}."
+        case Rule.WAS_CAUGHT_UP:
+            return f"At one of the last {plural(s.commits, 'commit')} nothing waited; now {waits}."
+        case Rule.STANDS_STILL:
+            return f"{plural(s.commits, 'commit')} in {span}, all at the same offset; {waits}."
+        case Rule.NEVER_FALLS:
+            went = f"went from {s.first_lag:,} to {s.last_lag:,}" if s.first_lag != s.last_lag else "stayed"
+            at = "" if s.first_lag != s.last_lag else f" at {s.last_lag:,}"
+            return f"Over {plural(s.commits, 'commit')} in {span} the lag {went}{at} and never fell."
+        case Rule.FALLS:
+            return f"Over {plural(s.commits, 'commit')} in {span} the lag went from {s.first_lag:,} to {s.last_lag:,}."
+
+
+def _next_step(status: LagStatus, group: GroupSnapshot) -> str:
+    if status in (LagStatus.STOP, LagStatus.STALL) and group.paused:
+        return "It is paused: resume it when that is over."
+    match status:
+        case LagStatus.STOP if not group.members:
+            return "It has no members: start its consumers."
+        case LagStatus.STOP:
+            return "See whether its members still call poll(), or a handler hangs."
+        case LagStatus.STALL:
+            return "See what its handler does with the record at the committed offset."
+        case LagStatus.REWIND:
+            return "See in its history whether somebody reset it; if not, who else commits for this group."
+        case LagStatus.WARN if len(group.members) < len(group.partitions):
+            return "Add members, up to one for each partition, or make its handler faster."
+        case LagStatus.WARN:
+            return "Every partition has its own member already: make the handler faster, or add partitions."
+        case LagStatus.UNKNOWN:
+            return "It fills in with the next commits."
+        case _:
+            return ""
+
+
+def _commit_every(windows: Mapping[str, Sequence[SeenCommit]]) -> Figure:
+    gaps = [
+        (window[-1].at_ms - window[0].at_ms) / (len(window) - 1)
+        for window in windows.values()
+        if len(window) > 1
+    ]
+    return duration(median(gaps)) if gaps else unknown("Needs two commits of a partition")
