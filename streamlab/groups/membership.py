@@ -248,13 +248,19 @@ class Membership:
         if said.epoch != said.assigned:
             self._assign(said)
             return True
-        known = msgspec.json.decode(said.counts, type=dict[str, int])
-        if target.known_counts(self._topics, member.topics) == {
-            t: known[t] for t in member.topics if t in known
-        }:
+        if self._counts_stand(said, member):
+            return False
+        self._topics.all(fresh=True)  # this member's copy may be older than what the target was made with
+        if self._counts_stand(said, member):
             return False
         self._run_script("refresh", [said.epoch, "the partitions of its topics changed"])
         return True
+
+    def _counts_stand(self, said: _Answer, member: Member) -> bool:
+        """Whether the member's topics have the partitions that the target was made with."""
+        made_with = msgspec.json.decode(said.counts, type=dict[str, int])
+        theirs = {t: made_with[t] for t in member.topics if t in made_with}
+        return target.known_counts(self._topics, member.topics) == theirs
 
     def _assign(self, said: _Answer) -> None:
         """Compute and offer the target of an epoch."""

@@ -159,6 +159,19 @@ def test_partitions_that_are_added_are_taken(broker, member_of):
     settle(members, 6)
 
 
+def test_a_growth_is_one_rebalance_though_members_hear_of_it_one_after_the_other(broker, member_of):
+    topic = a_topic(broker, 2)
+    quick, late = member_of(topic, metadata_max_age_ms=100), member_of(topic, metadata_max_age_ms=60_000)
+    settle([quick, late], 2)
+    epoch = describe(broker)["generation_id"]
+    with late._assignment.membership._lock:  # it hears of nothing until the others are done
+        broker.admin().create_partitions({topic: 4})
+        until(lambda: poll_all([quick]) or describe(broker)["generation_id"] > epoch, 10)
+        until(lambda: poll_all([quick]) or len(quick.assignment()) == 2, 10)
+    settle([quick, late], 4)
+    assert describe(broker)["generation_id"] == epoch + 1
+
+
 def test_many_partitions_are_taken_and_released_in_portions(broker, member_of, monkeypatch):
     monkeypatch.setattr(membership, "PARTITIONS_A_CALL", 2)
     topic = a_topic(broker, 7)
