@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "dashboard.access",
     "dashboard.audit",
     "dashboard.operations",
+    "dashboard.alerts",
     "dashboard.masking",
     "dashboard.outbox",
     "dashboard.pages",
@@ -223,6 +224,24 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 20},
     },
 }
+
+# Alerts: where links in them lead, and how they get out
+
+PUBLIC_URL = env.text(
+    "STREAMLAB_PUBLIC_URL",
+    f"https://{ALLOWED_HOSTS[0].lstrip('*.')}" if PUBLIC else f"http://localhost:{env.text('PORT', '8000')}",
+).rstrip("/")
+WEBHOOK_PRIVATE = env.flag("STREAMLAB_WEBHOOK_PRIVATE", False)  # webhooks to this machine and its network
+EMAIL_HOST = env.text("EMAIL_HOST")
+EMAIL_CONFIGURED = bool(EMAIL_HOST)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_CONFIGURED else 'dummy'}.EmailBackend"
+EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", False)
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
+EMAIL_PORT = env.number("EMAIL_PORT", 465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "streamlab@localhost")
 
 # Words and times
 

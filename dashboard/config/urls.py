@@ -9,6 +9,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("", include("dashboard.access.urls")),
     path("", include("dashboard.operations.urls")),
+    path("", include("dashboard.alerts.urls")),
     path("audit/export.jsonl", export, name="audit-export"),
     path("api/v1/", include("dashboard.api.urls")),
     path("ingest/", include("dashboard.ingest.urls")),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from . import (
+    alert,
+    alerts,
     audit,
     client,
     clients,
@@ -42,6 +44,8 @@ PAGES: tuple[Page, ...] = (
     letters.PAGE,
     letter.PAGE,
     retries.PAGE,
+    alerts.PAGE,
+    alert.PAGE,
     operations.PAGE,
     operation.PAGE,
     audit.PAGE,

@@ -62,6 +62,7 @@ def parts_of(plan: Plan) -> list[Part]:
         Part("beat", "calls for what is due", (*celery, "beat", "-S", "celery.beat.Scheduler", "-l", "INFO")),
         Part("sampler", "measures once a second", (python, "-m", "streamlab", "sampler")),
         Part("projector", "brings history into the database", (python, "manage.py", "project")),
+        Part("alerts", "judges rules and tells who wants to know", (python, "manage.py", "watch_alerts")),
     ]
     if plan.demo:
         parts.append(Part("shop", "a simulated shop as the load", (python, "-m", "streamlab", "shop")))
