@@ -31,6 +31,8 @@ if producer ~= '-1' then
   local n = #kept
   for i = HEAD + 1, n, FIELDS do
     if kept[i] == first and kept[i + 1] == last then
+      -- a write, though nothing changes: on a new connection WAIT waits for what that wrote, and for nothing else
+      redis.call('HSET', KEYS[3], producer, stored)
       return {kept[i + 2], kept[i + 3], 1}
     end
   end
