@@ -143,7 +143,12 @@ class Lane:
         elif place.log_end == 0:
             self.cursor = "0-0"
         else:
-            self.cursor = f"{place.last_append_ms}-{place.log_end - 1}"
+            last = EntryId(place.last_append_ms, place.log_end - 1)
+            self.cursor = str(last)
+            if (
+                self.next_offset == place.log_end
+            ):  # then a log that loses that entry is noticed, as if it had been read
+                self.witness, self.midway = last, False
 
     def jump(self, offset: int) -> None:
         """Read on at `offset`; records that wait to be polled stay."""

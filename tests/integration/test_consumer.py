@@ -246,6 +246,21 @@ def test_a_log_that_went_back_is_read_on_from_where_it_continues(broker, consume
     assert "the log went back" in caplog.text
 
 
+def test_who_waited_at_the_end_of_a_log_that_lost_it_misses_nothing(broker, consumer_of, caplog):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(6))
+    produce(broker, topic, numbered(4))
+    consumer = consumer_of(topic, auto_offset_reset="latest")
+    until(lambda: not consumer.poll(20) and consumer.highwater(TopicPartition(topic, 0)) == 10)
+    client = broker.connection.client  # as a failover to a copy that misses the last four
+    client.xdel(keys.log(topic, 0), client.xrevrange(keys.log(topic, 0), count=1)[0][0])
+    client.hset(keys.meta(topic, 0), "end", 6)
+    again = numbered(20, start=100)  # one batch, which reaches over the offset that was waited at
+    produce(broker, topic, again)
+    assert values(read(consumer, 20)) == again
+    assert "the log went back" in caplog.text
+
+
 def test_a_damaged_batch_halts_its_partition_and_no_other(broker, consumer_of):
     topic = a_topic(broker, 2)
     produce(broker, topic, [b"good"], partition=0)
