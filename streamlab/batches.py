@@ -107,7 +107,7 @@ class Batch:
             headers = columns.headers or [None] * self.count
             header_sizes = [header_size(h) if h else -1 for h in headers]
             self._sizes = list(zip(sizes(columns.keys), sizes(columns.values), header_sizes, strict=True))
-            if self.settled:
+            if not self.held_bytes:  # with acks=0 it may have to be repeated after it was acknowledged
                 self.payload = None
         return self._sizes[index]
 

@@ -13,6 +13,7 @@ reply was lost is repeated without being appended twice; a record that cannot be
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import threading
 from collections import deque
@@ -40,6 +41,8 @@ from .model import Headers, TopicPartition, header_size
 from .partitioner import StickyPartition, partition_for
 from .sender import sender_for
 from .topics import Topics, TopicSpec, check_name
+
+log = logging.getLogger(__name__)
 
 RECORD_OVERHEAD_BYTES = 8
 """What a record takes in a batch besides its key and value, about: its share of the columns."""
@@ -433,6 +436,8 @@ class Producer:
             self._taken.pop(batch, None)
             self._room.notify_all()
         if batch.settled:  # with acks=0, when it was sent
+            if error is not None:
+                log.warning("%d records of %s are lost: %s", batch.count, batch.partition, error)
             return
         if error is None:
             batch.acknowledge(base_offset, append_ms)

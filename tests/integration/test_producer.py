@@ -360,6 +360,26 @@ def test_without_acknowledgements_records_arrive_all_the_same(broker):
     assert values(everything(broker, topic, 200)) == numbered(200)
 
 
+def test_without_acknowledgements_a_record_that_was_looked_at_can_still_be_repeated(broker):
+    topic = a_topic(broker)
+    with broker.producer(acks=0, linger_ms=0) as producer:
+        for value in numbered(50):
+            broker.connection.client.script_flush()
+            assert producer.send(topic, value).get(10).serialized_value_size == len(value)
+        producer.flush(10)
+    assert values(everything(broker, topic, 50)) == numbered(50)
+
+
+def test_without_acknowledgements_what_the_server_refuses_is_said_in_the_log(broker, caplog):
+    topic = a_topic(broker)
+    with broker.producer(acks=0, linger_ms=0) as producer:
+        producer.send(topic, b"v").get(10)
+        producer.flush(10)
+        broker.admin().delete_topics([topic])
+        producer.send(topic, b"w")
+    assert f"1 records of {topic}/0 are lost" in caplog.text
+
+
 def test_a_callback_that_would_wait_for_its_own_thread_is_told_so(broker):
     topic = a_topic(broker)
     told, done = [], threading.Event()
