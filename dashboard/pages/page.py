@@ -49,6 +49,7 @@ class MenuEntry:
     section: str  # heading it stands under: "", "Work", "Lab"
     key: str  # pressed after g
     icon: str  # a symbol of static/icons.svg
+    admin: bool = False  # whether only Admins see it
 
 
 @dataclass(frozen=True)

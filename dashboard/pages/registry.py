@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from . import (
     alert,
     alerts,
@@ -25,7 +27,7 @@ from . import (
     topic,
     topics,
 )
-from .page import Page
+from .page import MenuEntry, Page
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
@@ -52,5 +54,21 @@ PAGES: tuple[Page, ...] = (
 )
 
 
-def menu() -> list[Page]:
-    return [page for page in PAGES if page.menu]
+@dataclass(frozen=True)
+class Personal:
+    """An entry of the menu whose view depends on who looks, so it is no page that one drawing serves all."""
+
+    name: str  # of the URL
+    menu: MenuEntry
+
+
+PERSONAL = (
+    Personal("tokens", MenuEntry("API tokens", "Admin", "k", "tokens")),
+    Personal("api-docs", MenuEntry("API", "Admin", "i", "api")),
+    Personal("people", MenuEntry("People", "Admin", "u", "people", admin=True)),
+    Personal("masking", MenuEntry("Masking", "Admin", "m", "masking", admin=True)),
+)
+
+
+def menu() -> list[Page | Personal]:
+    return [*(page for page in PAGES if page.menu), *PERSONAL]

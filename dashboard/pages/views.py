@@ -35,7 +35,7 @@ def view_of(page: Page) -> Callable[..., HttpResponse]:
             response = (
                 _frame(page, moment, address, request)
                 if wants_frame
-                else _paint(page, moment, address, request)
+                else paint(page, moment, address, request)
             )
         except NotKept as reason:
             response = _not_kept(page, address, request, reason)
@@ -71,7 +71,8 @@ def _shell(page: Page, address: Address) -> dict[str, Any]:
     }
 
 
-def _paint(page: Page, moment: Moment, address: Address, request: HttpRequest) -> HttpResponse:
+def paint(page: Page, moment: Moment, address: Address, request: HttpRequest) -> HttpResponse:
+    """The whole page as HTML."""
     charts = page.charts(moment, address)
     context = {
         **_shell(page, address),

@@ -43,6 +43,9 @@ def test_every_page_but_three_asks_for_a_sign_in(client: Client) -> None:
         while "<" in path:  # any value will do: nobody gets as far as looking at it
             path = path[: path.index("<")] + "1" + path[path.index(">") + 1 :]
         reply = client.get(path)
+        if path.startswith("/api/v1/"):
+            assert reply.status_code in (401, 405), name
+            continue
         assert reply.status_code == 302 and reply.headers["Location"].startswith("/sign-in/?next="), name
 
 

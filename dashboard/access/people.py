@@ -1,0 +1,81 @@
+"""Who may come in and as what, changed by an Admin. There is always an Admin left, and everything leaves a trail."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from dashboard.access import signin_link
+from dashboard.access.models import User
+from dashboard.access.roles import Role, role_of
+from dashboard.audit import trail
+from dashboard.audit.trail import Actor
+
+
+class NotPossible(Exception):
+    """Raised when it would lock everybody out, or make no sense. Its text says why."""
+
+
+@transaction.atomic
+def add(name: str, role: Role, actor: Actor) -> User:
+    """A person without a password: a sign-in link lets them in. Raises NotPossible when the name is taken."""
+    if User.objects.filter(username__iexact=name).exists():
+        raise NotPossible(f"There is somebody called {name} already.")
+    user = User(username=name)
+    user.set_unusable_password()
+    user.save()
+    _put_into(user, role)
+    trail.record(actor, "person.added", name, role=role.value)
+    return user
+
+
+@transaction.atomic
+def change_role(user: User, role: Role, actor: Actor) -> None:
+    """Raises NotPossible when no Admin would be left."""
+    before = role_of(user)
+    if before is role:
+        return
+    if before is Role.ADMIN:
+        _keep_an_admin_besides(user)
+    if user.is_superuser:
+        user.is_superuser = False
+        user.save(update_fields=["is_superuser"])
+    _put_into(user, role)
+    trail.record(actor, "person.role", user.username, before=before and before.value, after=role.value)
+
+
+@transaction.atomic
+def set_active(user: User, active: bool, actor: Actor) -> None:
+    """Whom this ends is out at once: sessions, sockets and tokens look each time. Raises NotPossible."""
+    if user.is_active == active:
+        return
+    if not active and actor.user is not None and actor.user.pk == user.pk:
+        raise NotPossible("Nobody can deactivate themselves.")
+    if not active and role_of(user) is Role.ADMIN:
+        _keep_an_admin_besides(user)
+    user.is_active = active
+    user.save(update_fields=["is_active"])
+    trail.record(actor, "person.activated" if active else "person.deactivated", user.username)
+
+
+def new_link(user: User, actor: Actor) -> str:
+    """The path of a fresh one-time sign-in link. Raises NotPossible."""
+    if not user.is_active:
+        raise NotPossible(f"{user.username} is deactivated.")
+    token = signin_link.create(user)
+    trail.record(actor, "person.link", user.username)
+    return signin_link.path_of(token)
+
+
+def _put_into(user: User, role: Role) -> None:
+    user.groups.remove(*user.groups.filter(name__in=list(Role)))
+    user.groups.add(Group.objects.get_or_create(name=role)[0])
+
+
+def _keep_an_admin_besides(user: User) -> None:
+    """Of two who take the last two Admins away at once, the second is refused: the row is locked."""
+    Group.objects.get_or_create(name=Role.ADMIN)
+    Group.objects.select_for_update().get(name=Role.ADMIN)
+    others = User.objects.filter(is_active=True).exclude(pk=user.pk)
+    if not any(role_of(other) is Role.ADMIN for other in others):
+        raise NotPossible(f"{user.username} is the last Admin; make somebody else one first.")

@@ -1,0 +1,119 @@
+"""People: who may come in, and as what. Admins only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dashboard.access import people
+from dashboard.access.models import User
+from dashboard.access.needs import needs_role, person, show
+from dashboard.access.people import NotPossible
+from dashboard.access.roles import Role, role_of
+from dashboard.audit.trail import actor_of
+
+ROLES = [(role.value, role.value) for role in Role]
+MOST_SHOWN = 500
+
+
+class PersonForm(forms.Form):
+    username = forms.CharField(label="Name", max_length=150, validators=[UnicodeUsernameValidator()])
+    role = forms.ChoiceField(label="Role", choices=ROLES)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=ROLES)
+
+
+@needs_role(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def everybody(request: HttpRequest) -> HttpResponse:
+    """The list with a form below; POST adds a person and shows their sign-in link, this once."""
+    form, status = PersonForm(request.POST or None), 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            actor = actor_of(request)
+            try:
+                user = people.add(form.cleaned_data["username"], Role(form.cleaned_data["role"]), actor)
+                return _shown(request, PersonForm(), 201, user, people.new_link(user, actor))
+            except NotPossible as reason:
+                form.add_error("username", str(reason))
+    return _shown(request, form, status)
+
+
+def _shown(
+    request: HttpRequest, form: PersonForm, status: int = 200, user: User | None = None, path: str = ""
+) -> HttpResponse:
+    tokens = Count("api_tokens", filter=Q(api_tokens__revoked_at=None))
+    found = User.objects.prefetch_related("groups").annotate(tokens=tokens).order_by("username")
+    response = show(
+        request,
+        "access/people.html",
+        "People",
+        "people",
+        status,
+        form=form,
+        rows=[
+            (one, role_of(one) or _asleep(one), one.pk == person(request).pk) for one in found[:MOST_SHOWN]
+        ],
+        roles=list(Role),
+        link=request.build_absolute_uri(path) if path else "",
+        link_of=user,
+    )
+    response.headers["Cache-Control"] = "no-store, private"
+    return response
+
+
+def _asleep(user: User) -> str:
+    """The role that somebody who is deactivated would have."""
+    names = {group.name for group in user.groups.all()}
+    return next((role.value for role in reversed(Role) if role in names), "")
+
+
+def _step(step: Callable[[HttpRequest, User], HttpResponse | None]) -> Callable[..., HttpResponse]:
+    """A POST about one person; what is not possible is told."""
+
+    @needs_role(Role.ADMIN)
+    @require_POST
+    @wraps(step)
+    def view(request: HttpRequest, number: int) -> HttpResponse:
+        user = get_object_or_404(User, pk=number)
+        try:
+            return step(request, user) or redirect("people")
+        except NotPossible as reason:
+            messages.error(request, str(reason))
+            return redirect("people")
+
+    return view
+
+
+@_step
+def change_role(request: HttpRequest, user: User) -> None:
+    form = RoleForm(request.POST)
+    if not form.is_valid():
+        raise NotPossible("There is no such role.")
+    people.change_role(user, Role(form.cleaned_data["role"]), actor_of(request))
+
+
+@_step
+def deactivate(request: HttpRequest, user: User) -> None:
+    people.set_active(user, False, actor_of(request))
+
+
+@_step
+def activate(request: HttpRequest, user: User) -> None:
+    people.set_active(user, True, actor_of(request))
+
+
+@_step
+def link(request: HttpRequest, user: User) -> HttpResponse:
+    return _shown(request, PersonForm(), 201, user, people.new_link(user, actor_of(request)))
