@@ -88,14 +88,16 @@ def start(name: ScenarioName, change: Changes = None, url: Url = None, json: Jso
 def import_load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="As `lab export` writes it.")],
     change: Changes = None,
+    name: Annotated[str | None, typer.Option("--name", help="Another name than the file's.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is a load.")] = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Start the load that a file describes."""
-    from ..lab.loads.files import changed, imported, parsed
+    from ..lab.loads.files import changed, imported, parsed, renamed
 
-    load = changed(imported(file.read_bytes()), parsed(change or []))
+    load = imported(file.read_bytes())
+    load = changed(renamed(load, name) if name else load, parsed(change or []))
     if check:
         note(f"{file} is a load: {load.name}.")
         return

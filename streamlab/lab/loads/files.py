@@ -72,6 +72,11 @@ def changed(load: Load, changes: Mapping[str, Any]) -> Load:
     return after
 
 
+def renamed(load: Load, name: str) -> Load:
+    """Raises InvalidLoadError."""
+    return load_of(msgspec.to_builtins(load) | {"name": name})
+
+
 def parsed(words: list[str]) -> dict[str, str]:
     """
     >>> parsed(["producers.rate=400", "title=a=b"])

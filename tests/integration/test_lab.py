@@ -1,0 +1,307 @@
+"""The lab with its real processes: loads start, follow changes while they run, come back, end."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+
+from streamlab.cli import main
+from streamlab.errors import IllegalStateError, StaleConfigError
+from streamlab.groups.describe import describe
+from streamlab.lab.loads.desired import MOST_LOADS, Loads
+from streamlab.lab.loads.files import changed
+from streamlab.lab.loads.load import Load
+from streamlab.metrics import telemetry
+from streamlab.model import TopicPartition
+from streamlab.topics import Topics
+from tests.shell import Shell
+from tests.waiting import until
+
+
+@pytest.fixture
+def shell(redis_url, tmp_path):
+    running = Shell(redis_url, tmp_path)
+    yield running
+    running.stop_all()
+
+
+@pytest.fixture
+def loads(broker):
+    return Loads(broker.connection)
+
+
+@pytest.fixture
+def lab(shell, loads):
+    running = shell.start("lab", "run")
+    until(loads.status, 30, "the lab says that it is open")
+    return running
+
+
+def a_load(**changes) -> Load:
+    few = {"producers.rate": "100", "partitions": "3", "producers.settings.linger_ms": "20"}
+    return changed(Load(name="test"), few | changes)
+
+
+def processes(loads, name="test") -> dict[str, int]:
+    status = loads.status()
+    found = status.loads.get(name) if status else None
+    return {p.name: p.pid for p in found.processes if p.pid} if found else {}
+
+
+def sent(broker, topic="lab-test") -> int:
+    consumer = broker.consumer(group_id=None)
+    try:
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
+        return sum(consumer.end_offsets(partitions).values())
+    finally:
+        consumer.close()
+
+
+def committed(broker, group="lab-test-readers") -> int:
+    return sum(o.offset for o in broker.admin().list_group_offsets(group)[group].values())
+
+
+def partitions(broker, topic="lab-test") -> int:
+    spec = Topics(broker.connection).get(topic)
+    return spec.partitions if spec else 0
+
+
+def setting(broker, client_id, name):
+    """As the newest client of that id has it; None while there is none."""
+    found = [c for c in telemetry.read_all(broker.connection).values() if c.client_id == client_id]
+    return max(found, key=lambda c: c.started_ms).values.get(name) if found else None
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_load_runs_follows_changes_and_ends_without_a_trace(lab, loads, broker):
+    loads.start(a_load())
+    until(lambda: sent(broker) > 50, 40, "records come")
+    until(lambda: committed(broker) > 20, 40, "records are handled")
+    producer = processes(loads)["producer-1"]
+
+    loads.change(changed(loads.require("test").load, {"producers.rate": "0"}))
+    until(lambda: committed(broker) == sent(broker), 40, "nothing comes any more, and all is handled")
+    at_rest = sent(broker)
+
+    faster = {"producers.rate": "200", "consumers.count": "2", "partitions": "4"}
+    loads.change(changed(loads.require("test").load, faster))
+    until(lambda: sent(broker) > at_rest + 100, 40, "it goes on")
+    until(lambda: processes(loads).keys() == {"producer-1", "reader-1", "reader-2"}, 40)
+    assert processes(loads)["producer-1"] == producer, "the producer was not started anew for it"
+    assert partitions(broker) == 4
+
+    pids = processes(loads)
+    assert loads.stop("test")
+    until(lambda: not any(runs(pid) for pid in pids.values()), 20, "its processes have ended")
+    assert lab.poll() is None
+
+
+def test_settings_of_the_program_are_taken_over_without_another_process(lab, loads, broker):
+    loads.start(a_load())
+    until(lambda: setting(broker, "lab-test-producer-1", "batch_size"), 40, "the producer tells about itself")
+    before = until(lambda: len(processes(loads)) == 2 and processes(loads), 30)
+    settings = {"producers.settings.batch_size": "1", "consumers.settings.max_poll_records": "7"}
+    loads.change(changed(loads.require("test").load, settings))
+    until(lambda: setting(broker, "lab-test-producer-1", "batch_size") == 1, 40)
+    until(lambda: setting(broker, "lab-test-reader-1", "max_poll_records") == 7, 40)
+    assert processes(loads) == before
+
+
+def test_records_fail_as_the_load_says(lab, loads, broker):
+    failing = {"consumers.failures.permanent_share": "0.1", "consumers.failures.transient_share": "0.2"}
+    loads.start(a_load(**failing, **{"consumers.retry_base_ms": "50"}))
+    until(lambda: sent(broker, "lab-test.lab-test-readers.dlq") > 5, 40, "poison becomes dead letters")
+    until(lambda: committed(broker) > 50, 40, "the others go on")
+    dead = broker.dead_letters("lab-test", "lab-test-readers").groups().groups
+    assert [group.error_class.rpartition(".")[2] for group in dead] == ["PoisonError"]
+
+
+def test_a_process_that_is_killed_comes_back(lab, loads, broker):
+    loads.start(a_load(**{"consumers.kind": "consumer"}))
+    until(lambda: committed(broker) > 10, 40)
+    for victim in ("producer-1", "reader-1"):
+        pid = processes(loads)[victim]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: processes(loads).get(victim) not in (None, pid), 30, f"{victim} is back")  # noqa: B023
+    before = committed(broker)
+    until(lambda: committed(broker) > before + 50, 60, "and works")
+
+
+def test_a_supervisor_that_is_killed_leaves_nothing_running_and_the_next_one_goes_on(
+    lab, loads, broker, shell
+):
+    loads.start(a_load())
+    pids = until(lambda: len(processes(loads)) == 2 and processes(loads), 40)
+    lab.kill()
+    lab.wait()
+    until(lambda: not any(runs(pid) for pid in pids.values()), 20, "its processes have ended with it")
+    at_rest = sent(broker)
+    shell.start("lab", "run")
+    until(lambda: sent(broker) > at_rest, 40, "the load goes on")
+
+
+def test_a_load_ends_by_itself_when_its_minutes_are_over(lab, loads):
+    loads.start(a_load(minutes="0.05"))
+    until(lambda: loads.get("test") is None, 40, "3 s are over")
+    until(lambda: loads.status().loads == {}, 20)
+
+
+def test_members_that_flap_raise_the_epoch_of_their_group(lab, loads, broker):
+    loads.start(a_load(**{"consumers.count": "2", "consumers.rejoin_every_s": "2"}))
+
+    def epoch():
+        return describe(broker.connection, "lab-test-readers").epoch
+
+    until(lambda: committed(broker) > 0, 40)
+    before = epoch()
+    until(lambda: epoch() > before + 3, 40, "they come and go")
+
+
+def test_a_topic_that_the_lab_did_not_make_is_left_alone(lab, loads, broker):
+    broker.admin().create_topics({"lab-test": {"num_partitions": 5}})
+    loads.start(a_load())
+    problem = until(lambda: (s := loads.status().loads.get("test")) and s.problem, 20)
+    assert "lab did not make" in problem
+    assert processes(loads) == {}
+    assert sent(broker) == 0
+
+
+def test_a_load_that_begins_again_with_fewer_partitions_begins_with_an_empty_topic(lab, loads, broker):
+    loads.start(a_load())
+    until(lambda: sent(broker) > 20, 40)
+    loads.stop("test")
+    until(lambda: loads.status().loads == {}, 20)
+    loads.start(a_load(**{"partitions": "1", "producers.rate": "0"}))
+    until(lambda: partitions(broker) == 1, 30)
+    assert sent(broker) == 0
+
+
+def test_a_second_supervisor_stands_by_and_takes_over(lab, loads, shell):
+    second = shell.start("lab", "run")
+    loads.start(a_load(**{"producers.rate": "10"}))
+    until(lambda: len(processes(loads)) == 2, 40)
+    assert loads.status().pid == lab.pid
+    lab.send_signal(signal.SIGTERM)
+    assert lab.wait(20) == 0
+    until(lambda: loads.status() and loads.status().pid == second.pid, 30)
+    until(lambda: len(processes(loads)) == 2, 40)
+
+
+# -- what is wanted, without processes -------------------------------------------------------------------------
+
+
+def test_what_runs_cannot_be_started_again_and_only_so_many_run_at_once(loads):
+    for number in range(MOST_LOADS):
+        loads.start(Load(name=f"load-{number}"))
+    with pytest.raises(IllegalStateError, match="runs already"):
+        loads.start(Load(name="load-0"))
+    with pytest.raises(IllegalStateError, match="no more can"):
+        loads.start(Load(name="one-more"))
+
+
+def test_processes_are_bounded_over_all_loads(loads):
+    loads.start(changed(Load(name="a"), {"consumers.count": "16"}))
+    loads.start(changed(Load(name="b"), {"consumers.count": "4"}))
+    with pytest.raises(IllegalStateError, match="24 may run at once"):
+        loads.change(changed(loads.require("b").load, {"consumers.count": "10"}))
+
+
+def test_of_two_changes_to_the_same_version_one_wins(loads):
+    loads.start(Load(name="a"))
+    loads.change(changed(Load(name="a"), {"producers.rate": "1"}), expected=1)
+    with pytest.raises(StaleConfigError):
+        loads.change(changed(Load(name="a"), {"producers.rate": "2"}), expected=1)
+    assert loads.require("a").load.producers.rate == 1
+
+
+def test_when_many_start_the_same_load_one_of_them_has(loads):
+    won, refused = [], []
+
+    def start(number):
+        try:
+            won.append(loads.start(Load(name="a"), by=str(number)).by)
+        except IllegalStateError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=start, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1 and len(refused) == 7
+    assert loads.require("a").by == won[0]
+
+
+def test_partitions_cannot_become_fewer_while_it_runs(loads):
+    loads.start(Load(name="a"))
+    with pytest.raises(IllegalStateError, match="cannot lose partitions"):
+        loads.change(changed(Load(name="a"), {"partitions": "2"}))
+
+
+def test_what_another_version_has_written_is_passed_over(loads, broker):
+    broker.connection.client.hset(
+        "sl:lab:loads", mapping={"odd": b'{"load":{"name":"odd","colour":1}}', "x": b"\xff"}
+    )
+    assert loads.all() == {}
+    loads.start(Load(name="a"))
+    assert list(loads.all()) == ["a"]
+
+
+# -- the shell -------------------------------------------------------------------------------------------------
+
+
+def test_a_scenario_from_the_shell(shell, lab, broker, tmp_path):
+    listed = [json.loads(line) for line in shell("lab", "list", "--json").stdout.splitlines()]
+    assert len(listed) == 11
+    assert "Spread the key" in shell("lab", "show", "hot-key").stdout
+
+    started = shell("lab", "start", "hot-key", "--set", "producers.rate=60")
+    assert started.returncode == 0, started.stderr
+    until(lambda: sent(broker, "lab-hot-key") > 20, 40)
+    assert shell("lab", "change", "hot-key", "consumers.count=1").returncode == 0
+
+    def status():
+        return json.loads(shell("lab", "status", "--json").stdout)["loads"][0]
+
+    until(lambda: len(status()["status"]["processes"]) == 2, 40)
+    assert status()["figures"]["partitions"] == 6
+    assert "hot-key, version 2" in shell("lab", "status").stdout
+
+    file = tmp_path / "mine.json"
+    assert shell("lab", "export", "hot-key", "-o", str(file)).returncode == 0
+    assert json.loads(file.read_text())["load"]["producers"]["rate"] == 60
+    assert shell("lab", "stop", "hot-key").returncode == 0
+    assert shell("lab", "import", str(file), "--name", "mine").returncode == 0
+    assert "mine, version 1" in shell("lab", "status").stdout
+    assert shell("lab", "stop", "--all").returncode == 0
+    assert "Nothing runs" in shell("lab", "status").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["start", "cold-key"], 1, "hot-key"),
+        (["start", "burst", "--set", "producers.rate=1e9"], 1, "producers.rate"),
+        (["stop", "burst"], 1, "No load 'burst' runs"),
+        (["stop"], 2, "Say which load"),
+        (["change", "burst", "producers.rate=1"], 1, "None runs"),
+        (["status"], 1, "streamlab lab run"),
+        (["export", "cold-key"], 1, "hot-key"),
+        (["import", "/nowhere.json"], 1, "nowhere"),
+    ],
+)
+def test_what_is_asked_wrongly_is_answered_with_a_sentence(redis_url, monkeypatch, capsys, words, code, says):
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    with pytest.raises(SystemExit) as ended:
+        main(["lab", *words])
+    assert ended.value.code == code
+    assert says in capsys.readouterr().err
