@@ -7,6 +7,7 @@ from .kinds import (
     configure,
     groups,
     letters,
+    loads,
     partitions,
     produce,
     purge,
@@ -34,5 +35,8 @@ KINDS: dict[str, Kind] = {
         schema.KIND,
         produce.KIND,
         scale.KIND,
+        loads.START,
+        loads.CHANGE,
+        loads.STOP,
     )
 }

@@ -1,10 +1,13 @@
 from django.urls import path
 
-from . import views
+from . import lab_views, views
 
 urlpatterns = [
     path("operations/new/<str:name>/", views.new, name="operation-new"),
     path("operations/now/replay/", views.replay_now, name="replay-now"),
+    path("operations/now/load/", lab_views.now, name="load-now"),
+    path("operations/now/load-from-file/", lab_views.from_file, name="load-from-file"),
+    path("lab/<slug:name>/file", lab_views.as_file, name="load-file"),
     path("operations/<int:number>/confirm/", views.confirm, name="operation-confirm"),
     path("operations/<int:number>/preview/", views.preview, name="operation-preview"),
     path("operations/<int:number>/cancel/", views.cancel, name="operation-cancel"),

@@ -14,8 +14,10 @@ from . import (
     group,
     groups,
     history,
+    lab,
     letter,
     letters,
+    load,
     messages,
     operation,
     operations,
@@ -51,6 +53,8 @@ PAGES: tuple[Page, ...] = (
     operations.PAGE,
     operation.PAGE,
     audit.PAGE,
+    lab.PAGE,
+    load.PAGE,
 )
 
 

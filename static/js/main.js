@@ -3,6 +3,7 @@
 import { start as charts } from "./charts.js";
 import { start as forms } from "./forms.js";
 import { start as keyboard } from "./keyboard.js";
+import { start as knobs } from "./knobs.js";
 import { start as live } from "./live.js";
 import { start as search } from "./search.js";
 
@@ -11,6 +12,7 @@ live();
 search();
 forms();
 keyboard();
+knobs();
 theme();
 
 function theme() {

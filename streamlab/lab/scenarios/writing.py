@@ -96,9 +96,7 @@ TINY_BATCHES = Scenario(
     load=Load(
         name="tiny-batches",
         title="Tiny batches",
-        producers=Producers(
-            rate=800, size_bytes=100, settings={"linger_ms": 0, "batch_size": 1, "compression_type": None}
-        ),
+        producers=Producers(rate=800, size_bytes=100, settings={"linger_ms": 0, "batch_size": 1}),
         consumers=Consumers(kind="consumer", handler_ms=0.1, spread=0),
     ),
     about="Every record is a batch of its own: as many requests, stream entries and headers as there are records.",

@@ -1,0 +1,101 @@
+"""One load or scenario: its story, its figures while it runs, its knobs, where to look and what helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.broker import broker
+from dashboard.charts import Chart, Legend, Line
+from dashboard.operations.kinds.loads import NO_LAB
+from dashboard.presenters import loads
+from streamlab.errors import StreamlabError
+from streamlab.lab.loads.desired import Loads
+from streamlab.lab.loads.figures import LoadFigures, figures_of
+from streamlab.lab.loads.load import Load
+from streamlab.lab.scenarios import SCENARIOS, Look
+
+from .moments import Gone, Moment
+from .page import Address, Page
+
+_OWN = (
+    Look("topic", "What comes in, and how evenly."),
+    Look("group", "Lag, members, who owns what."),
+    Look("retries", "What waits to be tried again."),
+    Look("dead-letters", "What was given up."),
+)
+"""Where to look at a load that has no story."""
+
+
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    name = address.args["name"]
+    scenario, failed = SCENARIOS.get(name), ""
+    desired, status, figures, no_lab = None, None, LoadFigures(), ""
+    try:
+        store = Loads(broker().connection)
+        desired, lab = store.get(name), store.status()
+        status, no_lab = (lab.loads.get(name), "") if lab else (None, NO_LAB)
+        if desired is not None:
+            figures = figures_of(broker().connection, desired.load, moment.snapshot)
+    except StreamlabError as error:
+        failed = str(error)
+    if desired is None and scenario is None:
+        raise Gone(f"There is no load “{name}”: it has ended.")
+    load = desired.load if desired else SCENARIOS[name].load
+    row = loads.row(desired, figures, status, moment.read_at_ms) if desired else None
+    return {
+        "failed": failed,
+        "no_lab": no_lab,
+        "load": load,
+        "row": row,
+        "processes": status.processes if status else [],
+        "scenario": scenario,
+        "summary": loads.summary(load),
+        "looks": [loads.look_link(look, load) for look in (scenario.look if scenario else _OWN)],
+        "levers": [loads.lever_button(lever, load) for lever in (scenario.levers if scenario else ())],
+        "knobs": loads.knobs(load),
+        "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
+        "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
+    }
+
+
+def charts(moment: Moment, address: Address) -> list[Chart]:
+    """None where nothing is measured, which this page does without."""
+    if not moment.snapshot.topics:
+        return []
+    load = Load(name=address.args["name"])
+    return [
+        Chart(
+            "load-rate",
+            "Records a second",
+            "records/s",
+            (
+                Line("in", "topic", load.topic_name, "rate"),
+                Line("out", "group", load.group_id, "consumed_rate"),
+            ),
+            "Records that came in and records that were handled each second, over the last 15 minutes.",
+            floor=10,
+        ),
+        Chart(
+            "load-lag",
+            "Lag",
+            "records",
+            (Line("lag", "group", load.group_id, "lag"),),
+            "Records that wait to be read, over the last 15 minutes.",
+            area=True,
+            floor=10,
+        ),
+    ]
+
+
+PAGE = Page(
+    name="load",
+    pattern="lab/<slug:name>/",
+    title=lambda address: (
+        SCENARIOS[address.args["name"]].title if address.args["name"] in SCENARIOS else address.args["name"]
+    ),
+    parts=("headline", "figures", "rate-legend", "lag-legend", "processes"),
+    context=context,
+    charts=charts,
+    measured=False,
+    under="lab",
+)
