@@ -64,6 +64,9 @@ sl:lab:loads                     hash    lab/desire.lua             while wanted
 sl:lab:status                    string  lab/loads/manager.py       5 s            which processes of loads run
 sl:lab:lease                     string  lab/loads/manager.py       5 s            which process runs loads
 sl:lab:topics                    set     lab/loads/topic.py         for ever       topics that loads have made
+sl:lab:experiment                string  experiments/notes.py       while it runs  what an experiment must put back
+sl:lab:experiment-lease          string  experiments/runner.py      5 s            which process runs it
+sl:lab:experiments               hash    experiments/notes.py       newest 100     id -> JSON of `Outcome`
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
 """
 
@@ -89,6 +92,9 @@ LAB_LOADS = PREFIX + "lab:loads"
 LAB_STATUS = PREFIX + "lab:status"
 LAB_LEASE = PREFIX + "lab:lease"
 LAB_TOPICS = PREFIX + "lab:topics"
+EXPERIMENT = PREFIX + "lab:experiment"
+EXPERIMENT_LEASE = PREFIX + "lab:experiment-lease"
+EXPERIMENTS = PREFIX + "lab:experiments"
 SAMPLER_LEASE = PREFIX + "sampler:lease"
 SNAPSHOT = PREFIX + "snapshot"
 SNAPSHOT_SEQ = PREFIX + "snapshot:seq"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import FAILED, complete
+from . import FAILED, complete, lab_experiment
 from .lab_text import print_load, print_scenario
 from .options import Json, Url, broker_at
 from .output import duration, note, print_columns, print_json
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+app.add_typer(lab_experiment.app, name="experiment")
 ScenarioName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.scenarios)]
 LoadName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.loads)]
 Changes = Annotated[

@@ -239,6 +239,8 @@ def test_every_command_that_prints_has_json():
     # these run until they are stopped and print only where they listen, or print JSON anyway
     assert set(without(typer.main.get_command(app), "streamlab")) <= {
         "streamlab server",
+        "streamlab lab run",
+        "streamlab lab export",
         "streamlab sampler",
         "streamlab worker",
         "streamlab shop",

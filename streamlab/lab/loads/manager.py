@@ -24,6 +24,7 @@ import msgspec
 from ... import keys
 from ...errors import StreamlabError, translated
 from ...metrics.lease import Lease
+from ..experiments.notes import put_back_orphan
 from ..supervisor import ChildState, Supervisor
 from .desired import STATUS_LIFETIME_S, Desired, LabStatus, Loads, LoadStatus, ProcessStatus
 from .topic import prepare
@@ -34,6 +35,8 @@ TICK_S = 0.1
 LOOK_EVERY_S = 0.4
 IDLE_LOOK_EVERY_S = 1.0
 STOP_TIMEOUT_S = 4.0
+PUT_BACK_EVERY_S = 5.0
+"""How often it looks for an experiment that was killed, and puts back what that had changed."""
 AGAIN_AFTER_S = 5.0
 """When a topic could not be made, it is tried again after this."""
 
@@ -68,7 +71,7 @@ class Manager:
         self._supervisor = Supervisor(os.environ | {"STREAMLAB_URL": broker.url})
         self._wanted: dict[str, Desired] = {}
         self._followed: dict[str, _Followed] = {}  # by name and run
-        self._looked_at = float("-inf")
+        self._looked_at = self._put_back_at = float("-inf")
 
     @property
     def busy(self) -> bool:
@@ -99,6 +102,9 @@ class Manager:
             self._wanted = {}
             self._supervisor.want({})
             return
+        if time.monotonic() - self._put_back_at >= PUT_BACK_EVERY_S:
+            self._put_back_at = time.monotonic()
+            put_back_orphan(self._connection)
         now_ms = self._connection.server_time_ms()
         self._wanted = self._still_wanted(now_ms)
         keyed = {f"{name}@{desired.run}": desired for name, desired in self._wanted.items()}

@@ -1,0 +1,170 @@
+"""`streamlab lab experiment`: try values of one setting in turn, and say what they did."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Json, Url, broker_at
+from .output import UNKNOWN, duration, moment, note, print_columns, print_json
+
+if TYPE_CHECKING:
+    from ..lab.experiments.notes import Outcome
+
+app = typer.Typer(
+    help="Try values of one setting in turn, and say what they did.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def run(
+    entity: Annotated[
+        str, typer.Argument(metavar="ENTITY", help="client:checkout, group:revenue, broker, …")
+    ],
+    setting: Annotated[str, typer.Argument(metavar="SETTING")],
+    values: Annotated[
+        list[str], typer.Argument(metavar="VALUE…", help="The first is what the others are compared with.")
+    ],
+    topic: Annotated[str, typer.Option("--topic", "-t", help="Whose records are counted.")],
+    group: Annotated[str | None, typer.Option("--group", "-g", help="Whose commits and lag.")] = None,
+    producers: Annotated[
+        str,
+        typer.Option("--producers", metavar="PREFIX", help="Client ids that tell latencies. Default: all."),
+    ] = "",
+    warm_up: Annotated[
+        float, typer.Option("--warm-up", metavar="S", help="Seconds after each change that do not count.")
+    ] = 10.0,
+    window: Annotated[float, typer.Option("--window", metavar="S", help="Seconds that count.")] = 30.0,
+    repetitions: Annotated[int, typer.Option("--repetitions", "-n", help="Of each value.")] = 5,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Measure. The setting is put back whatever happens; Ctrl-C ends it early and keeps what was measured.
+
+    A value of - stands for: as it is without a stored value.
+    """
+    from ..lab.experiments.plan import Plan
+    from ..lab.experiments.runner import run as run_plan
+
+    plan = Plan(
+        entity=entity,
+        setting=setting,
+        values=[None if value == "-" else value for value in values],
+        topic=topic,
+        group=group,
+        producers=producers,
+        warm_up_s=warm_up,
+        window_s=window,
+        repetitions=repetitions,
+    )
+    stop = threading.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: stop.set())
+    with broker_at(url) as broker:
+        note(f"It takes {duration(plan.seconds * 1000)}.")
+        if not plan.tells_latencies:
+            note("Latencies are left out: warm-up and window are less than 35 s together.")
+        outcome = run_plan(broker.connection, plan, stop, "cli", _watch)
+    _print(outcome, json)
+
+
+def _watch(done: int, total: int, now: str) -> None:
+    note(f"{done} of {total} windows: {now}")
+
+
+@app.command("list")
+def list_experiments(url: Url = None, json: Json = False) -> None:
+    """The last 100 experiments, the newest first."""
+    import msgspec
+
+    from ..lab.experiments.notes import current, results
+
+    with broker_at(url) as broker:
+        found, running = results(broker.connection), current(broker.connection)
+    if json:
+        for outcome in found.values():
+            print_json(msgspec.to_builtins(outcome))
+        return
+    rows = [
+        (
+            o.id,
+            moment(o.started_ms),
+            "running" if running and running.id == o.id else o.state,
+            f"{o.plan.entity} {o.plan.setting}",
+            ", ".join(UNKNOWN if v is None else str(v) for v in o.plan.values),
+            " | ".join(o.verdicts) or o.why,
+        )
+        for o in found.values()
+    ]
+    print_columns(("ID", "STARTED", "STATE", "SETTING", "VALUES", "VERDICT"), rows)
+
+
+@app.command()
+def show(id: Annotated[str, typer.Argument(metavar="ID")], url: Url = None, json: Json = False) -> None:
+    """One experiment: every effect with its interval."""
+    from ..errors import IllegalArgumentError
+    from ..lab.experiments.notes import results
+
+    with broker_at(url) as broker:
+        found = results(broker.connection).get(id)
+    if found is None:
+        raise IllegalArgumentError(
+            f"There is no experiment {id!r}. `streamlab lab experiment list` has them."
+        )
+    _print(found, json)
+
+
+@app.command("put-back")
+def put_back(url: Url = None, json: Json = False) -> None:
+    """Put back what a killed experiment has changed. The lab does it by itself within seconds."""
+    from ..lab.experiments.notes import put_back_orphan
+
+    with broker_at(url) as broker:
+        outcome = put_back_orphan(broker.connection)
+    if json:
+        print_json({"put_back": outcome.id if outcome else None})
+    note(f"{outcome.plan.entity} is as it was." if outcome else "There is nothing to put back.")
+
+
+def _print(outcome: Outcome, json: bool) -> None:
+    import msgspec
+
+    if json:
+        print_json(msgspec.to_builtins(outcome))
+        return
+    plan = outcome.plan
+    print(f"{outcome.id}: {plan.entity} {plan.setting}, {outcome.state}. {outcome.why}".rstrip())
+    for value, verdict, effects in zip(plan.values[1:], outcome.verdicts, outcome.effects, strict=False):
+        print(f"\n{_value(plan.values[0])} → {_value(value)}: {verdict}\n")
+        print_columns(
+            (
+                "MEASURE",
+                "UNIT",
+                _value(plan.values[0]),
+                _value(value),
+                "CHANGE",
+                "95 % INTERVAL",
+                "P",
+                "VERDICT",
+            ),
+            [_row(effect) for effect in effects],
+        )
+
+
+def _value(value: Any) -> str:
+    return "as it was" if value is None else str(value)
+
+
+def _row(effect: Any) -> tuple[Any, ...]:
+    from ..lab.experiments.measuring import MEASURES
+
+    measure = MEASURES[effect.measure]
+    interval = UNKNOWN if effect.low is None else f"{effect.low:.3g} to {effect.high:.3g}"
+    figures = [UNKNOWN if v is None else f"{v:.4g}" for v in (effect.baseline, effect.value, effect.change)]
+    p = UNKNOWN if effect.p is None else f"{effect.p:.3f}"
+    return (measure.label, measure.unit, *figures, interval, p, effect.verdict)

@@ -1,0 +1,143 @@
+"""What the windows say: effect, confidence interval, verdict. Pure, but for scipy, which is imported when it judges.
+
+The test is Student's paired t-test on the differences of neighbouring windows: each round of an experiment has one
+window of every value, so whatever drifts from round to round cancels out. Effects are told relative to the mean of the
+first value. P-values of all measures are corrected together by Holm's method, so that of 100 experiments that change
+nothing about 98 say so in every one of their measures (`FAMILY_LEVEL`). An effect smaller than `SMALLEST` is never
+called one, however sure it is: nobody would turn a knob for it.
+
+With fewer than `LEAST_PAIRS` rounds nothing is called detectable: the figures are shown, and it says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from .measuring import MEASURES, Figures
+
+FAMILY_LEVEL = 0.02
+CONFIDENCE = 0.95
+"""Of the interval that is shown for each effect."""
+SMALLEST = 0.02
+"""Relative effects below this are none."""
+LEAST_PAIRS = 3
+
+
+class Verdict(StrEnum):
+    BETTER = "better"
+    WORSE = "worse"
+    NONE = "no detectable change"
+    UNKNOWN = "not measured"
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What one value did to one measure, against the first value."""
+
+    measure: str
+    verdict: Verdict
+    baseline: float | None = None  # mean of the first value's windows
+    value: float | None = None  # mean of this value's windows
+    change: float | None = None  # value - baseline
+    low: float | None = None  # of the confidence interval of the change
+    high: float | None = None
+    p: float | None = None  # corrected; None: not tested
+    pairs: int = 0
+
+    @property
+    def relative(self) -> float | None:
+        return self.change / self.baseline if self.change is not None and self.baseline else None
+
+
+def judge(baseline: Sequence[Figures], other: Sequence[Figures]) -> list[Effect]:
+    """`baseline[i]` and `other[i]` are of the same round."""
+    tested: dict[str, tuple[list[float], list[float]]] = {}
+    for name in MEASURES:
+        pairs = [
+            (a[name], b[name])
+            for a, b in zip(baseline, other, strict=False)
+            if a.get(name) is not None and b.get(name) is not None
+        ]
+        tested[name] = ([a for a, _ in pairs], [b for _, b in pairs])  # type: ignore[misc]
+    found = {name: _compared(name, a, b) for name, (a, b) in tested.items()}
+    corrected = holm({name: effect.p for name, effect in found.items() if effect.p is not None})
+    return [_judged(msgspec.structs.replace(effect, p=corrected.get(name))) for name, effect in found.items()]
+
+
+def _compared(name: str, a: list[float], b: list[float]) -> Effect:
+    """Without a verdict yet, p not corrected."""
+    if not a:
+        return Effect(measure=name, verdict=Verdict.UNKNOWN)
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    effect = Effect(
+        measure=name,
+        verdict=Verdict.NONE,
+        baseline=mean_a,
+        value=mean_b,
+        change=mean_b - mean_a,
+        pairs=len(a),
+    )
+    differences = [y - x for x, y in zip(a, b, strict=True)]
+    if len(a) < LEAST_PAIRS:
+        return effect
+    if max(differences) == min(differences):  # no spread at all: the test has nothing to divide by
+        same = differences[0]
+        return msgspec.structs.replace(effect, low=same, high=same, p=0.0 if same else 1.0)
+    from scipy import stats
+
+    outcome = stats.ttest_rel(b, a)
+    interval = outcome.confidence_interval(CONFIDENCE)
+    return msgspec.structs.replace(
+        effect, low=float(interval.low), high=float(interval.high), p=float(outcome.pvalue)
+    )
+
+
+def _judged(effect: Effect) -> Effect:
+    if effect.p is None or effect.p >= FAMILY_LEVEL or not effect.change:
+        return effect
+    if effect.baseline and abs(effect.change / effect.baseline) < SMALLEST:
+        return effect
+    good = (effect.change > 0) == MEASURES[effect.measure].more_is_better
+    return msgspec.structs.replace(effect, verdict=Verdict.BETTER if good else Verdict.WORSE)
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    """Corrected p-values (Holm, 1979): the smallest times their number, the next times one less, never falling.
+
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    {'a': 0.03, 'c': 0.06, 'b': 0.06}
+    """
+    corrected, least = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        least = max(least, min(1.0, p_values[name] * (len(p_values) - rank)))
+        corrected[name] = round(least, 12)
+    return corrected
+
+
+def words(effects: Sequence[Effect]) -> str:
+    """One or two sentences: what was gained, and what it cost."""
+    better = [_told(e) for e in effects if e.verdict is Verdict.BETTER]
+    worse = [_told(e) for e in effects if e.verdict is Verdict.WORSE]
+    if not better and not worse:
+        if all(e.pairs < LEAST_PAIRS for e in effects):
+            return f"Too few rounds were measured to say anything: {LEAST_PAIRS} are the least."
+        return "No detectable change."
+    parts = []
+    if better:
+        parts.append(f"Better: {', '.join(better)}.")
+    if worse:
+        parts.append(f"{'Paid with' if better else 'Worse'}: {', '.join(worse)}.")
+    return " ".join(parts)
+
+
+def _told(effect: Effect) -> str:
+    measure = MEASURES[effect.measure]
+    label = measure.label[0].lower() + measure.label[1:] if measure.label[1].islower() else measure.label
+    relative = effect.relative
+    if relative is None:
+        return f"{label} {effect.change:+.3g} {measure.unit}"
+    assert effect.baseline is not None and effect.low is not None and effect.high is not None
+    low, high = sorted((effect.low / effect.baseline, effect.high / effect.baseline))
+    return f"{label} {relative:+.0%} (95 % interval {low:+.0%} to {high:+.0%})"

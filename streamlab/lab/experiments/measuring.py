@@ -1,0 +1,161 @@
+"""One window: what a value did, by differences of counters, by what clients tell, and by looking at the lag."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from ... import keys
+from ...connection import Connection
+from ...groups.offsets import parse_commit
+from ...metrics import telemetry
+from ...metrics.distribution import Sketch, added, percentile
+from ...topics import Topics
+from .plan import Plan
+
+LOOK_EVERY_S = 1.0
+
+
+class Measure(NamedTuple):
+    """One figure of a window."""
+
+    name: str
+    label: str
+    unit: str
+    more_is_better: bool
+
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("rate_in", "Throughput in", "records/s", True),
+        Measure("rate_out", "Throughput out", "records/s", True),
+        Measure("lag", "Lag", "records", False),
+        Measure("queue_p99", "Wait in the producer, p99", "ms", False),
+        Measure("request_p50", "Request latency, p50", "ms", False),
+        Measure("request_p95", "Request latency, p95", "ms", False),
+        Measure("request_p99", "Request latency, p99", "ms", False),
+        Measure("fetch_p99", "Fetch latency, p99", "ms", False),
+        Measure("batch_records", "Records in a batch", "records", True),
+        Measure("record_bytes", "Bytes stored for a record", "bytes", False),
+        Measure("server_cpu", "CPU of the server", "share of a core", False),
+    )
+}
+
+Figures = dict[str, float | None]
+"""Name of a measure -> its value in one window; None: not known."""
+
+
+class _Counters(NamedTuple):
+    at: float  # monotonic seconds
+    end: int  # records ever appended
+    bytes: int
+    entries: int  # batches ever appended
+    committed: int | None
+    cpu_s: float | None
+
+
+class Window:
+    """Measures one window of a plan. Raises StreamlabErrors."""
+
+    def __init__(self, connection: Connection, plan: Plan):
+        self._connection, self._plan = connection, plan
+        self._partitions = range(Topics(connection, 0).require(plan.topic).partitions)
+
+    def measure(self, stop: threading.Event) -> Figures:
+        """Takes `window_s`, less when `stop` is set, after which nothing of it counts."""
+        before, lags = self._counters(), []
+        until = time.monotonic() + self._plan.window_s
+        while not stop.wait(min(LOOK_EVERY_S, max(0.0, until - time.monotonic()))):
+            now = self._counters()
+            if now.committed is not None:
+                lags.append(max(0, now.end - now.committed))
+            if time.monotonic() >= until:
+                break
+        after = self._counters()
+        return _differences(before, after) | {
+            "lag": statistics.fmean(lags) if lags else None,
+            **(self._latencies() if self._plan.tells_latencies else {}),
+        }
+
+    def _counters(self) -> _Counters:
+        """Commits are read before log ends, so that the lag is never negative."""
+        topic, group, partitions = self._plan.topic, self._plan.group, self._partitions
+        one_server = self._connection.topology is None  # a cluster has a CPU for each node
+        asked: dict[str, list[tuple[Any, ...]]] = {
+            "cpu": [("INFO", "cpu")] if one_server else [],
+            "commits": [("HGET", keys.commits(topic, n), group) for n in partitions] if group else [],
+            "metas": [("HMGET", keys.meta(topic, n), "end", "bytes") for n in partitions],
+            "streams": [("XINFO", "STREAM", keys.log(topic, n)) for n in partitions],
+        }
+        at = time.monotonic()
+        replies = iter(self._connection.execute_many([c for commands in asked.values() for c in commands]))
+        found = {name: list(itertools.islice(replies, len(commands))) for name, commands in asked.items()}
+        return _Counters(
+            at,
+            _total(end for end, _ in found["metas"]),
+            _total(size for _, size in found["metas"]),
+            sum(_entries(info) for info in found["streams"]),
+            sum(parse_commit(c).offset if c else 0 for c in found["commits"]) if group else None,
+            _cpu_s(found["cpu"][0]) if one_server else None,
+        )
+
+    def _latencies(self) -> Figures:
+        clients = list(telemetry.read_all(self._connection).values())
+        sending = [
+            c for c in clients if c.kind == "producer" and c.client_id.startswith(self._plan.producers)
+        ]
+        reading = [c for c in clients if c.group == self._plan.group and c.kind != "producer"]
+
+        def sketch(of: list[telemetry.ClientTelemetry], name: str) -> Sketch:
+            return added(client.sketches.get(name, {}) for client in of)
+
+        requests = sketch(sending, "request-latency")
+        return {
+            "queue_p99": _known(percentile(sketch(sending, "record-queue-time"), 99)),
+            **{f"request_p{p}": _known(percentile(requests, p)) for p in (50, 95, 99)},
+            "fetch_p99": _known(percentile(sketch(reading, "fetch-latency"), 99))
+            if self._plan.group
+            else None,
+        }
+
+
+def _differences(before: _Counters, after: _Counters) -> Figures:
+    seconds = after.at - before.at
+    records, batches = after.end - before.end, after.entries - before.entries
+    known = before.committed is not None and after.committed is not None
+    cpu_known = before.cpu_s is not None and after.cpu_s is not None
+    return {
+        "rate_in": records / seconds,
+        "rate_out": (after.committed - before.committed) / seconds if known else None,  # type: ignore[operator]
+        "batch_records": records / batches if batches > 0 else None,
+        "record_bytes": (after.bytes - before.bytes) / records if records > 0 else None,
+        "server_cpu": (after.cpu_s - before.cpu_s) / seconds if cpu_known else None,  # type: ignore[operator]
+    }
+
+
+def _total(counts: Iterable[Any]) -> int:
+    """Of what may not be there yet."""
+    return sum(int(count) for count in counts if count)
+
+
+def _entries(info: Any) -> int:
+    """Of XINFO STREAM, as a dict or as the server sent it."""
+    found = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2], strict=True))
+    return int(found.get("entries-added") or found.get(b"entries-added") or 0)
+
+
+def _cpu_s(info: Any) -> float:
+    if not isinstance(info, dict):
+        lines = info.decode().splitlines()
+        info = dict(line.split(":", 1) for line in lines if ":" in line)
+    return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,146 @@
+"""What must be put back: a note in Redis, written before anything is changed and deleted when all is as it was.
+
+    sl:lab:experiment         the note: whose setting, what it had before, which experiment, how far it is
+    sl:lab:experiment-lease   renewed by the process that runs it; without it the note is an orphan
+    sl:lab:experiments        what came of the last experiments
+
+So one runs at a time, and a process that is killed leaves a note that the lab, or the next experiment, puts back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ... import keys
+from ...configs.store import Configs
+from ...connection import Connection
+from ...errors import IllegalStateError, StreamlabError, translated
+from ...metrics.lease import Lease
+from .judging import Effect
+from .measuring import Figures
+from .plan import Plan
+
+MOST_KEPT = 100
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    plan: Plan
+    had: bool  # whether the setting had a stored value of the entity's own before
+    before: Any = None  # that value
+    by: str = ""
+    started_ms: int  # server time
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One window that was measured."""
+
+    value: int  # number in the plan's values
+    figures: Figures
+    started_ms: int  # server time
+    ended_ms: int
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an experiment."""
+
+    id: str
+    plan: Plan
+    state: str  # done, stopped, incomplete
+    why: str = ""  # when it is not done
+    by: str = ""
+    started_ms: int
+    ended_ms: int
+    runs: list[Run] = []
+    effects: list[list[Effect]] = []  # of each value but the first
+    verdicts: list[str] = []  # in words, of each value but the first
+
+
+def open_note(connection: Connection, note: Note) -> None:
+    """Raises IllegalStateError when an experiment runs."""
+    with translated():
+        if not connection.client.set(keys.EXPERIMENT, msgspec.json.encode(note), nx=True):
+            raise IllegalStateError("An experiment runs already. Wait for it, or stop it.")
+
+
+def current(connection: Connection) -> Note | None:
+    with translated():
+        stored: Any = connection.client.get(keys.EXPERIMENT)
+    try:
+        return msgspec.json.decode(stored, type=Note) if stored else None
+    except (msgspec.DecodeError, StreamlabError):
+        return None
+
+
+def put_back(connection: Connection, note: Note) -> None:
+    """Let the setting be what it was. May be repeated. Raises StreamlabError."""
+    name = note.plan.setting_name
+    values = {name: note.before} if note.had else {}
+    Configs(connection).change(
+        note.plan.entity, values, [] if note.had else [name], by="lab", reason=f"end of experiment {note.id}"
+    )
+    with translated():
+        connection.client.delete(keys.EXPERIMENT)
+
+
+def put_back_orphan(connection: Connection) -> Outcome | None:
+    """Put back what a killed experiment left changed, and mark it incomplete. None: there is nothing to do.
+
+    Raises StreamlabError.
+    """
+    note = current(connection)
+    if note is None:
+        return None
+    lease = Lease(connection, keys.EXPERIMENT_LEASE)
+    try:
+        if not lease.hold():
+            return None  # it runs
+        if current(connection) != note:
+            return None
+        put_back(connection, note)
+        return incomplete(connection, note, "Its process ended before its time. The setting was put back.")
+    finally:
+        lease.release()
+        lease.close()
+
+
+def incomplete(connection: Connection, note: Note, why: str) -> Outcome:
+    """Keep what was measured until then, without a verdict."""
+    kept = results(connection).get(note.id)
+    outcome = Outcome(
+        id=note.id,
+        plan=note.plan,
+        state="incomplete",
+        why=why,
+        by=note.by,
+        started_ms=note.started_ms,
+        ended_ms=connection.server_time_ms(),
+        runs=kept.runs if kept else [],
+    )
+    keep(connection, outcome)
+    return outcome
+
+
+def keep(connection: Connection, outcome: Outcome) -> None:
+    """The oldest beyond `MOST_KEPT` go."""
+    with translated():
+        connection.client.hset(keys.EXPERIMENTS, outcome.id, msgspec.json.encode(outcome).decode())
+    kept = results(connection)
+    for old in sorted(kept, key=lambda id: kept[id].started_ms)[:-MOST_KEPT]:
+        with translated():
+            connection.client.hdel(keys.EXPERIMENTS, old)
+
+
+def results(connection: Connection) -> dict[str, Outcome]:
+    """By id, the newest first."""
+    with translated():
+        stored: Any = connection.client.hgetall(keys.EXPERIMENTS)
+    found = {}
+    for id, raw in stored.items():
+        try:
+            found[id.decode()] = msgspec.json.decode(raw, type=Outcome)
+        except (msgspec.DecodeError, StreamlabError):
+            continue  # of another version
+    return dict(sorted(found.items(), key=lambda item: -item[1].started_ms))

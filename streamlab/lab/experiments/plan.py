@@ -1,0 +1,85 @@
+"""What an experiment is asked to do. A Plan that exists can be run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ...configs.entity import entity
+from ...configs.settings import named, value_of
+from ...errors import IllegalArgumentError
+
+MOST_VALUES, MOST_REPETITIONS = 8, 20
+MOST_MINUTES = 180
+SKETCH_SPAN_S = 35.0
+"""Latencies are of the last half minute in slots of 5 s: so long after a change they say nothing of the time before."""
+
+Value = int | float | str | bool | None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One setting and the values that are tried, the first being what the others are compared with."""
+
+    entity: str  # as in `streamlab config`: client:checkout, group:revenue, topic:orders, broker
+    setting: str
+    values: list[Value]  # None: as it is without a stored value
+    topic: str  # whose records are counted
+    group: str | None = None  # whose commits and lag; None: only producing is measured
+    producers: str = ""  # client ids that begin so tell request latencies; "" all of them
+    warm_up_s: float = 10.0  # after each change, not measured
+    window_s: float = 30.0  # then measured
+    repetitions: int = 5  # of every value
+
+    def __post_init__(self) -> None:
+        who = entity(self.entity)
+        name = named(who, self.setting)
+        if len(self.values) < 2 or len(self.values) > MOST_VALUES:
+            raise IllegalArgumentError(
+                f"An experiment tries 2 to {MOST_VALUES} values, not {len(self.values)}."
+            )
+        for value in self.values:
+            if value is not None:
+                value_of(who, name, value)
+        for field, low, high in (
+            ("warm_up_s", 0, 600),
+            ("window_s", 1, 3600),
+            ("repetitions", 2, MOST_REPETITIONS),
+        ):
+            if not low <= getattr(self, field) <= high:
+                raise IllegalArgumentError(f"{field} is {low} to {high}, not {getattr(self, field):g}.")
+        if self.seconds > MOST_MINUTES * 60:
+            raise IllegalArgumentError(
+                f"That would take {self.seconds / 60:.0f} min; an experiment takes at most {MOST_MINUTES}."
+            )
+
+    @property
+    def setting_name(self) -> str:
+        """As the table has it."""
+        return named(entity(self.entity), self.setting)
+
+    @property
+    def seconds(self) -> float:
+        return (self.warm_up_s + self.window_s) * len(self.values) * self.repetitions
+
+    @property
+    def tells_latencies(self) -> bool:
+        """Whether a window is over so late that latencies are those of its own value."""
+        return self.warm_up_s + self.window_s >= SKETCH_SPAN_S
+
+    def order(self) -> list[int]:
+        """Which value is measured when. Every other round goes backwards, so that a steady drift cancels out.
+
+        >>> Plan(entity="client:a", setting="linger_ms", values=[0, 50], topic="t", repetitions=3).order()
+        [0, 1, 1, 0, 0, 1]
+        """
+        forth = list(range(len(self.values)))
+        return [i for n in range(self.repetitions) for i in (forth if n % 2 == 0 else forth[::-1])]
+
+
+def plan_of(plain: Any) -> Plan:
+    """Raises IllegalArgumentError."""
+    try:
+        return msgspec.convert(plain, Plan)
+    except msgspec.ValidationError as error:
+        raise IllegalArgumentError(str(error)) from None

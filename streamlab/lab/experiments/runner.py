@@ -1,0 +1,196 @@
+"""Runs one experiment from its note to its verdict, and puts back what it changed, whatever happens on the way."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from ... import keys
+from ...configs.store import Configs
+from ...connection import Connection
+from ...errors import IllegalStateError, StaleConfigError, StreamlabError
+from ...metrics.lease import Lease
+from . import notes
+from .judging import judge, words
+from .measuring import Window
+from .notes import Note, Outcome, Run
+from .plan import Plan
+
+log = logging.getLogger(__name__)
+
+RENEW_EVERY_S = 1.0
+PUT_BACK_TRIES = 30
+
+Watch = Callable[[int, int, str], None]
+"""(windows that are done, windows in all, what goes on now)"""
+
+
+class _Lost(StreamlabError):
+    """Raised when the lease went to somebody else, who puts back what this process changed."""
+
+
+def run(
+    connection: Connection,
+    plan: Plan,
+    stop: threading.Event,
+    by: str = "",
+    watch: Watch = lambda done, total, note: None,
+) -> Outcome:
+    """Takes `plan.seconds`. When `stop` is set it ends within a second, and what was measured is kept.
+
+    Raises IllegalStateError when another one runs, and StreamlabErrors; the setting is put back before.
+    """
+    notes.put_back_orphan(connection)
+    window = Window(connection, plan)  # raises when the topic does not exist, before anything is changed
+    before = Configs(connection).get(plan.entity)
+    now_ms = connection.server_time_ms()
+    note = Note(
+        id=f"{now_ms:x}-{secrets.token_hex(2)}",
+        plan=plan,
+        had=plan.setting_name in before.values,
+        before=before.values.get(plan.setting_name),
+        by=by,
+        started_ms=now_ms,
+    )
+    with _Renewed(connection, stop) as lease:
+        notes.open_note(connection, note)
+        try:
+            outcome = _measured(connection, note, window, stop, lease, watch, before.version)
+        except StreamlabError as error:
+            with suppress(StreamlabError):
+                notes.incomplete(connection, note, str(error))
+            raise
+        finally:
+            if not lease.lost:
+                _put_back(connection, note)
+        outcome = _concluded(outcome)
+        notes.keep(connection, outcome)
+        return outcome
+
+
+def _measured(
+    connection: Connection,
+    note: Note,
+    window: Window,
+    stop: threading.Event,
+    lease: _Renewed,
+    watch: Watch,
+    version: int,
+) -> Outcome:
+    plan, order = note.plan, note.plan.order()
+    outcome = Outcome(
+        id=note.id, plan=plan, state="incomplete", by=note.by, started_ms=note.started_ms, ended_ms=0
+    )
+    runs: list[Run] = []
+    for done, index in enumerate(order):
+        value = plan.values[index]
+        watch(done, len(order), f"{plan.setting_name} = {'as it was' if value is None else value}")
+        version = _set(connection, note, index, version)
+        stop.wait(plan.warm_up_s)
+        began_ms = connection.server_time_ms()
+        figures = window.measure(stop)
+        if stop.is_set():
+            break
+        runs.append(
+            Run(value=index, figures=figures, started_ms=began_ms, ended_ms=connection.server_time_ms())
+        )
+        outcome = _with(outcome, connection, runs)
+        notes.keep(connection, outcome)  # what a killed process has measured is not lost
+    if lease.lost:
+        raise _Lost("Another process has ended this experiment and put the setting back.")
+    watch(len(runs), len(order), "done")
+    whole = len(runs) == len(order)
+    return _with(
+        outcome, connection, runs, "done" if whole else "stopped", "" if whole else "It was stopped."
+    )
+
+
+def _with(
+    outcome: Outcome, connection: Connection, runs: list[Run], state: str = "incomplete", why: str = ""
+) -> Outcome:
+    return msgspec.structs.replace(
+        outcome, runs=list(runs), state=state, why=why, ended_ms=connection.server_time_ms()
+    )
+
+
+def _set(connection: Connection, note: Note, index: int, expected: int) -> int:
+    """Raises IllegalStateError when somebody else has changed settings of the entity meanwhile."""
+    configs, name, value = Configs(connection), note.plan.setting_name, note.plan.values[index]
+    reason = f"experiment {note.id}"
+    try:
+        configs.change(
+            note.plan.entity,
+            {} if value is None else {name: value},
+            [name] if value is None else [],
+            by="lab",
+            reason=reason,
+            expected=expected,
+        )
+    except StaleConfigError:
+        raise IllegalStateError(
+            f"Somebody else changed settings of {note.plan.entity}; what was measured since means nothing."
+        ) from None
+    return configs.get(note.plan.entity).version
+
+
+def _concluded(outcome: Outcome) -> Outcome:
+    rounds: list[list[dict[str, float | None]]] = [[] for _ in outcome.plan.values]
+    for run_ in outcome.runs:
+        rounds[run_.value].append(run_.figures)
+    effects = [judge(rounds[0], other) for other in rounds[1:]]
+    return msgspec.structs.replace(outcome, effects=effects, verdicts=[words(found) for found in effects])
+
+
+def _put_back(connection: Connection, note: Note) -> None:
+    """Tried for half a minute; after that the note stays, and the lab does it when the server is back."""
+    pause = threading.Event()
+    for left in range(PUT_BACK_TRIES, 0, -1):
+        try:
+            notes.put_back(connection, note)
+            return
+        except StreamlabError as error:
+            if left == 1:
+                log.warning("The setting could not be put back yet; the lab does it later: %s", error)
+            pause.wait(1.0)
+
+
+class _Renewed:
+    """Holds the lease in a thread of its own, and sets `stop` when it is lost."""
+
+    def __init__(self, connection: Connection, stop: threading.Event):
+        self.lost = False
+        self._lease = Lease(connection, keys.EXPERIMENT_LEASE)
+        self._stop, self._over = stop, threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="experiment-lease", daemon=True)
+
+    def __enter__(self) -> _Renewed:
+        if not self._lease.hold():
+            self._lease.close()
+            raise IllegalStateError("An experiment runs already. Wait for it, or stop it.")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self._thread.join()
+        try:
+            if not self.lost:
+                self._lease.release()
+        except StreamlabError:
+            pass  # it runs out by itself
+        self._lease.close()
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEW_EVERY_S):
+            try:
+                if not self._lease.hold():
+                    self.lost = True
+                    self._stop.set()
+                    return
+            except StreamlabError as error:
+                log.warning("The lease could not be renewed: %s", error)

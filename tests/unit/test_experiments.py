@@ -1,0 +1,148 @@
+"""What experiments conclude: known effects are found, nothing where there is nothing; plans are checked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamlab.errors import StreamlabError
+from streamlab.lab.experiments.judging import Verdict, holm, judge, words
+from streamlab.lab.experiments.measuring import MEASURES
+from streamlab.lab.experiments.plan import MOST_VALUES, Plan
+
+TYPICAL = {
+    "rate_in": 800.0,
+    "rate_out": 800.0,
+    "lag": 40.0,
+    "queue_p99": 6.0,
+    "request_p50": 1.0,
+    "request_p95": 3.0,
+    "request_p99": 9.0,
+    "fetch_p99": 12.0,
+    "batch_records": 7.0,
+    "record_bytes": 130.0,
+    "server_cpu": 0.2,
+}
+
+
+def a_plan(**changes) -> Plan:
+    return Plan(
+        **{"entity": "client:a", "setting": "linger_ms", "values": [0, 50], "topic": "orders"} | changes
+    )
+
+
+def windows(chance: Random, rounds: int, effect: dict[str, float], drift: float, spread: float):
+    """(windows of A, windows of B) of rounds that all drift alike; tails are long, as those of latencies are."""
+    level = [1 + drift * n for n in range(2 * rounds)]
+    orders = [(0, 1) if n % 2 == 0 else (1, 0) for n in range(rounds)]
+    found: tuple[list, list] = ([], [])
+    for n, order in enumerate(orders):
+        for position, which in enumerate(order):
+            found[which].append(
+                {
+                    name: value
+                    * level[2 * n + position]
+                    * chance.lognormvariate(0, spread)
+                    * (effect.get(name, 1.0) if which else 1.0)
+                    for name, value in TYPICAL.items()
+                }
+            )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rounds", "spread", "drift"), [(5, 0.1, 0.0), (5, 0.4, 0.02), (3, 0.2, 0.01), (12, 0.1, 0.03)]
+)
+def test_a_against_a_says_no_detectable_change_in_at_least_95_of_100(rounds, spread, drift):
+    chance = Random(rounds * 1000 + int(spread * 100))
+    said = [words(judge(*windows(chance, rounds, {}, drift, spread))) for _ in range(100)]
+    assert said.count("No detectable change.") >= 95
+
+
+def test_a_known_effect_is_found_with_its_cost_although_everything_drifts():
+    chance = Random(7)
+    effect = {"rate_in": 1.4, "queue_p99": 8.0}
+    found = [judge(*windows(chance, 6, effect, 0.02, 0.03)) for _ in range(50)]
+    verdicts = [{e.measure: e.verdict for e in effects} for effects in found]
+    assert sum(v["rate_in"] is Verdict.BETTER for v in verdicts) >= 45
+    assert sum(v["queue_p99"] is Verdict.WORSE for v in verdicts) >= 45
+    sentence = words(next(e for e, v in zip(found, verdicts, strict=True) if v["rate_in"] is Verdict.BETTER))
+    assert sentence.startswith("Better: throughput in +")
+    assert "Paid with: " in sentence
+
+
+def test_the_interval_holds_the_true_effect_about_as_often_as_it_says():
+    chance, held = Random(3), 0
+    for _ in range(200):
+        effects = judge(*windows(chance, 8, {"lag": 0.5}, 0.0, 0.1))
+        lag = next(e for e in effects if e.measure == "lag")
+        held += lag.low <= -20.0 * 1.005 <= lag.high  # the mean of the noise is exp(0.1² / 2)
+    assert held >= 180
+
+
+def test_an_effect_too_small_to_turn_a_knob_for_is_none():
+    a = [{"rate_in": 1000.0 + n} for n in range(6)]
+    b = [{"rate_in": 1010.0 + n + 0.01 * (n % 2)} for n in range(6)]
+    assert words(judge(a, b)) == "No detectable change."
+
+
+def test_what_was_not_measured_is_not_judged():
+    effects = judge([{"rate_in": 1.0, "rate_out": None}] * 5, [{"rate_in": 2.0}] * 5)
+    verdicts = {e.measure: e.verdict for e in effects}
+    assert verdicts["rate_in"] is Verdict.BETTER
+    assert verdicts["rate_out"] is Verdict.UNKNOWN
+
+
+def test_two_rounds_are_too_few_to_say_anything():
+    assert "Too few rounds" in words(judge([{"rate_in": 1.0}] * 2, [{"rate_in": 9.0}] * 2))
+    assert "Too few rounds" in words(judge([], []))
+
+
+@given(st.dictionaries(st.sampled_from(sorted(MEASURES)), st.floats(0, 1), min_size=1))
+def test_correction_never_makes_anything_more_certain(p_values):
+    corrected = holm(p_values)
+    assert corrected.keys() == p_values.keys()
+    assert all(1 >= corrected[name] >= p_values[name] - 1e-9 for name in p_values)
+
+
+@given(st.integers(2, MOST_VALUES), st.integers(2, 20))
+def test_every_value_is_measured_once_a_round(values, repetitions):
+    plan = a_plan(values=list(range(values)), repetitions=repetitions, window_s=1, warm_up_s=0)
+    order = plan.order()
+    rounds = [order[n : n + values] for n in range(0, len(order), values)]
+    assert len(rounds) == repetitions
+    assert all(sorted(each) == list(range(values)) for each in rounds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"values": [5]}, "2 to 8 values"),
+        ({"values": [0, -1]}, "linger_ms"),
+        ({"setting": "linger"}, "linger_ms"),
+        ({"entity": "planet:mars"}, "planet"),
+        ({"repetitions": 1}, "repetitions"),
+        ({"window_s": 3000, "repetitions": 20}, "at most 180"),
+    ],
+)
+def test_a_plan_that_cannot_be_run_is_refused(changes, says):
+    with pytest.raises(StreamlabError, match=says):
+        a_plan(**changes)
+
+
+def test_latencies_count_only_where_the_window_ends_long_enough_after_the_change():
+    assert a_plan(warm_up_s=10, window_s=30).tells_latencies
+    assert not a_plan(warm_up_s=2, window_s=10).tells_latencies
+
+
+def test_scipy_is_read_only_when_something_is_judged():
+    program = (
+        "import sys, streamlab.lab.experiments.runner, streamlab.lab.loads.manager; "
+        "sys.exit('scipy' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
