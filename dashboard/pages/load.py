@@ -59,10 +59,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
 
 
 def charts(moment: Moment, address: Address) -> list[Chart]:
-    """None where nothing is measured, which this page does without."""
-    if not moment.snapshot.topics:
-        return []
+    """None before its topic is there; after it has stopped they still tell what was."""
     load = Load(name=address.args["name"])
+    if load.topic_name not in moment.snapshot.topics:
+        return []
     return [
         Chart(
             "load-rate",
