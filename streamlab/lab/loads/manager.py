@@ -37,6 +37,8 @@ IDLE_LOOK_EVERY_S = 1.0
 STOP_TIMEOUT_S = 4.0
 PUT_BACK_EVERY_S = 5.0
 """How often it looks for an experiment that was killed, and puts back what that had changed."""
+BEGINS_WITHIN_MS = 60_000
+"""Of its start a load may have its topic made anew; later somebody may have given it more partitions."""
 AGAIN_AFTER_S = 5.0
 """When a topic could not be made, it is tried again after this."""
 
@@ -110,7 +112,7 @@ class Manager:
         keyed = {f"{name}@{desired.run}": desired for name, desired in self._wanted.items()}
         self._followed = {key: self._followed.get(key) or _Followed() for key in keyed}
         for key, desired in keyed.items():
-            self._prepare(self._followed[key], desired)
+            self._prepare(self._followed[key], desired, now_ms)
         self._supervisor.want(self._commands())
         self._tell(now_ms)
 
@@ -122,14 +124,15 @@ class Manager:
                 del wanted[name]
         return wanted
 
-    def _prepare(self, followed: _Followed, desired: Desired) -> None:
+    def _prepare(self, followed: _Followed, desired: Desired, now_ms: int) -> None:
         """The load's topic, when that was not done yet for these partitions and settings."""
         load = desired.load
         needed = (load.partitions, load.topic)
         if followed.prepared == needed or time.monotonic() < followed.again_at:
             return
         try:
-            prepare(self._connection, load, starting=followed.prepared is None and desired.version == 1)
+            begins = desired.version == 1 and now_ms - desired.started_ms < BEGINS_WITHIN_MS
+            prepare(self._connection, load, starting=begins)
             followed.prepared, followed.problem = needed, ""
         except StreamlabError as error:
             followed.problem, followed.again_at = str(error), time.monotonic() + AGAIN_AFTER_S
