@@ -73,7 +73,8 @@ def test_a_known_effect_is_found_with_its_cost_although_everything_drifts():
     assert sum(v["queue_p99"] is Verdict.WORSE for v in verdicts) >= 45
     sentence = words(next(e for e, v in zip(found, verdicts, strict=True) if v["rate_in"] is Verdict.BETTER))
     assert sentence.startswith("Better: throughput in +")
-    assert "Paid with: " in sentence
+    assert "Paid with: wait in the producer, p99 8." in sentence or "p99 7." in sentence
+    assert "times as high" in sentence
 
 
 def test_the_interval_holds_the_true_effect_about_as_often_as_it_says():

@@ -140,4 +140,8 @@ def _told(effect: Effect) -> str:
         return f"{label} {effect.change:+.3g} {measure.unit}"
     assert effect.baseline is not None and effect.low is not None and effect.high is not None
     low, high = sorted((effect.low / effect.baseline, effect.high / effect.baseline))
+    if relative > 2:  # "+3900 %" says less than "40 times"
+        return (
+            f"{label} {1 + relative:.1f} times as high (95 % interval {1 + low:.1f} to {1 + high:.1f} times)"
+        )
     return f"{label} {relative:+.0%} (95 % interval {low:+.0%} to {high:+.0%})"
