@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 FAST := not e2e and not faults and not slow and not data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev port demo test check format bench clean
+.PHONY: help setup setup-dev port demo test test-hard check format bench clean
 
 help:
 	@echo "make demo    start everything and print the address (PORT=8000)"
@@ -33,7 +33,12 @@ demo: port setup
 
 test: setup-dev
 	@sh scripts/browser
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 3 --dist loadfile -m "$(FAST)" $(ARGS)
+
+# What takes long, kills processes or needs a browser: one at a time, for their clocks
+test-hard: setup-dev
+	@sh scripts/browser
+	$(RUN) -m pytest -m "not ($(FAST))" $(ARGS)
 
 check: setup-dev
 	$(RUN) -m ruff check .
