@@ -11,7 +11,8 @@ FAST := not e2e and not faults and not slow and not data
 help:
 	@echo "make demo    start everything and print the address (PORT=8000)"
 	@echo "make setup   virtual environment and packages only"
-	@echo "make test    all tests, in a browser too"
+	@echo "make test    the tests, several files at a time"
+	@echo "make test-hard  those that kill processes, take long or need a browser"
 	@echo "make check   lint, types and the fast tests"
 	@echo "make bench   benchmarks; the result goes to benchmarks/RESULTS.md"
 	@echo "make clean   remove .venv and caches; var/, where the data is, stays"
