@@ -9,6 +9,8 @@ from dashboard.presenters import commands, groups, topics
 from dashboard.presenters.figures import byte_rate, count, rate, size
 from streamlab.metrics.snapshot import TopicSnapshot
 
+from . import topic_details
+from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
 
@@ -21,6 +23,7 @@ def _topic(moment: Moment, address: Address) -> TopicSnapshot:
         raise Gone(f"There is no topic “{name}”.") from None
 
 
+@fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     topic = _topic(moment, address)
     trends = moment.trends(g.group for g in groups.reading(moment.snapshot, topic.topic))
@@ -29,6 +32,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "topic": row,
         "rows": topics.partition_rows(topic, moment.as_of_ms),
         "readers": row.readers,
+        "losses": _losses(moment, topic),
         "consume_command": commands.consume(topic.topic),
         "skew": topics.skew_figures(topic),
         "rate_in": rate(topic.rate),
@@ -37,6 +41,35 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "written": count(sum(p.log_end for p in topic.partitions), "records ever appended"),
         "size": size(topic.size_bytes),
         "legend": [Legend("records in", rate(topic.rate), 0)],
+        **_details(moment, topic, address),
+    }
+
+
+def _losses(moment: Moment, topic: TopicSnapshot) -> list[tuple[topics.Reader, topic_details.Loss | None]]:
+    """Each group that reads it, with when it begins to lose records; None for an earlier moment."""
+    reading = topics.readers(moment.snapshot, topic.topic, moment.trends(topic.groups))
+    kept_ms = None if moment.past else topic_details.retention_ms(topic_details.settings(topic.topic))
+    return [
+        (
+            reader,
+            None
+            if moment.past
+            else topic_details.time_to_loss(moment.snapshot.groups[reader.group], topic, kept_ms),
+        )
+        for reader in reading
+    ]
+
+
+def _details(moment: Moment, topic: TopicSnapshot, address: Address) -> dict[str, Any]:
+    """What is known of now only."""
+    if moment.past:
+        return {"past": True}
+    settings = topic_details.settings(topic.topic)
+    return {
+        "own_settings": [s for s in settings if s.source != "default"],
+        "default_settings": [s for s in settings if s.source == "default"],
+        "subjects": topic_details.schema_subjects(topic.topic),
+        **topic_details.on_demand(topic, address),
     }
 
 
@@ -54,7 +87,8 @@ PAGE = Page(
     name="topic",
     pattern="topics/<path:topic>/",
     title=lambda address: address.args["topic"],
-    parts=("figures", "legend", "readers", "skew", "partitions"),
+    parts=("figures", "legend", "readers", "skew", "partitions", "keys", "settings"),
+    live=lambda address: not topic_details.is_on_demand(address),
     context=context,
     winds=True,
     charts=charts,

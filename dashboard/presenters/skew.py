@@ -5,11 +5,13 @@ from __future__ import annotations
 from streamlab.metrics.snapshot import Skew, TopicSnapshot
 
 from .figures import ratio
-from .words import Status, Tone, listed
+from .words import Status, Tone, listed, plural
 
 EVEN_BELOW = 1.10
 """max / mean up to here is as even as hashing gets (the balance threshold that Cruise Control uses)."""
 UNEVEN_FROM = 1.5
+ENOUGH_RECORDS_A_PARTITION = 20
+"""With fewer, chance alone spreads records so unevenly that the word would mean nothing."""
 
 
 def in_a_word(topic: TopicSnapshot) -> Status:
@@ -18,6 +20,10 @@ def in_a_word(topic: TopicSnapshot) -> Status:
     if skew is None:
         why = "One partition cannot be uneven" if len(topic.partitions) < 2 else "Nothing is stored"
         return Status("—", Tone.IDLE, why)
+    if not skew.hot and topic.records < ENOUGH_RECORDS_A_PARTITION * len(topic.partitions):
+        return Status(
+            "too few", Tone.IDLE, f"{plural(topic.records, 'record')} tell nothing yet. {sentence(topic)}"
+        )
     return Status(_word(skew), _tone(skew), sentence(topic))
 
 

@@ -109,9 +109,10 @@ class Chart {
     });
   }
 
-  /** Left end of the axis: a young chart grows to the whole window. */
+  /** Left end of the axis: a young chart grows to the whole window; on the history page all of them do so together. */
   from() {
-    const first = Math.min(this.asOf - SHORTEST_MS, ...this.columns.map((column) => column.t[0] ?? Infinity));
+    const together = this.element.closest("[data-wind]") ? [...charts.values()].filter(({ spec }) => !spec.bars) : [this];
+    const first = Math.min(this.asOf - SHORTEST_MS, ...together.flatMap(({ columns }) => columns.map(({ t }) => t[0] ?? Infinity)));
     return Math.max(this.asOf - this.spec.window_ms, first);
   }
 

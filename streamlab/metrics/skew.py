@@ -1,10 +1,11 @@
 """How unevenly something is spread over partitions: pure, from a list of amounts.
 
 Max over mean is the balance threshold of Cruise Control; mean + 2 standard deviations is klag's rule for a
-hot partition, with two changes. The mean and deviation are those of the *other* partitions: with its own
+hot partition, with three changes. The mean and deviation are those of the *other* partitions: with its own
 amount in them, no partition of fewer than six can ever reach mean + 2σ, however hot it is, since a z-score is
-at most (n - 1) / √n. And it must hold a half more than the others' mean, so that a hair's breadth among
-equals is not called hot.
+at most (n - 1) / √n. It must hold a half more than the others' mean, so that a hair's breadth among
+equals is not called hot. And there must be enough to tell: some records, and more of them on it than chance
+would put there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ HOT_DEVIATIONS = 2
 HOT_OVER_MEAN = 1.5
 HOT_PARTITIONS = 3
 """With two partitions there is no telling which of them is the odd one."""
+HOT_AMOUNT = 50
+"""In fewer than so many records, on all partitions together, no pattern is seen."""
+BEYOND_CHANCE = 4
+"""Records that fall on partitions at random scatter by the square root of the mean; so many times that is no chance."""
 
 
 def skew(amounts: Sequence[int]) -> Skew | None:
@@ -27,8 +32,10 @@ def skew(amounts: Sequence[int]) -> Skew | None:
     Skew(max_over_mean=1.0, variation=0.0, gini=0.0, hot=[])
     >>> skew([10, 12, 11, 9, 58])
     Skew(max_over_mean=2.9, variation=0.9513148795220223, gini=0.5, hot=[4])
-    >>> skew([0, 7, 0])
+    >>> skew([0, 70, 0])
     Skew(max_over_mean=3.0, variation=1.4142135623730951, gini=1.0, hot=[1])
+    >>> skew([0, 7, 0]).hot  # too few to tell
+    []
     >>> skew([5]) is None and skew([0, 0]) is None
     True
     """
@@ -66,14 +73,15 @@ def hot(amounts: Sequence[int]) -> list[int]:
     ([3], [], [])
     """
     others = len(amounts) - 1
-    if others + 1 < HOT_PARTITIONS:
-        return []
     whole, squares = sum(amounts), sum(a * a for a in amounts)
+    if others + 1 < HOT_PARTITIONS or whole < HOT_AMOUNT:
+        return []
     found = []
     for number, amount in enumerate(amounts):
         rest = whole - amount
         # in whole numbers as long as possible: others² × variance
         spread = sqrt(max(others * (squares - amount * amount) - rest * rest, 0))
-        if amount * others > max(rest + HOT_DEVIATIONS * spread, HOT_OVER_MEAN * rest):
+        chance = BEYOND_CHANCE * sqrt(rest * others)  # others × √mean
+        if amount * others > max(rest + HOT_DEVIATIONS * spread, HOT_OVER_MEAN * rest, rest + chance):
             found.append(number)
     return found
