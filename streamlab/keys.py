@@ -9,7 +9,7 @@ sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's 
 sl:{orders/3}:cleaned            stream  compact/*.lua              one pass       the log as compaction writes it anew
 sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
 sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 10 batches
-sl:{orders/3}:retry-due:<group>  zset    delivery/*.lua             its records'   id by when it is due, or its lease ends
+sl:{orders/3}:retry-due:<group>  zset    delivery/*.lua             its records'   id by when due or its lease ends
 sl:{orders/3}:retry-records:<..> hash    delivery/*.lua             until settled  id -> `QueuedRecord`
 sl:{orders/3}:retry-state:<..>   hash    delivery/*.lua             until settled  id -> kind, chain
 sl:{orders/3}:retry-chain:<..>   zset    delivery/*.lua             until settled  chain and offset: who waits for whom
@@ -18,16 +18,16 @@ sl:{orders/3}:retry-done:<..>    zset    delivery/*.lua             next commit 
 sl:{orders/3}:retry-outbox:<..>  hash    delivery/*.lua             until told     dead letters and events on their way
 sl:{orders/3}:retry-counts:<..>  hash    delivery/*.lua             the topic's    parked, bytes, numbers given so far
 sl:{orders/3}:retry-replays:<..> zset    delivery/replay.lua        7 days         replays put in, by when
-sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, target's epoch, assignor, pause
+sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, target's, assignor, pause
 sl:{group:analytics}:members     hash    groups/*.lua               lease          member id -> JSON of `Member`
 sl:{group:analytics}:leases      zset    groups/*.lua               lease          member id by expiry (server ms)
 sl:{group:analytics}:target      hash    groups/assign.lua          epoch          member id -> JSON of partitions
 sl:{group:analytics}:owners      hash    groups/take.lua            ownership      orders/3 -> member id and owner epoch
 sl:{group:analytics}:rebalance   hash    groups/*.lua               until done     the rebalance under way
-sl:{group:analytics}:moves       hash    groups/*.lua               until done     orders/3 -> from, to, standstill in ms
-sl:{group:analytics}:idle        hash    groups/*.lua               until taken    orders/3 -> free since (ms), whose it was
+sl:{group:analytics}:moves       hash    groups/*.lua               until done     orders/3 -> from, to, standstill ms
+sl:{group:analytics}:idle        hash    groups/*.lua               until taken    orders/3 -> free since (ms), whose
 sl:{group:analytics}:instances   hash    groups/join.lua            lease          group_instance_id -> member id
-sl:{group:analytics}:stamps      hash    groups/*.lua               lease          member id -> its last change of ownership
+sl:{group:analytics}:stamps      hash    groups/*.lua               lease          member id -> last change of ownership
 sl:{group:analytics}:events      stream  groups/*.lua               newest 1,000   outbox: what happened, type and JSON
 sl:{group:analytics}:relayed     string  events/relay.py            the group's    last entry of the outbox carried on
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
@@ -57,7 +57,7 @@ sl:history:<res>:<what>:<name>   string  metrics/history.py         twice its sp
 sl:past:<step>                   stream  metrics/past.py            twice its span whole snapshots of earlier moments
 sl:commit-window:<group>         string  metrics/commit_windows.py  7 days         last 10 commits of each partition
 sl:once:<consumer>:<event id>    string  delivery/idempotence.py    its TTL        claimed until, or done
-sl:outbox:lease:<name>           string  metrics/lease.py           5 s            which process sends a database's outbox
+sl:outbox:lease:<name>           string  metrics/lease.py           5 s            who sends a database's outbox
 sl:doctor:<token>:<what>         any     doctor/ask.py               10 s           what a user's rights are tried on
 sl:play:<topic>:<source>         string  lab/positions.py           30 days        how far a file was played, as JSON
 sl:lab:loads                     hash    lab/desire.lua             while wanted   load -> JSON of `Desired`

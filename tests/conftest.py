@@ -7,6 +7,8 @@ Tests of the broker's core run twice, on one server and on a cluster of three ma
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +17,11 @@ import redis
 
 import streamlab
 from streamlab.broker import Broker
+from streamlab.configs import agent
 from streamlab.embedded import EmbeddedServer
 
 from .cluster import Cluster
+from .waiting import until
 
 REPOSITORY = Path(__file__).parent.parent
 STANDALONE, CLUSTER = "standalone", "cluster"
@@ -49,6 +53,24 @@ ON_BOTH_ENGINES = {
     "test_worker",
 }
 """Modules of tests that speak with the server through the core alone; others ask for it with `both_engines`."""
+
+
+# A shell in the background has Ctrl-C ignored, and the programs that tests interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    """A client that a test forgets would tell of itself in the tests after it."""
+    before = _open_clients()
+    yield
+    if pages := sys.modules.get("dashboard.broker"):
+        pages.close()
+    until(lambda: _open_clients() <= before, 10, f"closed: {sorted(_open_clients() - before)}")
+
+
+def _open_clients() -> set[str]:
+    return {client.instance for one in list(agent._agents.values()) for client in one._everybody()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

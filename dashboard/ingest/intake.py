@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from dashboard.broker import broker
+from dashboard.broker import broker, one_per_process
 from streamlab.broker import Broker
 from streamlab.clock import Deadline
 from streamlab.cloudevents import CloudEvent
@@ -65,7 +65,7 @@ class _Bound:
 on_the_way = _Bound(MAX_ON_THE_WAY)
 
 
-@cache
+@one_per_process
 def _producer(connected: Broker) -> Producer:
     return connected.producer(
         client_id=f"ingest-{os.getpid()}",
@@ -85,7 +85,7 @@ def store(topic: str, events: Sequence[CloudEvent]) -> list[Stored]:
         if len(events) > 1:
             _check_schemas(topic, events)
         sent = []
-        producer = _producer(broker())
+        producer = _producer()
         for event in events:
             headers, value = event.to_binary()
             key = event.extensions.get(PARTITION_KEY)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from dashboard.broker import broker
-from streamlab.broker import Broker
+from dashboard.broker import one_per_process
 from streamlab.schemas.registry import SchemaRegistry
 
-
-@cache
-def _registry(connected: Broker) -> SchemaRegistry:
-    return SchemaRegistry(connected.connection)
+_registry = one_per_process(lambda connected: SchemaRegistry(connected.connection))
 
 
 def registry(by: str | None = None) -> SchemaRegistry:
     """Safe to share between threads. `by` is who acts. Raises KafkaConnectionError when no broker is configured."""
-    return _registry(broker()).acting_for(by)
+    return _registry().acting_for(by)

@@ -32,6 +32,7 @@ AT_ONCE = 200
 """Entries of one outbox in one reading."""
 EVERY_S = 1.0
 FLUSH_S = 10.0
+CLOSE_S = 0.5
 START = "0-0"
 
 log = logging.getLogger("streamlab.events")
@@ -164,7 +165,12 @@ class RelayThread:
         self._connection = connection
         self._stop = stop
         self._trouble = ""
-        threading.Thread(target=self._run, name="relay", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Once `stop` is set: wait until it has ended, for a few seconds at most. What waits is carried by the next."""
+        self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
         relay: Relay | None = None
@@ -176,6 +182,8 @@ class RelayThread:
                 continue
             relay = relay or Relay(self._connection)
             self._turn(relay)
+        if relay is not None:
+            relay.close()
 
     def _turn(self, relay: Relay) -> None:
         try:

@@ -70,7 +70,7 @@ class Sampler:
                 self.stop.wait(self._turn())
             self._leave()
         finally:
-            for part in (self._collector, self._lease, self._client):
+            for part in (self._relay, self._collector, self._lease, self._client):
                 part.close()
 
     def _turn(self) -> float:

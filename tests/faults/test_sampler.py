@@ -226,7 +226,7 @@ def test_a_stop_does_not_wait_for_a_silent_server(
     os.kill(server.pid, signal.SIGSTOP)
     try:
         time.sleep(1.2)  # until it hangs in its next tick
-        assert sampler.signal(signal.SIGTERM) < 1.5
+        assert sampler.signal(signal.SIGTERM) < 5  # of the 15 s that a reply is waited for
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert sampler.exit_code == 0

@@ -180,10 +180,11 @@ def test_ctrl_c_in_the_middle_of_work_is_130(tmp_path, arguments):
         shell = Shell(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", tmp_path)
         process = shell.start(*arguments)
         silent.settimeout(30)
-        silent.accept()
-        process.send_signal(signal.SIGINT)
-        said, complained = process.communicate(timeout=30)
-        assert process.returncode == 130
+        taken, _ = silent.accept()
+        with taken:
+            process.send_signal(signal.SIGINT)
+            said, complained = process.communicate(timeout=30)
+        assert process.returncode == 130, complained
         assert (said, "Traceback" in complained) == ("", False)
 
 

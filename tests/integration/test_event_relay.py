@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -32,9 +33,14 @@ def a_group(broker: Broker, name: str = "revenue") -> str:
     return keys.group_events(name)
 
 
+def carry(broker: Broker, *journal: Journal) -> int:
+    with closing(Relay(broker.connection, *journal)) as relay:
+        return relay.carry()
+
+
 def test_an_entry_of_a_group_becomes_an_event_with_the_entrys_id(broker):
     entry = leave(broker, a_group(broker), "group.paused", {"group": "revenue", "at_ms": 7, "by": "ann"})
-    assert Relay(broker.connection).carry() == 1
+    assert carry(broker) == 1
     [event] = history(broker)
     assert event.id == f"group:revenue:{entry}"
     assert event.event == GroupPaused(at_ms=7, group="revenue", by="ann")
@@ -43,8 +49,8 @@ def test_an_entry_of_a_group_becomes_an_event_with_the_entrys_id(broker):
 
 def test_what_was_carried_is_not_carried_again_by_the_next_relay(broker):
     leave(broker, a_group(broker), "group.paused", {"at_ms": 7})
-    Relay(broker.connection).carry()
-    assert Relay(broker.connection).carry() == 0
+    carry(broker)
+    assert carry(broker) == 0
     assert len(history(broker)) == 1
 
 
@@ -52,7 +58,7 @@ def test_topics_and_configuration_have_outboxes_too(broker):
     broker.admin().create_topics({"orders": {"num_partitions": 2}})
     data = {"entity_type": "topic", "entity": "orders", "name": "retention.ms", "after": "1", "at_ms": 9}
     leave(broker, keys.CONFIG_EVENTS, "config.changed", data)
-    Relay(broker.connection).carry()
+    carry(broker)
     found = {event.name: event for event in history(broker)}
     assert set(found) == {"topic.created", "config.changed"}
     assert found["topic.created"].event.partitions == 2
@@ -63,7 +69,7 @@ def test_a_real_group_tells_of_its_members_and_rebalances(broker):
     topic = a_topic(broker, partitions=2)
     with broker.consumer(topic, group_id="revenue") as consumer:
         settle([consumer], 2)
-        Relay(broker.connection).carry()
+        carry(broker)
     kinds = {event.name: event for event in history(broker)}
     assert {"member.joined", "group.rebalanced"} <= set(kinds)
     assert all(event.event is not None for event in kinds.values()), "every field is of its type"
@@ -73,7 +79,7 @@ def test_a_real_group_tells_of_its_members_and_rebalances(broker):
 
 def test_what_the_data_leaves_out_the_entry_tells(broker):
     entry = leave(broker, a_group(broker), "group.paused", {"by": "ann"})
-    Relay(broker.connection).carry()
+    carry(broker)
     [event] = history(broker)
     assert event.event == GroupPaused(at_ms=int(entry.split("-")[0]), group="revenue", by="ann")
 
@@ -83,13 +89,13 @@ def test_a_damaged_entry_is_carried_as_it_is_and_stops_nobody(broker, data):
     outbox = a_group(broker)
     leave(broker, outbox, "group.paused", data)
     leave(broker, outbox, "group.resumed", {"at_ms": 7})
-    assert Relay(broker.connection).carry() == 2
+    assert carry(broker) == 2
     assert [event.name for event in history(broker)] == ["group.paused", "group.resumed"]
 
 
 def test_a_type_that_is_not_known_is_carried_with_its_fields(broker):
     leave(broker, a_group(broker), "group.sang", {"song": "la", "at_ms": 1})
-    Relay(broker.connection).carry()
+    carry(broker)
     [event] = history(broker)
     assert (event.type, event.event, event.data["song"]) == ("streamlab.group.sang", None, "la")
 
@@ -101,7 +107,7 @@ def test_the_entries_of_a_group_stay_in_their_order_however_many_there_are(broke
     for n in range(count):
         pipe.xadd(outbox, {"type": "group.paused", "data": json.dumps({"at_ms": n, "by": str(n)})})
     pipe.execute()
-    assert Relay(broker.connection).carry() == count
+    assert carry(broker) == count
     assert [event.data["by"] for event in history(broker)] == [str(n) for n in range(count)]
 
 
@@ -112,13 +118,17 @@ def test_a_relay_that_dies_before_it_remembers_repeats_under_the_same_ids(broker
     class Dies(Journal):
         """The process ends after the events were stored and before the place was."""
 
+        died = False
+
         def flush(self, timeout_s: float = 10.0) -> None:
             super().flush(timeout_s)
-            raise KeyboardInterrupt
+            if not self.died:
+                self.died = True
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Relay(broker.connection, Dies(broker.connection)).carry()
-    assert Relay(broker.connection).carry() == 3
+        carry(broker, Dies(broker.connection))
+    assert carry(broker) == 3
     told = [event.id for event in history(broker)]
     assert told == 2 * [f"group:revenue:{entry}" for entry in entries]
 
@@ -127,11 +137,11 @@ def test_a_relay_that_dies_before_it_remembers_repeats_under_the_same_ids(broker
 def test_groups_without_news_cost_one_command_each_in_one_round_trip(broker):
     for n in range(50):
         a_group(broker, f"g{n}")
-    relay = Relay(broker.connection)
-    relay.carry()
-    before = broker.connection.client.info("commandstats")
-    relay.carry()
-    after = broker.connection.client.info("commandstats")
+    with closing(Relay(broker.connection)) as relay:
+        relay.carry()
+        before = broker.connection.client.info("commandstats")
+        relay.carry()
+        after = broker.connection.client.info("commandstats")
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
     calls = {name: count for name, count in calls.items() if count and name != "cmdstat_info"}
     assert calls == {"cmdstat_smembers": 1, "cmdstat_xrange": 52}
@@ -168,6 +178,7 @@ def test_entries_survive_a_server_that_is_killed_while_they_are_carried(tmp_path
             kill_and_restart(server)
             carrying.join(60)
             assert not carrying.is_alive()
+        relay.close()
         assert left <= {event.id for event in history(broker)}
 
 

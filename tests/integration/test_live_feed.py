@@ -119,7 +119,15 @@ async def test_the_first_frame_is_full_and_the_next_brings_what_is_new(live):
     async with a_browser("/groups/inventory/") as browser:
         first = await browser.hear()
         assert first["full"] is True
-        parts = {"figures", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances", "standing"}
+        parts = {
+            "figures",
+            "lag-legend",
+            "time-lag-legend",
+            "members",
+            "partitions",
+            "rebalances",
+            "standing",
+        }
         assert first["html"].keys() == parts
         assert len(first["series"]["lag"]["t"][0]) == 31
         more = a_snapshot(a_topic(), a_group("inventory", lag=450, members=[], state="Empty"))

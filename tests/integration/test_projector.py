@@ -8,7 +8,6 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from dashboard import broker as dashboard_broker
 from dashboard.projections import GROUP
 from dashboard.projections import projector as projecting
 from dashboard.projections.models import BrokerEvent, DeadLetter, Ledger, Position, RecordEvent
@@ -29,7 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def the_broker_of_the_pages(redis_url: str, settings: Settings) -> None:
     settings.STREAMLAB_URL = redis_url
-    dashboard_broker._connected.cache_clear()
 
 
 def tell(broker: Broker, *events: Event) -> None:

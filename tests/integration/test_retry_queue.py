@@ -240,7 +240,9 @@ def test_what_keeps_an_order_is_not_tried_again_before_it_is_committed(owner):
     until(lambda: ids(owner.lease()) == ["200"])
 
 
-def test_what_comes_again_after_a_crash_goes_before_the_retry_that_was_behind_it(broker, partition, owner, counts):
+def test_what_comes_again_after_a_crash_goes_before_the_retry_that_was_behind_it(
+    broker, partition, owner, counts
+):
     owner.fail(205, chain=KEY)  # 203 was handled before it and not committed, when its worker died
     newer = Owner(broker, partition, 2, "worker-2")
     assert newer.found.settled == {205}
