@@ -6,13 +6,12 @@ RUN := .venv/bin/python
 FAST := not e2e and not faults and not slow and not data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev port demo test test-hard check format bench clean
+.PHONY: help setup setup-dev port demo test check format bench clean
 
 help:
 	@echo "make demo    start everything and print the address (PORT=8000)"
 	@echo "make setup   virtual environment and packages only"
-	@echo "make test    the tests, several files at a time"
-	@echo "make test-hard  those that kill processes, take long or need a browser"
+	@echo "make test    all tests, those in a browser and those that kill processes too"
 	@echo "make check   lint, types and the fast tests"
 	@echo "make bench   benchmarks; the result goes to benchmarks/RESULTS.md"
 	@echo "make clean   remove .venv and caches; var/, where the data is, stays"
@@ -34,18 +33,13 @@ demo: port setup
 
 test: setup-dev
 	@sh scripts/browser
-	$(RUN) -m pytest -n 3 --dist loadfile -m "$(FAST)" $(ARGS)
-
-# What takes long, kills processes or needs a browser: one at a time, for their clocks
-test-hard: setup-dev
-	@sh scripts/browser
-	$(RUN) -m pytest -m "not ($(FAST))" $(ARGS)
+	@sh scripts/tests $(ARGS)
 
 check: setup-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -q -m "$(FAST)" $(ARGS)
+	$(RUN) -m pytest -q -n 3 --dist loadfile -m "$(FAST)" $(ARGS)
 
 format: setup-dev
 	$(RUN) -m ruff check --fix .
