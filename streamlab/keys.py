@@ -14,7 +14,7 @@ sl:{orders/3}:retry-records:<..> hash    delivery/*.lua             until settle
 sl:{orders/3}:retry-state:<..>   hash    delivery/*.lua             until settled  id -> kind, chain
 sl:{orders/3}:retry-chain:<..>   zset    delivery/*.lua             until settled  chain and offset: who waits for whom
 sl:{orders/3}:retry-leases:<..>  hash    delivery/*.lua             the lease      id -> turn
-sl:{orders/3}:retry-done:<..>    zset    delivery/*.lua             next commit    settled, but not committed offsets
+sl:{orders/3}:retry-done:<..>    zset    delivery/*.lua, commit.lua next commit    settled, but not committed offsets
 sl:{orders/3}:retry-outbox:<..>  hash    delivery/*.lua             until told     dead letters and events on their way
 sl:{orders/3}:retry-counts:<..>  hash    delivery/*.lua             the topic's    parked, bytes, numbers given so far
 sl:{orders/3}:retry-replays:<..> zset    delivery/replay.lua        7 days         replays put in, by when

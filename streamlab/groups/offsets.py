@@ -84,7 +84,11 @@ def commit(
             [
                 Call(
                     "commit",
-                    [keys.commits(*partition), keys.meta(*partition)],
+                    [
+                        keys.commits(*partition),
+                        keys.meta(*partition),
+                        keys.retry("done", *partition, group_id),
+                    ],
                     [
                         group_id,
                         c.offset,

@@ -134,6 +134,15 @@ def test_after_a_reset_to_an_earlier_offset_everything_is_wanted_again(broker, p
     assert Owner(broker, partition, 2).found.settled == set()
 
 
+def test_a_reset_to_behind_what_was_settled_since_the_owner_took_the_partition_wants_it_again(
+    broker, partition, owner
+):
+    owner.commit(200)
+    owner.ask(owner.retries.bury(205, b"letter"))
+    owner.commit(150)  # an earlier place, but a later one than where the owner began
+    assert Owner(broker, partition, 2).found.settled == set()
+
+
 def test_a_lease_that_was_settled_cannot_be_settled_again(owner, counts):
     owner.fail(1)
     [lease] = owner.lease().leases
