@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import streamlab
 from streamlab.cli.app import app
+from streamlab.connection import Connection
 from streamlab.errors import (
     CommitFailedError,
     KafkaConnectionError,
@@ -377,6 +378,21 @@ def test_a_lost_reply_to_the_commit_is_settled(broker, redis_url, monkeypatch):
     finally:
         proxy.close()
     assert committed(broker) == {str(partition): 2}
+
+
+def test_offsets_are_reset_though_the_history_cannot_say_so(cli, broker, hundred, monkeypatch, tmp_path):
+    broker.admin().alter_group_offsets("g", {ORDERS: 50})
+    run = Connection.run
+
+    def cut(self, name, *arguments):
+        if name == "groups/tell_reset":
+            raise KafkaConnectionError("cut")
+        return run(self, name, *arguments)
+
+    monkeypatch.setattr(Connection, "run", cut)
+    assert cli("g", "--to-offset", "20", "--topic", "orders", "--execute").exit_code == 0
+    assert committed(broker) == {"orders/0": 20}
+    assert [path.read_text() for path in tmp_path.glob("*.undo.csv")] == ["orders,0,50\n"]
 
 
 def test_a_commit_that_did_not_reach_the_server_is_repeated(broker, hundred, monkeypatch):
