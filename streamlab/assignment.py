@@ -130,6 +130,7 @@ class Assignment:
         try:
             if commit:
                 self.auto_commit(owned)
+                owned = self.partitions  # without what turned out to be lost
             if owned and membership is not None and membership.joined:
                 self.subscription.listener.on_partitions_revoked(owned)
         finally:
@@ -250,6 +251,9 @@ class Assignment:
         """Finish, commit, tell, and only then let somebody else have them."""
         if gone:
             self.auto_commit(gone)
+            self._unreleased |= gone - self.partitions  # lost by then, which the listener has heard
+            gone &= self.partitions
+        if gone:
             self.subscription.listener.on_partitions_revoked(gone)
             self._forget(gone)
             self._unreleased |= gone

@@ -141,9 +141,11 @@ class Consumer:
 
     def unsubscribe(self) -> None:
         """Stop reading, commit when `enable_auto_commit`, leave the group."""
-        self._assignment.give_up(commit=True)
-        self._subscription.clear()
-        self._iterator, self._iterated = None, {}
+        try:
+            self._assignment.give_up(commit=True)
+        finally:  # without a group left, a subscription that stayed would be read alone, all partitions of it
+            self._subscription.clear()
+            self._iterator, self._iterated = None, {}
 
     def subscription(self) -> set[str]:
         return set(self._subscription.topics()) if self._subscription.to_topics else set()

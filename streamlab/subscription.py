@@ -43,15 +43,17 @@ class Subscription:
     def subscribe(
         self, names: Iterable[str], pattern: str | None, listener: ConsumerRebalanceListener | None
     ) -> None:
-        """Raises IllegalStateError, TypeError."""
+        """Raises IllegalStateError, TypeError, re.error. What was subscribed to before stays then."""
         if isinstance(names, str):
             raise TypeError("topics must be a list of names, not one name.")
         if bool(names) == bool(pattern):
             raise IllegalStateError("Give either topics or a pattern.")
         if self.by_hand:
             raise IllegalStateError("This consumer has a manual assignment; unsubscribe() first.")
-        self.names = tuple(dict.fromkeys(names))
-        self.pattern = re.compile(pattern) if pattern else None
+        if pattern:  # the heartbeat's thread reads them, and must never see neither
+            self.pattern, self.names = re.compile(pattern), ()
+        else:
+            self.names, self.pattern = tuple(dict.fromkeys(names)), None
         self.listener = listener or ConsumerRebalanceListener()
 
     def take_by_hand(self) -> None:
@@ -65,10 +67,11 @@ class Subscription:
 
     def topics(self) -> list[str]:
         """The names, or what the pattern matches now."""
-        if self.pattern is None:
+        pattern = self.pattern
+        if pattern is None:
             return list(self.names)
         internal = not self._config["exclude_internal_topics"]
-        return [t for t in self._topics.all() if self.pattern.match(t) and (internal or not is_internal(t))]
+        return [t for t in self._topics.all() if pattern.match(t) and (internal or not is_internal(t))]
 
     def partitions(self) -> set[TopicPartition]:
         """Every partition of those topics that exist."""

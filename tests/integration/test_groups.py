@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from urllib.parse import urlsplit
@@ -11,7 +12,13 @@ import pytest
 import streamlab
 from streamlab import keys
 from streamlab.consumer import ConsumerRebalanceListener
-from streamlab.errors import CommitFailedError, InvalidGroupIdError, NonEmptyGroupError
+from streamlab.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    InvalidGroupIdError,
+    KafkaConnectionError,
+    NonEmptyGroupError,
+)
 from streamlab.groups import membership
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, read, settle, values
@@ -125,6 +132,53 @@ def test_a_listener_hears_what_comes_and_goes(broker, member_of):
     settle([first, second], 2)
     assert heard[0] == ("assigned", [0, 1])
     assert heard[1][0] == "revoked" and len(heard[1][1]) == 1
+
+
+def test_a_listener_hears_once_of_what_is_lost(broker, member_of):
+    topic, heard = a_topic(broker), []
+
+    class Listener(ConsumerRebalanceListener):
+        def on_partitions_lost(self, lost):
+            heard.append("lost")
+
+        def on_partitions_revoked(self, revoked):
+            heard.append("revoked")
+
+    member = member_of(topic, auto_commit_interval_ms=60_000, metadata_max_age_ms=100)
+    member.subscribe([topic], listener=Listener())
+    settle([member], 1)  # the first auto commit is behind it
+    produce(broker, topic, numbered(10))
+    read(member, 10)
+    broker.admin().delete_topics([topic])  # so that what was read cannot be committed
+    until(lambda: poll_all([member]) or not member.assignment(), 10)
+    assert heard == ["lost"]
+
+
+def test_a_member_that_cannot_take_leave_does_not_read_on_alone(broker, member_of, monkeypatch):
+    topic = a_topic(broker, 2)
+    member = member_of(topic)
+    settle([member], 2)
+    with monkeypatch.context() as away:
+
+        def leave(self):
+            raise KafkaConnectionError("away")
+
+        away.setattr(membership.Membership, "leave", leave)
+        with pytest.raises(KafkaConnectionError):
+            member.unsubscribe()
+    assert member.assignment() == set()
+    with pytest.raises(IllegalStateError, match="Nothing to read"):
+        member.poll()
+    member.subscribe([topic])
+    settle([member], 2)
+
+
+def test_a_pattern_that_is_none_leaves_the_subscription(broker, member_of):
+    topic = a_topic(broker)
+    member = member_of(topic)
+    with pytest.raises(re.error):
+        member.subscribe(pattern="[")
+    assert member.subscription() == {topic}
 
 
 def test_a_commit_for_a_partition_that_another_member_took_is_refused(broker, member_of):
