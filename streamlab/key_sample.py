@@ -17,7 +17,7 @@ from .log import parse_entry
 from .partitioner import partition_for
 
 PARTITIONS_A_ROUND_TRIP = 100
-ENTRIES_A_PARTITION = 20
+ENTRIES_A_PARTITION = 200
 
 
 class Budget(NamedTuple):
