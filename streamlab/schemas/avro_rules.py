@@ -146,12 +146,13 @@ class _Check:
             )
 
     def _enum(self, reader: Tree, writer: Tree, path: str) -> None:
-        missing = [symbol for symbol in writer["symbols"] if symbol not in reader["symbols"]]  # rule 6
+        known = set(reader["symbols"])
+        missing = [symbol for symbol in writer["symbols"] if symbol not in known]  # rule 6
         if missing and "default" not in reader:
             self._no(
                 "MISSING_ENUM_SYMBOLS",
                 f"{path}/symbols",
-                f"The reader's {reader['name']} lacks {', '.join(missing)} and has no default.",
+                f"The reader's {reader['name']} lacks {', '.join(missing[:20])} and has no default.",
             )
 
     def _record(self, reader: Tree, writer: Tree, path: str) -> None:

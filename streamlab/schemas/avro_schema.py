@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -154,8 +155,8 @@ def _check_names(node: Mapping[str, Any]) -> None:
     for name in (node["name"], *fields, *node.get("aliases", ()), *node.get("symbols", ())):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a name: use letters, digits and underscores")
-    for name in fields:
-        if "." in name or fields.count(name) > 1:
+    for name, times in Counter(fields).items():
+        if "." in name or times > 1:
             raise ValueError(
                 f"{name!r} cannot name a field: it {'has a dot' if '.' in name else 'stands twice'}"
             )

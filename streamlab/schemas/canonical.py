@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,10 +14,14 @@ from .model import Reference
 MAX_TEXT_BYTES = 1 << 20
 MAX_DEPTH = 100
 """Deeper schemas are refused: parsers call themselves for each level."""
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""How one may be written; two of them are a whole one."""
 
 
 def load(text: str) -> Any:
-    """The JSON in a text. Raises ValueError for what is no JSON, too long, too deep, or says one name twice.
+    """The JSON in a text.
+
+    Raises ValueError for what is no JSON, no Unicode, too long, too deep, or says one name twice.
 
     >>> load('{"a": 1, "a": 2}')
     Traceback (most recent call last):
@@ -29,6 +35,8 @@ def load(text: str) -> Any:
         raise ValueError(f"deeper than {MAX_DEPTH} levels") from None
     if _depth_exceeds(tree, MAX_DEPTH):
         raise ValueError(f"deeper than {MAX_DEPTH} levels")
+    if _HALF_CHARACTER.search(text):
+        json.dumps(tree, ensure_ascii=False).encode()  # raises UnicodeEncodeError
     return tree
 
 
@@ -52,8 +60,7 @@ def fingerprint(kind: str, canonical: str, references: Iterable[Reference]) -> s
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"{twice!r} stands twice in one object")
     return found
 

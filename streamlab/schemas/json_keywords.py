@@ -6,6 +6,7 @@ Each rule is given the new schema and the old ones that all hold, and finds what
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 from . import json_facts as facts
@@ -110,7 +111,7 @@ def multiples(
         return
     before = [part["multipleOf"] for part in old if "multipleOf" in part]
     before += [1] if "number" not in possible else []
-    if not any(float(given / step).is_integer() for given in before):
+    if not any(_is_multiple(given, step) for given in before):
         yield Incompatibility(
             "MULTIPLE_OF_CHANGED" if before else "MULTIPLE_OF_ADDED",
             f"{path}/multipleOf",
@@ -118,7 +119,20 @@ def multiples(
         )
 
 
-def object_limits(new: Schema, old: Sequence[Schema], path: str) -> Iterator[Incompatibility]:
+def _is_multiple(given: float, step: float) -> bool:
+    """Exactly, and to a validator as well, which divides floating point numbers.
+
+    >>> _is_multiple(1, 0.1), _is_multiple(10**17, 3), _is_multiple(0.3, 0.1)
+    (True, False, False)
+    """
+    exact = Fraction(str(given)) / Fraction(str(step))
+    return exact.denominator == 1 and float(given / step).is_integer()
+
+
+def object_limits(
+    new: Schema, old: Sequence[Schema], path: str, one_draft: bool
+) -> Iterator[Incompatibility]:
+    """`one_draft`: both are written in the same one, so the same words mean the same."""
     yield from limit(new, old, "maxProperties", path, at_most=True)
     sure = len(facts.required(old))
     known = [*old, {"minProperties": sure}] if sure else old
@@ -126,7 +140,9 @@ def object_limits(new: Schema, old: Sequence[Schema], path: str) -> Iterator[Inc
     for keyword in ("dependentRequired", "dependencies"):
         for name, wanted in new.get(keyword, {}).items():
             if wanted is True or any(
-                part.get(keyword, {}).get(name) == wanted for part in old if "$ref" not in repr(wanted)
+                part.get(keyword, {}).get(name) == wanted
+                for part in old
+                if isinstance(wanted, list) or (one_draft and "$ref" not in repr(wanted))
             ):
                 continue
             before = {n for part in old for n in names_in(part.get(keyword, {}).get(name))} | facts.required(

@@ -54,6 +54,7 @@ class _Check:
         self._reader = reader
         self._read = Alternatives(reader)
         self._write = Alternatives(writer)
+        self._one_draft = self._read.root.draft == self._write.root.draft
         self._entered: set[tuple[int, frozenset[int]]] = set()
         self._steps = 0
 
@@ -168,7 +169,7 @@ class _Check:
     def _objects(
         self, new: Written, old: list[Written], plain: list[Schema], path: str, fills: bool
     ) -> Found:
-        found = list(keywords.object_limits(new.schema, plain, path))
+        found = list(keywords.object_limits(new.schema, plain, path, self._one_draft))
         found += self._named_properties(new, old, plain, path, fills)
         found += self._pattern_properties(new, old, plain, path)
         found += self._other_properties(new, old, plain, path, fills)

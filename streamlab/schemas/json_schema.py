@@ -38,6 +38,8 @@ class JsonSchema:
 
     def __init__(self, tree: Tree, references: Mapping[str, Tree]):
         kind = jsonschema.validators.validator_for(tree, default=DEFAULT_DRAFT)
+        if kind is jsonschema.Draft3Validator:
+            raise ValueError("draft 3 is not offered; write it in draft 4 or later")
         kind.check_schema(tree)
         default = _specification(kind)
         self.tree = tree

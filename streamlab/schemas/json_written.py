@@ -23,6 +23,13 @@ _COMMENTS = frozenset(
      "readOnly", "writeOnly", "deprecated", "format", "contentEncoding", "contentMediaType", "$ref", "allOf")
 )  # fmt: skip
 _OF_TYPE: dict[str, dict[str, str]] = {kind: {"type": kind} for kind in facts.TYPES}
+_OF_SOME_DRAFTS = frozenset(
+    ("const", "contains", "propertyNames", "if", "prefixItems", "additionalItems", "dependencies", "dependentRequired",
+     "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "$recursiveRef", "$dynamicRef")
+)  # fmt: skip
+"""Validators pass over them in the other drafts."""
+_COMPANIONS = {"if": ("then", "else"), "dependentRequired": ("minContains", "maxContains")}
+"""Keywords without a validator of their own, by one that came with them."""
 
 
 class TooComplex(Exception):
@@ -30,13 +37,14 @@ class TooComplex(Exception):
 
 
 class Written:
-    """A schema at its place: what its references are relative to."""
+    """A schema at its place: what its references are relative to, and the draft that it is written in."""
 
-    __slots__ = ("resolver", "schema")
+    __slots__ = ("draft", "resolver", "schema")
 
-    def __init__(self, schema: Any, resolver: Any):
+    def __init__(self, schema: Any, resolver: Any, draft: str):
         self.schema = schema  # bool or dict
         self.resolver = resolver
+        self.draft = draft
 
     @property
     def identity(self) -> int:
@@ -46,8 +54,8 @@ class Written:
         """A schema that stands inside this one."""
         if isinstance(schema, dict) and isinstance(schema.get("$id"), str):
             resource = referencing.Resource.from_contents(schema, referencing.jsonschema.DRAFT202012)
-            return Written(schema, self.resolver.in_subresource(resource))
-        return Written(schema, self.resolver)
+            return Written(schema, self.resolver.in_subresource(resource), self.draft)
+        return Written(schema, self.resolver, self.draft)
 
 
 class Alternatives:
@@ -55,8 +63,10 @@ class Alternatives:
 
     def __init__(self, schema: JsonSchema):
         self._schema = schema
-        self.root = Written(schema.tree, schema.registry.resolver_with_root(schema.resource))
         draft = str(schema.validator.META_SCHEMA.get("$schema", ""))
+        self.root = Written(schema.tree, schema.registry.resolver_with_root(schema.resource), draft)
+        self._nothing = _meaningless(schema.validator.VALIDATORS)
+        self._meant_of: dict[int, tuple[Any, dict[str, Any]]] = {}  # by id: a schema, and what of it counts
         self._ref_alone = "draft-0" in draft  # up to draft 7 what stands beside a $ref means nothing
 
     def parts(self, written: Written, hops: int = 0) -> list[Written]:
@@ -71,14 +81,25 @@ class Alternatives:
         found: list[Written] = []
         if isinstance(schema.get("$ref"), str):
             target = written.resolver.lookup(schema["$ref"])
-            found += self.parts(Written(target.contents, target.resolver), hops + 1)
+            found += self.parts(Written(target.contents, target.resolver, written.draft), hops + 1)
             if self._ref_alone:
                 return found
         for part in schema.get("allOf", ()):
             found += self.parts(written.child(part), hops + 1)
-        if not schema.keys() <= _COMMENTS:
-            found.append(written)
+        meant = self._meant(schema)
+        if not meant.keys() <= _COMMENTS:
+            found.append(written if meant is schema else Written(meant, written.resolver, written.draft))
         return found
+
+    def _meant(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Without what means nothing in this draft; the same object each time."""
+        if not self._nothing & schema.keys():
+            return schema
+        known = self._meant_of.get(id(schema))
+        if known is None:
+            meant = {name: value for name, value in schema.items() if name not in self._nothing}
+            known = self._meant_of[id(schema)] = schema, meant
+        return known[1]
 
     def inner(self, written: Written, keyword: str) -> list[Written]:
         return [written.child(branch) for branch in written.schema[keyword]]
@@ -107,7 +128,7 @@ class Alternatives:
     def by_type(self, together: Sequence[Written]) -> list[list[Written]]:
         """One alternative for each type that a value may have."""
         possible = facts.types([part.schema for part in together])
-        return [[*together, Written(_OF_TYPE[kind], self.root.resolver)] for kind in sorted(possible)]
+        return [[*together, self.root.child(_OF_TYPE[kind])] for kind in sorted(possible)]
 
     def properties(self, together: Sequence[Written], name: str) -> list[Written]:
         return [
@@ -143,7 +164,7 @@ class Alternatives:
     def fits(self, value: Any, plain: Sequence[facts.Schema]) -> bool:
         """Whether a listed value fits the schemas; what their references say is not asked."""
         own = [{name: rest for name, rest in schema.items() if name in _OWN} for schema in plain]
-        return all(self.accepts(Written(schema, self.root.resolver), value) for schema in own)
+        return all(self.accepts(self.root.child(schema), value) for schema in own)
 
     def excludes(self, written: Written, plain: Sequence[facts.Schema]) -> bool:
         """Nothing that fits all of `plain` fits this one: of another type, or with another constant in a property."""
@@ -177,8 +198,11 @@ def _crossed(one: list[list[Written]], other: list[list[Written]]) -> list[list[
 
 
 def same(one: Written, other: Written, keywords: Sequence[str]) -> bool:
-    """Whether both have the same of these keywords and mean the same by them, wherever references lead."""
-    if not isinstance(other.schema, dict):
+    """Whether both have the same of these keywords and mean the same by them, wherever references lead.
+
+    In another draft the same words may mean something else.
+    """
+    if not isinstance(other.schema, dict) or one.draft != other.draft:
         return False
     left = {name: one.schema[name] for name in keywords if name in one.schema}
     right = {name: other.schema[name] for name in keywords if name in other.schema}
@@ -212,4 +236,14 @@ def _equal(one: Written, other: Written, met: set[tuple[int, int]]) -> bool:
 
 def _refer_alike(one: Written, other: Written, met: set[tuple[int, int]]) -> bool:
     left, right = one.resolver.lookup(one.schema["$ref"]), other.resolver.lookup(other.schema["$ref"])
-    return _equal(Written(left.contents, left.resolver), Written(right.contents, right.resolver), met)
+    return _equal(
+        Written(left.contents, left.resolver, one.draft),
+        Written(right.contents, right.resolver, other.draft),
+        met,
+    )
+
+
+def _meaningless(known: Iterable[str]) -> frozenset[str]:
+    """The keywords that a draft which knows these passes over."""
+    unknown = _OF_SOME_DRAFTS.difference(known)
+    return unknown.union(*(_COMPANIONS.get(keyword, ()) for keyword in unknown))

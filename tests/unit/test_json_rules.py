@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from streamlab.schemas.errors import InvalidSchemaError
 from streamlab.schemas.json_defaults import Filler
 from streamlab.schemas.json_rules import incompatibilities
 from streamlab.schemas.json_schema import JsonSchema, parse
@@ -59,3 +60,45 @@ def test_branches_without_end_are_refused_and_not_tried():
     branch = {"anyOf": [{"maxLength": n} for n in range(10)]}
     found = incompatibilities(schema({"allOf": [branch] * 3, "title": "t"}), schema({"allOf": [branch] * 3}))
     assert [one.kind for one in found] == ["TOO_COMPLEX"]
+
+
+DRAFT_4, DRAFT_7, DRAFT_2020 = (
+    {"$schema": f"http{secure}://json-schema.org/{draft}/schema{end}"}
+    for secure, draft, end in (("", "draft-04", "#"), ("", "draft-07", "#"), ("s", "draft/2020-12", ""))
+)
+TWO_TEXTS = {"contains": TEXT, "minContains": 2}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"),
+    [
+        ({"prefixItems": [TEXT]}, {"items": [TEXT]}, [1]),
+        ({"prefixItems": [TEXT]}, DRAFT_2020 | {"prefixItems": [TEXT]}, [1]),
+        (DRAFT_4 | {"const": 5}, DRAFT_4 | {"enum": [5]}, 6),
+        (DRAFT_4 | {"not": {"const": 5, "type": "string"}}, {"not": {"const": 5}}, 5),
+        (DRAFT_4 | {"if": TEXT, "then": {"not": {}}}, {"if": TEXT, "then": {"not": {}}}, "x"),
+        (DRAFT_2020 | {"dependencies": {"a": ["b"]}}, DRAFT_7 | {"dependencies": {"a": ["b"]}}, {"a": 1}),
+        (TWO_TEXTS, DRAFT_2020 | TWO_TEXTS, ["a"]),
+    ],
+)
+def test_a_keyword_counts_only_in_drafts_that_know_it(old, new, value):
+    assert schema(old).accepts(value) and not schema(new).accepts(value)
+    assert incompatibilities(schema(new), schema(old))
+
+
+def test_large_multiples_are_compared_exactly():
+    old, new = schema({"multipleOf": 10**17}), schema({"multipleOf": 3})
+    assert old.accepts(10**17) and not new.accepts(10**17)
+    assert incompatibilities(new, old)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"$schema": "http://json-schema.org/draft-03/schema#"}', "draft 3 is not offered"),
+        ('{"title": "\\ud800"}', "surrogates not allowed"),
+    ],
+)
+def test_what_cannot_be_compared_or_stored_is_refused(text, why):
+    with pytest.raises(InvalidSchemaError, match=why):
+        parse(text)
