@@ -14,12 +14,14 @@ from . import (
     latency,
     machine,
     memory,
+    pages,
     produce,
     projections,
     replay,
     report,
     schemas,
     snapshot,
+    sockets,
     worker,
 )
 from .findings import Outcome
@@ -39,6 +41,8 @@ PARTS = {
         projections,
         schemas,
         snapshot,
+        pages,
+        sockets,
         cluster,
     )
 }

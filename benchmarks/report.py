@@ -58,6 +58,13 @@ tables of the dashboard on SQLite, in a process of its own; the start of the pro
 **snapshot** – one look of the sampler at everything: the edges, sizes and rates of all partitions, the lag and time
 lag of 5 groups on each. *first*: nothing is known yet; *moving*: every group moved on every partition since the last
 look; *idle*: none did.
+
+**pages** – whole answers of every page over loopback, one after the other, by somebody who is signed in, from one real
+web process; topics of 10 partitions, each read by 10 groups, and a real sampler that looks at them each second.
+
+**sockets** – open browsers' live feeds on one web process, spread over five pages. *delay*: from the moment that the
+snapshot is of until a browser has the frame that it made, taken for each browser and frame. Some of them never read.
+*web process*: its CPU over the time, of one core.
 """
 
 

@@ -21,7 +21,13 @@ class Scale:
     snapshot_partitions: tuple[int, ...]
     handled: int = 100_000  # records a turn, through a worker
     projected: int = 50_000  # events a turn, into the dashboard's tables
+    page_topics: tuple[int, ...] = (50, 1_000)
+    page_turns: int = 40  # answers of each page
+    sockets: int = 500
+    sockets_s: float = 20.0
 
 
 FULL = Scale(5, 1_500_000, 500_000, 500_000, 200_000, 10.0, 2.0, 3, (1_000, 10_000))
-QUICK = Scale(2, 50_000, 20_000, 100_000, 20_000, 2.0, 0.5, 1, (1_000,), handled=20_000, projected=5_000)
+QUICK = Scale(2, 50_000, 20_000, 100_000, 20_000, 2.0, 0.5, 1, (1_000,), handled=20_000, projected=5_000,
+    page_topics=(50,), page_turns=2, sockets=20, sockets_s=3.0,
+)  # fmt: skip

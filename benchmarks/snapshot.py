@@ -13,6 +13,7 @@ idle     nothing happened since the last snapshot
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 import redis
@@ -41,8 +42,9 @@ REPEATS = 7
 class Fabric:
     """The keys of so many partitions, and their next second."""
 
-    def __init__(self, client: redis.Redis, partitions: int):
+    def __init__(self, client: redis.Redis, partitions: int, groups: Mapping[str, int] = BEHIND):
         self._client = client
+        self._groups = groups
         self._places = [
             (f"topic-{i // PARTITIONS_A_TOPIC:04d}", i % PARTITIONS_A_TOPIC) for i in range(partitions)
         ]
@@ -51,8 +53,8 @@ class Fabric:
     def weave(self) -> None:
         spec = msgspec.json.encode({"partitions": PARTITIONS_A_TOPIC, "configs": {}, "created_ms": 1})
         self._client.hset(keys.TOPICS, mapping={topic: spec for topic, _ in self._places})
-        self._client.sadd(keys.GROUPS, *BEHIND)
-        for group in BEHIND:
+        self._client.sadd(keys.GROUPS, *self._groups)
+        for group in self._groups:
             self._make_group(group)
         for _ in range(BATCHES):
             self._append()
@@ -82,7 +84,7 @@ class Fabric:
             owner = index % MEMBERS
             commits = {
                 group: f"{self._position(by)} {now_ms} 7 {_member(group, owner)} "
-                for group, by in BEHIND.items()
+                for group, by in self._groups.items()
             }
             pipe.hset(keys.commits(*place), mapping=commits)
         pipe.execute()
