@@ -128,9 +128,9 @@ def test_a_settled_record_that_the_main_stream_brings_again_is_known_until_the_c
 
 def test_after_a_reset_to_an_earlier_offset_everything_is_wanted_again(broker, partition, owner):
     owner.commit(5)
-    owner.retries.take_over(owner.connection)
     owner.ask(owner.retries.bury(7, b"letter"))
-    owner.commit(0)
+    owner.commit(20)
+    owner.commit(6)
     assert Owner(broker, partition, 2).found.settled == set()
 
 

@@ -5,10 +5,6 @@
 --          {epoch, first number} of the letters' numbering}. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
-if committed < tonumber(redis.call('HGET', COUNTS, 'base') or '-1') then
-  redis.call('DEL', DONE) -- the offsets were reset to an earlier place: all of it is wanted again
-end
-redis.call('HSET', COUNTS, 'base', string.format('%.0f', committed))
 local now = string.format('%.0f', server_ms())
 local leased = redis.call('HKEYS', LEASES)
 for _, id in ipairs(leased) do
