@@ -26,6 +26,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal
 
 from ..errors import IllegalArgumentError
@@ -71,8 +72,12 @@ class RetryPolicy:
     never_retry: Exceptions = MISTAKES  # takes precedence over retry_on
 
     def __post_init__(self) -> None:
-        if self.base_ms < 0 or self.cap_ms < 0 or self.multiplier < 1:
-            raise IllegalArgumentError("base_ms and cap_ms must be 0 or more, multiplier 1 or more.")
+        if not (0 <= self.base_ms < inf and 0 <= self.cap_ms < inf and 1 <= self.multiplier < inf):
+            raise IllegalArgumentError(
+                "base_ms and cap_ms must be 0 or more, multiplier 1 or more, all finite."
+            )
+        if self.max_age_ms is not None and not self.max_age_ms >= 0:
+            raise IllegalArgumentError(f"max_age_ms must be 0 or more, or None, not {self.max_age_ms}.")
         if self.max_attempts < 1:
             raise IllegalArgumentError(f"max_attempts must be 1 or more, not {self.max_attempts}.")
         if self.jitter not in ("full", "none"):

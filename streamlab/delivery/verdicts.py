@@ -10,6 +10,17 @@ any other exception     failed; the policy decides
 
 from __future__ import annotations
 
+LONGEST_S = 366 * 86_400.0
+"""What a handler asks for beyond this, or what is no number of seconds, is not a moment that a retry can be due at."""
+
+
+def _within_bounds(seconds: float) -> float:
+    """
+    >>> _within_bounds(30), _within_bounds(-1), _within_bounds(float("nan")), _within_bounds(float("inf"))
+    (30, 0.0, 0.0, 31622400.0)
+    """
+    return min(max(0.0, seconds), LONGEST_S)
+
 
 class Verdict(Exception):
     """A handler's own judgement of a record."""
@@ -24,7 +35,7 @@ class RetryAfter(Retryable):
 
     def __init__(self, seconds: float, message: str = ""):
         super().__init__(message or f"to be tried again after {seconds:g} s")
-        self.seconds = max(0.0, seconds)
+        self.seconds = _within_bounds(seconds)
 
 
 class Permanent(Verdict):
@@ -36,7 +47,7 @@ class Release(Verdict):
 
     def __init__(self, message: str = "", seconds: float = 1.0):
         super().__init__(message)
-        self.seconds = max(0.0, seconds)
+        self.seconds = _within_bounds(seconds)
 
 
 class HandlerTimeout(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import inf, nan
 from statistics import mean
 
 import pytest
@@ -30,6 +31,8 @@ VERDICTS = [
     ("Retryable follows the policy", CERTAIN, Retryable(), 2, 0, None, RetryIn(200)),
     ("RetryAfter says its own wait", CERTAIN, RetryAfter(7), 1, 0, None, RetryIn(7_000)),
     ("RetryAfter counts as an attempt", CERTAIN, RetryAfter(7), 5, 0, None, GiveUp(Cause.EXHAUSTED)),
+    ("a wait that is no number is none", CERTAIN, RetryAfter(nan), 1, 0, None, RetryIn(0)),
+    ("a wait without end lasts a year", CERTAIN, RetryAfter(inf), 1, 0, None, RetryIn(366 * 86_400_000)),
     ("Release does not", CERTAIN, Release(seconds=3), 9, 0, None, RetryIn(3_000, counted=False)),
     ("what cannot be decoded is not tried again", CERTAIN, ValueError(), 1, 0, Cause.DESERIALIZATION,
      GiveUp(Cause.DESERIALIZATION)),
@@ -86,7 +89,19 @@ def test_no_number_of_attempts_is_too_large_for_the_arithmetic():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_attempts": 0}, {"base_ms": -1}, {"multiplier": 0.5}, {"cap_ms": -1}, {"jitter": "some"}]
+    "wrong",
+    [
+        {"max_attempts": 0},
+        {"base_ms": -1},
+        {"base_ms": inf},
+        {"base_ms": nan},
+        {"multiplier": 0.5},
+        {"multiplier": nan},
+        {"cap_ms": -1},
+        {"cap_ms": inf},
+        {"max_age_ms": nan},
+        {"jitter": "some"},
+    ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(IllegalArgumentError):
