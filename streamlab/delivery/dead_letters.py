@@ -196,7 +196,7 @@ class DeadLetters:
                 for address in changed:
                     about = _about(by_address[address], self.group, now_ms, by)
                     journal.write(DeadLetterDiscarded(**about, reason=reason))
-                journal.flush()
+                journal.store()
                 done += len(changed)
         finally:
             journal.close()
@@ -222,7 +222,7 @@ class DeadLetters:
                 for address in changed:
                     about = _about(by_address[address], self.group, now_ms, by)
                     journal.write(DeadLetterRestored(**about))
-                journal.flush()
+                journal.store()
                 done += len(changed)
         return done
 

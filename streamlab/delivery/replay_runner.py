@@ -228,7 +228,7 @@ class ReplayRunner:
                 reason=job.reason,
             )
         )
-        journal.flush()
+        journal.store()
 
     # -- the lease ------------------------------------------------------------------------------------------------
 

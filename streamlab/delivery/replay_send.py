@@ -66,7 +66,7 @@ class ChunkSender:
         now_ms = self._connection.server_time_ms()
         for one in letters:
             self._journal.write(self._event(one, now_ms))
-        self._journal.flush()
+        self._journal.store()
 
     # -- to the group ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,9 @@ PARTITIONS = 6
 RETENTION_MS = 30 * 86_400_000
 """Projections can be rebuilt as far back as this. Change it as that of any topic: retention.ms."""
 
+LARGEST_BYTES = 16 << 20
+"""Of an event. A rebalance of ten thousand partitions takes a tenth of it."""
+
 CONTENT_TYPE = b"application/json"
 
 

@@ -13,16 +13,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from contextlib import suppress
 from itertools import islice
 
 from ..batches import FutureRecordMetadata
 from ..clock import Deadline
 from ..connection import Connection
-from ..errors import KafkaTimeoutError, StreamlabError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from ..errors import (
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    StreamlabError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
 from ..producer import Producer
 from ..topics import Topics
 from .base import Event
-from .envelope import EVENTS_TOPIC, PARTITIONS, RETENTION_MS, Letter, letter_of
+from .envelope import EVENTS_TOPIC, LARGEST_BYTES, PARTITIONS, RETENTION_MS, Letter, letter_of
 
 CAPACITY = 100_000
 RETRY_S = 0.5
@@ -30,6 +37,8 @@ RETRY_S = 0.5
 IDLE_S = 1.0
 """How often a journal that has nothing to do looks for deliveries that failed."""
 _CHUNK = 1_000
+_NEVER = (MessageSizeTooLargeError,)
+"""What no repeat mends."""
 
 log = logging.getLogger("streamlab.events")
 
@@ -41,9 +50,14 @@ def ensure_topic(
     topics = Topics(connection)
     if topics.get(EVENTS_TOPIC) is None:
         try:
-            topics.create(EVENTS_TOPIC, partitions, {"retention.ms": retention_ms})
+            settings = {"retention.ms": retention_ms, "max.message.bytes": LARGEST_BYTES}
+            topics.create(EVENTS_TOPIC, partitions, settings)
         except TopicAlreadyExistsError:
             pass  # somebody was faster
+
+
+class UnwritableEventError(StreamlabError):
+    """Raised when events were dropped that can never be stored: they are too large, or no text. All others are."""
 
 
 class Journal:
@@ -65,6 +79,7 @@ class Journal:
         self._closed = False
         self._topic_is_there = False
         self._told_dropped = 0  # drops that a flush() has reported
+        self._unwritable = 0  # of those that no flush() has reported: no repeat mends them
         self._trouble: StreamlabError | None = None  # why the last try failed
 
     @property
@@ -88,7 +103,7 @@ class Journal:
         """Wait until everything written so far is stored.
 
         Raises KafkaTimeoutError or another StreamlabError when it is not after `timeout_s`, and once for events
-        that were dropped since the last flush.
+        that were dropped since the last flush: UnwritableEventError when all of them are such as can never be stored.
         """
         deadline = Deadline(timeout_s * 1000)
         target = len(self._waiting) + len(self._sent) + self._settled  # in this order: never too few
@@ -105,7 +120,15 @@ class Journal:
             threading.Event().wait(0.002)
         if self.dropped > self._told_dropped:
             lost, self._told_dropped = self.dropped - self._told_dropped, self.dropped
-            raise StreamlabError(f"{lost} events of the broker's history could not be kept{self._because()}.")
+            never, self._unwritable = self._unwritable, 0
+            error = UnwritableEventError if lost <= never else StreamlabError
+            raise error(f"{lost} events of the broker's history could not be kept{self._because()}.")
+
+    def store(self, timeout_s: float = 10.0) -> None:
+        """flush() for who would repeat what was dropped: an event that can never be stored is in the program's log,
+        and no reason to stop. Raises StreamlabErrors."""
+        with suppress(UnwritableEventError):
+            self.flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Send what waits, up to `timeout_s`, and stop. Raises nothing: flush() before it tells how it went."""
@@ -174,6 +197,7 @@ class Journal:
                 client_id="streamlab-journal",
                 allow_auto_create_topics=False,
                 max_block_ms=1_000,
+                max_request_size=LARGEST_BYTES,
                 linger_ms=2,
             )
         return self._producer
@@ -189,8 +213,10 @@ class Journal:
         with self._lock:
             while self._sent and (self._sent[0] is None or self._sent[0].is_done):
                 future = self._sent[0]
+                never = future is None or isinstance(future.exception, _NEVER)
                 if future is None or future.failed():
                     self.dropped += 1
+                    self._unwritable += never
                 if future is not None and isinstance(future.exception, UnknownTopicOrPartitionError):
                     self._topic_is_there = False
                 self._settled += 1

@@ -109,7 +109,7 @@ class Relay:
         if not self._pending:
             return
         try:
-            self._journal.flush(FLUSH_S)
+            self._journal.store(FLUSH_S)
         except KafkaTimeoutError:
             raise  # it is still on its way: asked again by the next call
         except StreamlabError:
