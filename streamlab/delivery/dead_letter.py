@@ -93,7 +93,7 @@ def origin_of(record: ConsumerRecord) -> Origin:
     partition = names.number(told, names.ORIGINAL_PARTITION, names.SPRING_PARTITION)
     offset = names.number(told, names.ORIGINAL_OFFSET, names.SPRING_OFFSET)
     event_id = names.text(told, names.CLOUD_EVENT_ID)
-    if topic is None or partition is None or offset is None:
+    if topic is None or partition is None or offset is None or not 0 <= partition < 2**31:
         return Origin(
             topic=record.topic,
             partition=record.partition,

@@ -219,9 +219,10 @@ def _number(name: str, data: bytes | None) -> int | None:
         found: int = struct.unpack(layout, data)[0]
         return found
     try:
-        return int(data) if len(data) <= 20 else None  # some producers write Spring's numbers as text
+        value = int(data) if len(data) <= 20 else None  # some producers write Spring's numbers as text
     except ValueError:
         return None
+    return value if value is not None and abs(value) < 2**63 else None
 
 
 def parted(headers: Headers) -> tuple[Headers, Named]:
