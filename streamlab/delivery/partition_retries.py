@@ -7,10 +7,11 @@ its offset, a lease by its turn. So steps are made as calls here, gathered by th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .. import keys
 from ..connection import Call, Connection
 from ..model import TopicPartition
 from .retry_queue import QueuedRecord, pack, queue_keys, unpack
@@ -80,6 +81,7 @@ class PartitionRetries:
         self.group_id = group_id
         self.partition = partition
         self._keys = queue_keys(group_id, partition)
+        self._outbox = keys.retry("outbox", *partition, group_id)
         self._fence = (group_id, epoch, owner)
 
     def _call(self, name: str, *args: Any) -> Call:
@@ -96,7 +98,7 @@ class PartitionRetries:
             int(committed),
             {int(id) for id in skip},
             {chain.decode() for chain in chains},
-            {field.decode(): data for field, data in zip(outbox[::2], outbox[1::2], strict=True)},
+            parse_outbox(outbox),
             int(returned),
             int(records),
             _numbering(numbering),
@@ -118,6 +120,10 @@ class PartitionRetries:
     def bury(self, offset: int, letter: bytes) -> Call:
         """It is given up at its first attempt. Answer: the letter's number; -1 when the record was known."""
         return self._call("bury", offset, letter)
+
+    def tell(self, field: str, event: bytes) -> Call:
+        """It was handled, and that is an event."""
+        return self._call("tell", field, event)
 
     # -- retries --------------------------------------------------------------------------------------------------
 
@@ -162,12 +168,27 @@ class PartitionRetries:
 
     # -- the outbox -----------------------------------------------------------------------------------------------
 
-    def told(self, fields: Sequence[str]) -> Call:
-        """These are where they belong."""
-        return Call("delivery/told", self._keys, list(fields))
+    def told(self, parcels: Iterable[tuple[str, bytes]]) -> Call:
+        """These, by field and content, are where they belong. Answer: how many were there."""
+        told = [[field, hashlib.sha1(packed, usedforsecurity=False).hexdigest()] for field, packed in parcels]
+        return Call("delivery/told", self._keys, [text for pair in told for text in pair])
+
+    def outbox(self) -> Sequence[Any]:
+        """The command that reads all of it; see `parse_outbox`."""
+        return ("HGETALL", self._outbox)
+
+    def in_outbox(self, field: str) -> Sequence[Any]:
+        """The command that reads one field of it."""
+        return ("HGET", self._outbox, field)
 
     def renumber(self, connection: Connection, failed_epoch: int, first: int) -> Numbering:
         return _numbering(connection.run("delivery/renumber", self._keys, [failed_epoch, first]))
+
+
+def parse_outbox(reply: Any) -> dict[str, bytes]:
+    """Field → parcel, letters in the order of their numbers; of a flat hash, or of one that a client has paired."""
+    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
+    return dict(sorted(((f.decode(), data) for f, data in pairs), key=lambda pair: (len(pair[0]), pair[0])))
 
 
 def _numbering(reply: Sequence[bytes | None]) -> Numbering:

@@ -22,13 +22,12 @@ from redis.exceptions import RedisError, ResponseError
 
 from ..clock import Clock
 from ..connection import Call, Connection
-from ..errors import translate
+from ..errors import StreamlabError, translate
 from . import reports
 from .dead_letter import Cause
 from .job import Failure, Job
 from .lanes import Lanes
-from .letter_states import LetterState, settle_call
-from .partition_retries import NO_CHAIN, WHOLE_PARTITION, Lease, PartitionRetries
+from .partition_retries import NO_CHAIN, WHOLE_PARTITION, Lease, PartitionRetries, parse_outbox
 from .policy import GiveUp, RetryIn, RetryPolicy
 from .relay import Relay
 from .retry_queue import QueuedRecord
@@ -76,6 +75,7 @@ class Settling:
         self._tally = tally
         self._fenced = fenced
         self._steps: deque[_Step] = deque()
+        self._unheard: set[Stint] = set()  # a step of theirs may have run without our hearing its answer
         self._random = random.Random()
 
     @property
@@ -97,21 +97,20 @@ class Settling:
             job.stint.mark.done(job.record.offset)
 
     def _replay_handled(self, job: Job) -> None:
-        """A record that a replay put into the topic is handled at once: its letter hears of it first."""
+        """A record that a replay put into the topic is handled at once: that its letter is to hear of it is stored
+        before its offset is done."""
         letter = job.origin.letter_of(job.stint.group_id)
         if letter is None:
             job.stint.mark.done(job.record.offset)
             return
-        event = reports.recovered(job, self._began_ms(job))
-        call = settle_call(letter, job.origin.replays, LetterState.RECOVERED)
-        field, parcel = reports.posted(event)
+        field, parcel = reports.posted(reports.recovered(job, self._began_ms(job)), letter)
         self._tally.recovered += 1
 
         def is_known(_: Any) -> None:
             job.stint.mark.done(job.record.offset)
             self._relay.put(job.stint.retries, field, parcel)
 
-        self._add(job.stint, call, is_known)
+        self._add(job.stint, job.stint.retries.tell(field, parcel), is_known)
 
     def _failed(self, job: Job, failure: Failure) -> None:
         tried = self._tried(job)
@@ -283,19 +282,34 @@ class Settling:
         self._steps.append(_Step(stint, call, then))
 
     def flush(self) -> None:
-        """Run what was gathered. Raises StreamlabErrors; what was not confirmed is kept for the next time."""
+        """Run what was gathered. Raises StreamlabErrors; what was not confirmed is kept for the next time.
+
+        A step that had run says when it is repeated that it is known, and no more: what it put into the outbox is
+        found there, before the answers to later steps are acted on.
+        """
         while self._steps:
             self._steps = deque(step for step in self._steps if not step.stint.over)
             steps = [self._steps[i] for i in range(min(_AT_ONCE, len(self._steps)))]
             try:
                 replies = self._connection.run_many([step.call for step in steps])
-            except (RedisError, OSError) as error:
+                self._look_into_outboxes()
+            except (RedisError, OSError, StreamlabError) as error:
+                self._unheard |= {step.stint for step in steps}
                 raise translate(error) from error
             for step, reply in zip(steps, replies, strict=True):
                 if isinstance(reply, ResponseError) and str(reply).startswith("FENCED"):
                     self._fenced(step.stint)
                 elif isinstance(reply, Exception):
+                    self._unheard |= {step.stint for step in steps}  # those behind it have run, too
                     raise translate(reply)
                 elif not step.stint.over:
                     step.then(reply)
                 self._steps.popleft()
+
+    def _look_into_outboxes(self) -> None:
+        stints = [stint for stint in self._unheard if not stint.over]
+        if stints:
+            found = self._connection.execute_many([stint.retries.outbox() for stint in stints])
+            for stint, outbox in zip(stints, found, strict=True):
+                self._relay.put_all(stint.retries, parse_outbox(outbox))
+        self._unheard.clear()

@@ -22,7 +22,8 @@ from ..errors import (
     UnknownTopicOrPartitionError,
 )
 from ..events import Journal
-from ..model import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from ..groups.offsets import NOT_COMMITTED, claim
+from ..model import Commit, ConsumerRecord, OffsetAndMetadata, TopicPartition
 from ..subscription import ConsumerRebalanceListener
 from ..topics import Topics
 from .job import Job
@@ -46,6 +47,7 @@ HELD_BACK = 20
 """Times max_poll_records: so many records may be done behind one that is not, before the partition waits for it."""
 _TURN_S = 0.05
 _PAUSE_S = 0.2
+_REOPEN_S = 0.5
 _RELAY_TIMEOUT_S = 5.0
 
 
@@ -70,6 +72,8 @@ class Shift(ConsumerRebalanceListener):
         self._options = options
         self._clock = clock
         self._stints: dict[TopicPartition, Stint] = {}
+        self._unopened: dict[TopicPartition, int | None] = {}  # assigned, no stint: where the last one began
+        self._next_reopening = 0.0
         self._held: set[TopicPartition] | None = None  # as the consumer was told last; None: tell it again
         self._next_commit = 0.0
         self._in_trouble = False
@@ -93,10 +97,10 @@ class Shift(ConsumerRebalanceListener):
             self._server,
             clock,
             self._tally,
-            self._drop,
+            self._is_fenced,
         )
         self._leasing = Leasing(
-            connection, self._lanes, self._settling, clock, options.concurrency, self._drop
+            connection, self._lanes, self._settling, clock, options.concurrency, self._is_fenced
         )
         self._topics = list(topics)
         self._prepared = True
@@ -145,6 +149,7 @@ class Shift(ConsumerRebalanceListener):
             self._server.keep()
             self._collect()
             self._give_up_overdue()
+            self._reopen()
             self._commit(self._leasing.wanting_commits(self._stints.values()))
             self._leasing.look(list(self._stints.values()))
             self._commit_now_and_then()
@@ -170,7 +175,7 @@ class Shift(ConsumerRebalanceListener):
         if full != self._held:
             self._consumer.hold(full)
             self._held = full
-        if self._stints and len(full) == len(self._stints):
+        if full and len(full) == len(self._stints) + len(self._unopened):
             self._consumer.keep_up()
             return
         try:
@@ -181,18 +186,18 @@ class Shift(ConsumerRebalanceListener):
             return
         for partition, records in polled.items():
             stint = self._stints.get(partition)
-            if stint is None:  # it could not be taken over yet
-                self._consumer.seek(partition, records[0].offset)
-                self._open([partition])
-            else:
+            if stint is not None:
                 self._hand_out(stint, records)
+            elif partition in self._unopened:  # assigned by this very poll
+                self._consumer.seek(partition, records[0].offset)
 
     def _full(self) -> set[TopicPartition]:
         """Partitions that are not to be read on now."""
-        if self._in_trouble or self._relay.backlog >= BACKLOG or self._settling.waiting >= BACKLOG:
-            return set(self._stints)
+        unopened = set(self._unopened)
+        if self._in_trouble or self._relay.is_full or self._settling.waiting >= BACKLOG:
+            return unopened | set(self._stints)
         ahead, most = self._consumer.config["max_poll_records"], self._options.max_queued
-        return {
+        return unopened | {
             partition
             for partition, stint in self._stints.items()
             if stint.mark.outstanding >= ahead
@@ -215,6 +220,8 @@ class Shift(ConsumerRebalanceListener):
                 waiting.setdefault(chain, []).append(make(record))
             else:
                 ready.append(make(record))
+        if stint.began_at is None:
+            stint.began_at = records[0].offset
         stint.seen_to = records[-1].offset
         self._lanes.add(ready)
         for chain, jobs in waiting.items():
@@ -292,13 +299,44 @@ class Shift(ConsumerRebalanceListener):
         if stints:
             self._finish(stints)
 
+        self._forget(revoked)
+
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        self._forget(lost)
         for partition in lost:
             if partition in self._stints:
                 self._drop(self._stints[partition])
 
+    def _forget(self, gone: Iterable[TopicPartition]) -> None:
+        for partition in gone:
+            self._unopened.pop(partition, None)
+
+    def _is_fenced(self, stint: Stint) -> None:
+        """Its partition has another owner; the group will say so. When the group says nothing, a failover has taken
+        back that it is ours."""
+        self._drop(stint)
+        if stint.partition in self._consumer.assignment():
+            self._unopened[stint.partition] = stint.began_at
+
+    def _reopen(self) -> None:
+        """Try again to take over what could not be taken over, and go on reading from what is committed."""
+        now = self._clock.monotonic()
+        if not self._unopened or now < self._next_reopening:
+            return
+        self._next_reopening = now + _REOPEN_S
+        for partition, began_at in list(self._unopened.items()):
+            epochs = {partition: self._consumer.owner_epoch(partition)}
+            owner = self._consumer.group_metadata().member_id
+            found = claim(self._connection, self._group_id, owner, epochs)[partition]
+            if not isinstance(found, Commit):
+                log.debug("%s", found)
+                continue
+            self._open([partition])
+            if partition in self._stints and began_at is not None:
+                self._consumer.seek(partition, began_at if found.offset == NOT_COMMITTED else found.offset)
+
     def _open(self, partitions: Iterable[TopicPartition]) -> None:
-        """Take over the queues of these. One that fails is taken over when its first records come."""
+        """Take over the queues of these. One that fails is tried again and again, and not read until then."""
         owner = self._consumer.group_metadata().member_id
         for partition in partitions:
             retries = PartitionRetries(
@@ -308,10 +346,12 @@ class Shift(ConsumerRebalanceListener):
                 found = retries.take_over(self._connection)
             except StreamlabError as error:
                 log.warning("%s cannot be taken over yet: %s", partition, error)
+                self._unopened.setdefault(partition, None)
+                self._held = None
                 continue
+            self._unopened.pop(partition, None)
             self._relay.know(retries, found.numbering)
-            for field, packed in sorted(found.outbox.items(), key=lambda item: (len(item[0]), item[0])):
-                self._relay.put(retries, field, packed)
+            self._relay.put_all(retries, found.outbox)
             self._stints[partition] = Stint(retries, owner, found, self._options.ordering)
             self._held = None
 

@@ -27,6 +27,7 @@ class Stint:
         self.held: deque[Job] = deque()  # with order of the whole partition: wait until the queue is empty
         self.look_at = 0.0  # monotonic seconds: when to ask for what is due
         self.ahead = max(found.settled, default=-1)  # so far the owner before was ahead of its commit
+        self.began_at: int | None = None  # offset of the first one; None: it has brought nothing yet
         self.seen_to = -1  # offset of the last record that the main stream brought
         self.over = False  # it is another's now: nothing that comes of its jobs counts
         self._ordering = ordering
