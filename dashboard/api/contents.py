@@ -6,6 +6,7 @@ from base64 import b64encode
 
 from ninja import Field, Schema
 
+from dashboard.schema_registry.decoding import Decoded, Decoder
 from streamlab.model import LOG_APPEND_TIME, ConsumerRecord, Headers
 
 MOST_IN_A_LIST = 100_000
@@ -26,6 +27,18 @@ class Header(Schema):
     value: Contents | None
 
 
+class BySchema(Schema):
+    """A key or value that begins with the id of a registered schema, read by it."""
+
+    subject: str
+    version: int
+    id: int
+    json_text: str | None = Field(
+        description="What it stands for, as JSON; null: it does not read as its schema."
+    )
+    problem: str = Field(description="Why it does not fit its schema; empty when it does.")
+
+
 class Record(Schema):
     topic: str
     partition: int
@@ -35,6 +48,21 @@ class Record(Schema):
     key: Contents | None
     value: Contents | None = Field(description="null: a tombstone.")
     headers: list[Header]
+    key_by_schema: BySchema | None
+    value_by_schema: BySchema | None
+
+
+def by_schema(found: Decoded | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    text = None if found.json is None else found.json.decode("utf-8", "replace")
+    return {
+        "subject": found.subject,
+        "version": found.version,
+        "id": found.id,
+        "json_text": text,
+        "problem": found.problem,
+    }
 
 
 def contents(data: bytes | None, most: int | None = None) -> dict[str, object] | None:
@@ -65,7 +93,10 @@ def headers(found: Headers, most: int | None = None) -> list[dict[str, object]]:
     return [{"name": name, "value": contents(value, most)} for name, value in found]
 
 
-def record(found: ConsumerRecord, most: int | None = None) -> dict[str, object]:
+def record(
+    found: ConsumerRecord, most: int | None = None, decoder: Decoder | None = None
+) -> dict[str, object]:
+    decoder = decoder or Decoder()
     return {
         "topic": found.topic,
         "partition": found.partition,
@@ -75,4 +106,6 @@ def record(found: ConsumerRecord, most: int | None = None) -> dict[str, object]:
         "key": contents(found.key, most),
         "value": contents(found.value, most),
         "headers": headers(found.headers, most),
+        "key_by_schema": by_schema(decoder.decoded(found.topic, found.key, is_key=True)),
+        "value_by_schema": by_schema(decoder.decoded(found.topic, found.value)),
     }

@@ -14,9 +14,10 @@ from dashboard.pages import letter as letter_page
 from dashboard.pages import letters as letters_page
 from dashboard.pages.page import Address
 from dashboard.projections.models import DeadLetter, FailureGroup
+from dashboard.schema_registry.decoding import Decoder
 from streamlab.delivery.dead_letter import LetterAddress
 
-from .contents import Contents, Header, contents, headers
+from .contents import BySchema, Contents, Header, by_schema, contents, headers
 from .door import actor, reads, reads_records, reveals
 from .paging import Page, Paging, page_of
 
@@ -90,6 +91,8 @@ class LetterInFull(Schema):
     key: Contents | None
     value: Contents | None
     headers: list[Header]
+    key_by_schema: BySchema | None
+    value_by_schema: BySchema | None
     masked: bool
 
 
@@ -173,6 +176,7 @@ def _fields(shape: type[Schema], row: object) -> dict[str, Any]:
 def _letter(where: LetterAddress, *, reveal: bool) -> dict[str, Any]:
     found = letter_page.read(where, reveal=reveal)
     dead = found.letter
+    decoder = Decoder()
     return {
         "letter": str(where),
         "state": found.status.state.replace("-", " "),
@@ -192,5 +196,7 @@ def _letter(where: LetterAddress, *, reveal: bool) -> dict[str, Any]:
         "key": contents(dead.key),
         "value": contents(dead.value),
         "headers": headers(dead.headers),
+        "key_by_schema": by_schema(decoder.decoded(dead.topic, dead.key, is_key=True)),
+        "value_by_schema": by_schema(decoder.decoded(dead.topic, dead.value)),
         "masked": shield_of(where.topic, dead.topic).active,
     }

@@ -12,6 +12,7 @@ from dashboard.masking.rules import shield_of
 from dashboard.pages import messages
 from dashboard.pages import record as record_page
 from dashboard.pages.page import Address
+from dashboard.schema_registry.decoding import Decoder
 from streamlab import browse
 from streamlab.model import ConsumerRecord
 
@@ -80,8 +81,9 @@ def search(request: HttpRequest, topic: str, query: Query[Search]) -> object:
     page, total = messages.look(wanted, browse.ONE_PAGE._replace(matches=query.limit))
     if wanted.problems:
         raise AskedWrongly({"query": wanted.problems})
+    decoder = Decoder()
     return {
-        "records": [contents.record(record, MOST_IN_A_LIST) for record in page.records],
+        "records": [contents.record(record, MOST_IN_A_LIST, decoder) for record in page.records],
         "scanned": max(0, total - page.left_offsets),
         "of": total,
         "cursor": messages.cursor(total, page.left) if page.left else None,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from dashboard.schema_registry.decoding import Decoder
 from streamlab import browse
 from streamlab.browse import Budget, Matches, Span
 from streamlab.connection import Connection
@@ -33,12 +34,21 @@ def search(
     newest_first: bool = True,
     budget: Budget = browse.ONE_PAGE,
 ) -> browse.Page:
-    """`browse.search` of one topic, masked."""
+    """`browse.search` of one topic, masked. What needs a schema to be read is also searched as it reads."""
     shield = shield_of(topic)
+    decoder = Decoder()
+
+    def shown(record: ConsumerRecord) -> bool:
+        record = shield.record(record)
+        if matches(record):
+            return True
+        readable = decoder.readable(record)
+        return readable is not None and matches(readable)
+
     found = browse.search(
         connection,
         within,
-        (lambda record: matches(shield.record(record))) if shield.active else matches,
+        shown,
         newest_first=newest_first,
         budget=budget,
     )

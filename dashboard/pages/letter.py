@@ -14,6 +14,7 @@ from dashboard.presenters import payload as payloads
 from dashboard.presenters.figures import duration
 from dashboard.presenters.figures import moment as moment_figure
 from dashboard.projections.models import DeadLetter, LetterState, RecordEvent
+from dashboard.schema_registry.decoding import Decoder
 from streamlab.delivery.dead_letter import LetterAddress
 from streamlab.delivery.letter_reader import Letter
 from streamlab.errors import StreamlabError, UnknownTopicOrPartitionError
@@ -53,6 +54,9 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
         return {"failed": str(error), "where": str(where)}
     dead, now_ms = letter.letter, moment.read_at_ms
     shield = shield_of(where.topic, dead.topic)
+    decoder = Decoder()
+    key, key_by = payloads.read_by(dead.key, decoder.decoded(dead.topic, dead.key, is_key=True))
+    value, value_by = payloads.read_by(dead.value, decoder.decoded(dead.topic, dead.value))
     way = RecordEvent.objects.timeline(dead.record_id).filter(group=dead.group)[:MOST_STEPS]
     return {
         "where": str(where),
@@ -60,8 +64,10 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
         "state": letter.status,
         "status": _status(letter),
         "can_replay": letter.status.state == "dead",
-        "key": payloads.payload(dead.key),
-        "value": payloads.payload(dead.value),
+        "key": key,
+        "key_by": key_by,
+        "value": value,
+        "value_by": value_by,
         "headers": payloads.headers(dead.headers),
         "attributes": records.attributes_of(dead.headers),
         "message": payloads.visible(dead.error_message),

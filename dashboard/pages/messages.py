@@ -10,6 +10,7 @@ from dashboard.broker import broker
 from dashboard.masking import reading
 from dashboard.presenters import records
 from dashboard.presenters.words import plural
+from dashboard.schema_registry.decoding import Decoder
 from streamlab import browse, filters
 from streamlab.browse import Budget, Span
 from streamlab.errors import IllegalArgumentError, StreamlabError, UnknownTopicOrPartitionError
@@ -175,11 +176,12 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     except StreamlabError as error:
         return {"asked": wanted, "topic": wanted.topic, "failed": str(error), "rows": []}
     looked_at = total - page.left_offsets
+    decoder = Decoder()
     return {
         "asked": wanted,
         "topic": wanted.topic,
         "partitions": range(len(browse.spans(broker().connection, wanted.topic))),
-        "rows": [records.row(record, moment.read_at_ms) for record in page.records],
+        "rows": [records.row(record, moment.read_at_ms, decoder) for record in page.records],
         "unreadable": page.unreadable,
         "looked_at": f"{looked_at:,}",
         "of": f"{total:,}",

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from dashboard.schema_registry.decoding import Decoded
+
 from .figures import Figure, size
 
 SHOWN_CHARS = 100_000
@@ -55,6 +57,29 @@ def payload(data: bytes | None) -> Payload:
         if error.start >= SHOWN_CHARS:  # only cut in the middle of a character
             return _shown("text", data[: error.start].decode(), data)
         return Payload("binary", hex_dump(data[:_HEX_BYTES]), size(len(data)), len(data) > _HEX_BYTES)
+
+
+@dataclass(frozen=True)
+class BySchema:
+    """Which schema a key or a value was read by, and what is stored."""
+
+    subject: str
+    version: int
+    id: int
+    problem: str  # why it does not fit it; "" when it does
+    raw: Payload
+
+
+def read_by(data: bytes | None, decoded: Decoded | None) -> tuple[Payload, BySchema | None]:
+    """What a page shows of it: decoded where a registered schema says how, else as it is stored."""
+    stored = payload(data)
+    if decoded is None:
+        return stored, None
+    by = BySchema(decoded.subject, decoded.version, decoded.id, visible(decoded.problem), stored)
+    if decoded.json is None:
+        return stored, by
+    shown = payload(decoded.json)
+    return Payload(decoded.kind, shown.text, stored.size, shown.cut), by
 
 
 def _shown(kind: str, text: str, data: bytes) -> Payload:

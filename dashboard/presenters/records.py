@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.schema_registry.decoding import Decoder
 from streamlab.model import LOG_APPEND_TIME, ConsumerRecord, Headers
 
 from .figures import Figure, moment
-from .payload import Payload, payload, visible
+from .payload import BySchema, Payload, read_by, visible
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,27 @@ class RecordRow:
     value: Payload
     headers: int
     event: str  # type of the CloudEvent; "" when it is none
+    key_by: BySchema | None  # which registered schema they were read by
+    value_by: BySchema | None
 
 
-def row(record: ConsumerRecord, now_ms: int) -> RecordRow:
+def row(record: ConsumerRecord, now_ms: int, decoder: Decoder | None = None) -> RecordRow:
     event = record.header("ce_type")
+    decoder = decoder or Decoder()
+    key, key_by = read_by(record.key, decoder.decoded(record.topic, record.key, is_key=True))
+    value, value_by = read_by(record.value, decoder.decoded(record.topic, record.value))
     return RecordRow(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         time=moment(record.timestamp, now_ms),
         time_says="appended" if record.timestamp_type == LOG_APPEND_TIME else "by its producer",
-        key=payload(record.key),
-        value=payload(record.value),
+        key=key,
+        value=value,
         headers=len(record.headers),
         event=visible(event.decode("utf-8", "replace")) if event else "",
+        key_by=key_by,
+        value_by=value_by,
     )
 
 

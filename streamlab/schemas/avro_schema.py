@@ -39,7 +39,7 @@ _ERRORS = (
 class AvroSchema:
     """A parsed Avro schema that needs no other: what it referred to stands inside."""
 
-    __slots__ = ("canonical", "names", "parsed", "tree")
+    __slots__ = ("__weakref__", "canonical", "names", "parsed", "tree")
 
     def __init__(self, tree: Tree, names: dict[str, Tree]):
         self.tree = tree  # full names everywhere, each named type spelled out where it is first met

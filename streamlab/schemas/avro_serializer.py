@@ -7,7 +7,7 @@ from typing import Any
 
 import fastavro
 
-from . import avro_fit
+from . import avro_fit, avro_reading
 from .avro_schema import AvroSchema
 from .compatibility import Parsed
 from .errors import InvalidSchemaError, SchemaValidationError
@@ -50,9 +50,7 @@ class AvroDeserializer(SchemaDeserializer[AvroSchema]):
         stream = BytesIO(data)
         stream.seek(HEAD_BYTES)
         try:
-            value = fastavro.schemaless_reader(
-                stream, writer.parsed, None if self._reader is None else self._reader.parsed
-            )
+            value = avro_reading.read(stream, writer, self._reader)
         except Exception as error:  # as above: whatever the bytes made it stumble over
             raise SchemaValidationError(
                 f"The value does not read as schema {id}: {type(error).__name__}: {error}", "/", id

@@ -53,7 +53,7 @@ class JsonDeserializer(SchemaDeserializer[JsonSchema]):
     def decode(self, data: bytes, id: int, writer: JsonSchema) -> Any:
         try:
             value = msgspec.json.decode(memoryview(data)[HEAD_BYTES:])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise SchemaValidationError(f"The value is not JSON: {error}", "/", id) from error
         schema = writer
         if self._reader is not None:

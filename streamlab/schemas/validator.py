@@ -111,7 +111,7 @@ class Validator:
 def _json_fits(parsed: JsonSchema, text: memoryview, id: int) -> None:
     try:
         problem = parsed.error(msgspec.json.decode(text))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise SchemaValidationError(f"The value is not JSON: {error}.", "/", id) from error
     if problem is not None:
         raise SchemaValidationError(f"{problem[0]}: {problem[1]}", problem[0], id)
