@@ -81,6 +81,7 @@ TOPICS_EVENTS = (
 TOPICS_RELAYED = PREFIX + "{sl:topics}:relayed"
 GROUPS = PREFIX + "groups"
 DEAD_LETTER_TOPICS = PREFIX + "dead-letters"
+RETRY_QUEUES = PREFIX + "retry-queues"
 REPLAYS = PREFIX + "replays"
 CLIENTS = PREFIX + "clients"
 CONFIG_VERSION = PREFIX + "{config}:version"

@@ -17,8 +17,16 @@ from . import running
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
+from .table import Column, link, listing
 
 MOST_REBALANCES = 20
+COLUMNS = (
+    Column("partition", "Partition", lambda p: (p.topic, p.partition), numeric=False),
+    Column("lag", "Lag", lambda p: p.lag, title="Records that the group has not read yet"),
+    Column("time-lag", "Time lag", lambda p: p.time_lag_ms, title="Age of the oldest record not read yet"),
+    Column("rate", "Rate out", lambda p: p.consumed_rate, title="Records committed a second"),
+    Column("commit", "Last commit", lambda p: p.commit_ms, title="When the group committed last"),
+)
 
 
 def _group(moment: Moment, address: Address) -> GroupSnapshot:
@@ -62,7 +70,9 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     row = groups.row(group, moment.trends([group.group])[group.group])
     found = _standing(moment, group)
     changes = rebalances.rows(_rebalances(moment, group.group), moment.read_at_ms)
-    of_partitions = found.by_partition if found else {}
+    partitions = listing(
+        group.partitions, address, COLUMNS, text=lambda p: f"{p.topic}/{p.partition}", default_sort="partition"
+    )
     newest = max((p.commit_ms for p in group.partitions if p.commit_ms is not None), default=None)
     return {
         "group": row,
@@ -79,10 +89,12 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
             None if newest is None else max(0, moment.as_of_ms - newest), groups.NOTHING_COMMITTED
         ),
         "members": _members(moment, group),
-        "matrices": groups.matrices(group),
+        "matrices": groups.matrices(group, sorted({p.topic for p in partitions.rows})),
+        "list": partitions,
+        "clear_href": link(address, q=None, page=None),
         "rows": [
-            (p, of_partitions.get(f"{p.topic}/{p.partition}"))
-            for p in groups.partition_rows(group, moment.as_of_ms)
+            (p, found.of(f"{p.topic}/{p.partition}") if found else None)
+            for p in groups.partition_rows(group, partitions.rows, moment.as_of_ms)
         ],
         "rebalances": changes,
         "timeline": epochs.timeline(changes, moment.read_at_ms),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from streamlab.metrics.snapshot import (
@@ -144,9 +145,12 @@ class PartitionRow:
     lost: int
 
 
-def partition_rows(group: GroupSnapshot, now_ms: int) -> list[PartitionRow]:
+def partition_rows(
+    group: GroupSnapshot, shown: Iterable[GroupPartition], now_ms: int
+) -> list[PartitionRow]:
+    """Of these partitions of the group."""
     owners = {m.member_id: m for m in group.members}
-    return [_partition_row(p, group.lag or 0, owners.get(p.owner or ""), now_ms) for p in group.partitions]
+    return [_partition_row(p, group.lag or 0, owners.get(p.owner or ""), now_ms) for p in shown]
 
 
 def _partition_row(p: GroupPartition, total_lag: int, owner: Member | None, now_ms: int) -> PartitionRow:
@@ -166,18 +170,22 @@ def _partition_row(p: GroupPartition, total_lag: int, owner: Member | None, now_
     )
 
 
-def compact(partitions: list[str]) -> str:
+def compact(partitions: list[str], most_topics: int = 8) -> str:
     """
     >>> compact(["orders/0", "orders/2", "paid/1"])
     'orders 0, 2; paid 1'
+    >>> compact(["orders/0", "orders/2", "paid/1", "sent/0"], most_topics=1)
+    'orders 0, 2; and 2 of 2 more topics'
     """
     by_topic: dict[str, list[int]] = {}
     for name in partitions:
         topic, _, number = name.rpartition("/")
         by_topic.setdefault(topic, []).append(int(number))
-    return "; ".join(
-        f"{topic} {', '.join(map(str, sorted(numbers)))}" for topic, numbers in sorted(by_topic.items())
-    )
+    named = sorted(by_topic.items())
+    words = [f"{topic} {', '.join(map(str, sorted(numbers)))}" for topic, numbers in named[:most_topics]]
+    if rest := named[most_topics:]:
+        words.append(f"and {sum(len(numbers) for _, numbers in rest)} of {plural(len(rest), 'more topic')}")
+    return "; ".join(words)
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,14 @@ class MemberRow:
     @property
     def owned_words(self) -> str:
         return compact(self.owned) or "nothing"
+
+    @property
+    def coming_words(self) -> str:
+        return compact(self.coming)
+
+    @property
+    def leaving_words(self) -> str:
+        return compact(self.leaving)
 
 
 def member_rows(group: GroupSnapshot) -> list[MemberRow]:
@@ -239,28 +255,28 @@ MATRIX_LIMIT = 64
 """A matrix wider than this tells less than the table below it."""
 
 
-def matrices(group: GroupSnapshot) -> list[Matrix]:
-    """Who reads which partition, a matrix a topic."""
+def matrices(group: GroupSnapshot, topics: Iterable[str]) -> list[Matrix]:
+    """Who reads which partition of these topics, a matrix a topic."""
     members = sorted(group.members, key=lambda m: (m.client_id, m.member_id))
+    holdings = [(m, set(m.owned), set(m.assigned)) for m in members]
     found = []
-    for topic in topics(group):
-        partitions = [p.partition for p in group.partitions if p.topic == topic]
+    for topic in topics:
+        partitions = [p.partition for p in group.on(topic)]
         if not partitions or len(partitions) > MATRIX_LIMIT:
             continue
         lines = [
-            MatrixLine(m.client_id, m.member_id, [_cell(m, topic, p) for p in partitions]) for m in members
+            MatrixLine(m.client_id, m.member_id, [_cell(f"{topic}/{p}", owned, assigned) for p in partitions])
+            for m, owned, assigned in holdings
         ]
         orphans = [p for i, p in enumerate(partitions) if not any(line.cells[i] for line in lines)]
         found.append(Matrix(topic, partitions, lines, orphans))
     return found
 
 
-def _cell(member: Member, topic: str, partition: int) -> str:
-    name = f"{topic}/{partition}"
-    owned, assigned = name in member.owned, name in member.assigned
-    if owned:
-        return "own" if assigned else "leaving"
-    return "coming" if assigned else ""
+def _cell(name: str, owned: set[str], assigned: set[str]) -> str:
+    if name in owned:
+        return "own" if name in assigned else "leaving"
+    return "coming" if name in assigned else ""
 
 
 def log_share(p: PartitionSnapshot, topic: TopicSnapshot) -> float:
@@ -281,15 +297,15 @@ def is_idle(group: GroupSnapshot) -> bool:
 
 def lag_on(group: GroupSnapshot, topic: str) -> int | None:
     """A group's lag on one topic; None when it is not known on any of its partitions."""
-    known = [p.lag for p in group.partitions if p.topic == topic and p.lag is not None]
+    known = [p.lag for p in group.on(topic) if p.lag is not None]
     return sum(known) if known else None
 
 
 def time_lag_on(group: GroupSnapshot, topic: str) -> int | None:
-    known = [p.time_lag_ms for p in group.partitions if p.topic == topic and p.time_lag_ms is not None]
+    known = [p.time_lag_ms for p in group.on(topic) if p.time_lag_ms is not None]
     return max(known) if known else None
 
 
 def rate_on(group: GroupSnapshot, topic: str) -> float | None:
-    known = [p.consumed_rate for p in group.partitions if p.topic == topic and p.consumed_rate is not None]
+    known = [p.consumed_rate for p in group.on(topic) if p.consumed_rate is not None]
     return sum(known) if known else None

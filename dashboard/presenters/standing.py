@@ -37,8 +37,15 @@ class GroupStanding:
     numbers: str  # what it looked at, as a sentence
     next_step: str  # "" when there is nothing to do
     counts: list[tuple[Status, int]]  # partitions by status, the worst first
-    by_partition: dict[str, Status]
+    partitions: Mapping[str, Standing]  # by name
     commit_every: Figure  # time between two commits of a partition, as a rule
+
+    def of(self, partition: str) -> Status | None:
+        """How that partition stands; None when it is not one of the group's."""
+        found = self.partitions.get(partition)
+        if found is None:
+            return None
+        return Status(found.status.value, TONES[found.status], f"{found.rule.value}. {numbers(found)}")
 
 
 def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStanding:
@@ -70,10 +77,7 @@ def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStandi
         numbers=numbers(standing) if standing else "",
         next_step=_next_step(worst, group) if standing else "",
         counts=counts,
-        by_partition={
-            n: Status(s.status.value, TONES[s.status], f"{s.rule.value}. {numbers(s)}")
-            for n, s in found.items()
-        },
+        partitions=found,
         commit_every=_commit_every(joined),
     )
 

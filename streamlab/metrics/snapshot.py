@@ -9,7 +9,12 @@ that live for a second.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from operator import attrgetter
+
 import msgspec
+
+_topic = attrgetter("topic")
 
 
 class GroupPartition(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +59,11 @@ class GroupSnapshot(msgspec.Struct, frozen=True, gc=False):
     time_lag_ms: int | None  # the worst partition's
     consumed_rate: float | None  # records/s
     paused: bool = False  # an operator wants that its members read nothing
+
+    def on(self, topic: str) -> list[GroupPartition]:
+        """Those of one topic, found without looking at the others."""
+        first = bisect_left(self.partitions, topic, key=_topic)
+        return self.partitions[first : bisect_right(self.partitions, topic, first, key=_topic)]
 
 
 class PartitionSnapshot(msgspec.Struct, frozen=True, gc=False):

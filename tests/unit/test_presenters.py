@@ -213,7 +213,7 @@ def test_the_matrix_shows_who_has_gets_and_gives_up_each_partition():
     going = a_member("m1", ("orders/0",), client_id="c1", owned=["orders/0", "orders/1"])
     coming = a_member("m2", ("orders/1",), client_id="c2", owned=[])
     positions = [a_position(partition=n, owner=None) for n in range(3)]
-    [matrix] = groups.matrices(a_group(members=[going, coming], partitions=positions))
+    [matrix] = groups.matrices(a_group(members=[going, coming], partitions=positions), ["orders"])
     assert [(line.client_id, line.cells) for line in matrix.lines] == [
         ("c1", ["own", "leaving", ""]),
         ("c2", ["", "coming", ""]),

@@ -61,7 +61,7 @@ def test_the_worst_partition_speaks_for_the_group():
     found = standing.of_group(a_group("g", partitions=partitions), windows, NOW_MS)
     assert found.partition == "orders/1"
     assert [(status.word, n) for status, n in found.counts] == [("WARN", 1), ("OK", 1)]
-    assert found.by_partition["orders/0"].word == "OK"
+    assert found.of("orders/0").word == "OK"
 
 
 def test_a_group_that_reads_nothing_is_unknown():
