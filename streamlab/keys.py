@@ -40,6 +40,7 @@ sl:replay:<id>:lease             string  replay_runner.py           10 s        
 sl:topics                        hash    topics/change.lua          the topic's    topic -> JSON of `TopicSpec`
 sl:{sl:topics}:events            stream  topics/change.lua          newest 1,000   outbox: what happened, type and JSON
 sl:{sl:topics}:relayed           string  events/relay.py            for ever       last entry of the outbox carried on
+sl:retry-queues                  set     delivery/retry_queue.py    for ever       orders/revenue: may have retries
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
 sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state, figures of a running client

@@ -15,15 +15,13 @@ from django.db.models import Count
 
 from dashboard import health
 from dashboard.broker import broker
-from dashboard.pages import moments
+from dashboard.pages import moments, retries
 from dashboard.pages.moments import Moment, NoMeasurements
 from dashboard.presenters.trend import Trend
 from dashboard.projections.models import DeadLetter
-from streamlab.delivery.retry_queue import RetryQueue
 from streamlab.errors import StreamlabError
 from streamlab.metrics.snapshot import Snapshot
 from streamlab.metrics.telemetry import read_states
-from streamlab.model import TopicPartition
 
 from .models import Rule
 from .world import Deaths, World, matches
@@ -101,13 +99,8 @@ def _retrying(snapshot: Snapshot | None, rules: list[Rule]) -> dict[str, int] | 
     if snapshot is None:
         return None
     names = _wanted(rules, snapshot.groups)
-    places = [
-        (name, TopicPartition(p.topic, p.partition))
-        for name in names
-        for p in snapshot.groups[name].partitions
-    ]
     waiting = dict.fromkeys(names, 0)
-    for (name, _), counts in RetryQueue(broker().connection).counts_of(places).items():
+    for (name, _), counts in retries.queue().counts_of(retries.queues(snapshot, names)).items():
         waiting[name] += counts.retrying
     return waiting
 

@@ -71,7 +71,11 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     found = _standing(moment, group)
     changes = rebalances.rows(_rebalances(moment, group.group), moment.read_at_ms)
     partitions = listing(
-        group.partitions, address, COLUMNS, text=lambda p: f"{p.topic}/{p.partition}", default_sort="partition"
+        group.partitions,
+        address,
+        COLUMNS,
+        text=lambda p: f"{p.topic}/{p.partition}",
+        default_sort="partition",
     )
     newest = max((p.commit_ms for p in group.partitions if p.commit_ms is not None), default=None)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Avg, Count, Max, Q
@@ -15,6 +16,7 @@ from dashboard.presenters.words import plural
 from dashboard.projections.models import RecordEvent
 from streamlab.delivery.retry_queue import Counts, RetryQueue
 from streamlab.errors import StreamlabError
+from streamlab.metrics.snapshot import Snapshot
 from streamlab.model import TopicPartition
 
 from .database import fresh_connection
@@ -28,13 +30,15 @@ WINDOW_MS = 3_600_000
 """Attempts are summed up over the last hour."""
 
 
-def _queues(moment: Moment) -> list[Place]:
-    """Every group and partition that a queue can be of: those that it has committed on or owns."""
-    snapshot = moment.snapshot
+def queues(snapshot: Snapshot, names: Iterable[str]) -> list[Place]:
+    """Every group and partition that a queue of these groups can be of. Raises StreamlabError."""
+    known = queue().known()
     return [
-        (group.group, TopicPartition(p.topic, p.partition))
-        for group in snapshot.groups.values()
-        for p in group.partitions
+        (name, TopicPartition(p.topic, p.partition))
+        for name in names
+        if name in snapshot.groups
+        for topic in known.get(name, ())
+        for p in snapshot.groups[name].on(topic)
     ]
 
 
@@ -44,7 +48,7 @@ def queue() -> RetryQueue:
 
 def busy_queues(moment: Moment, wanted: str) -> dict[Place, Counts]:
     """Queues that hold something, of one group or of all ("")."""
-    counts = queue().counts_of(q for q in _queues(moment) if wanted in ("", q[0]))
+    counts = queue().counts_of(queues(moment.snapshot, [wanted] if wanted else moment.snapshot.groups))
     return {place: c for place, c in counts.items() if c.records}
 
 

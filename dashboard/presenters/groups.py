@@ -145,9 +145,7 @@ class PartitionRow:
     lost: int
 
 
-def partition_rows(
-    group: GroupSnapshot, shown: Iterable[GroupPartition], now_ms: int
-) -> list[PartitionRow]:
+def partition_rows(group: GroupSnapshot, shown: Iterable[GroupPartition], now_ms: int) -> list[PartitionRow]:
     """Of these partitions of the group."""
     owners = {m.member_id: m for m in group.members}
     return [_partition_row(p, group.lag or 0, owners.get(p.owner or ""), now_ms) for p in shown]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .. import keys
 from ..connection import Call, Connection
 from ..model import TopicPartition
-from .retry_queue import QueuedRecord, pack, queue_keys, unpack
+from .retry_queue import QueuedRecord, make_known, pack, queue_keys, unpack
 
 NO_CHAIN = "-"
 WHOLE_PARTITION = "*"
@@ -91,6 +91,7 @@ class PartitionRetries:
 
     def take_over(self, connection: Connection) -> Inheritance:
         """Raises FencedMemberEpochError through `fenced()`, KafkaConnectionError."""
+        make_known(connection, self.group_id, [self.partition.topic])
         call = self._call("take_over")
         reply = connection.run(call.script, call.keys, call.args)
         committed, skip, chains, outbox, returned, records, numbering = reply

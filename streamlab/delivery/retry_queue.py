@@ -170,6 +170,7 @@ class RetryQueue:
         """
         with translated():
             now_ms = self._connection.server_time_ms()
+            make_known(self._connection, group_id, {r.topic for r in records})
             calls, indices = [], []
             for partition, numbers in _by_partition(records).items():
                 for start in range(0, len(numbers), _REPLAYS_A_CALL):
@@ -188,6 +189,15 @@ class RetryQueue:
             for number, new in zip(part, reply, strict=True):
                 fresh[number] = bool(new)
         return fresh
+
+    def known(self) -> dict[str, set[str]]:
+        """Groups and the topics on which they may have queues: a worker of theirs has read there."""
+        [members] = self._connection.execute_many([("SMEMBERS", keys.RETRY_QUEUES)])
+        found: dict[str, set[str]] = {}
+        for member in members:
+            topic, _, group_id = member.decode().partition("/")
+            found.setdefault(group_id, set()).add(topic)
+        return found
 
     def counts(self, group_id: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Counts]:
         """Of each partition, in one round trip."""
@@ -241,6 +251,13 @@ class RetryQueue:
         for id, record, lease, state in zip(ids, records, leases, states, strict=True):
             if record is not None and state is not None:
                 yield Waiting(unpack(record), due.get(id), lease is not None, not state.endswith(b" -"))
+
+
+def make_known(connection: Connection, group_id: str, topics: Iterable[str]) -> None:
+    """Before the first record gets into a queue, so that who looks for records need not look everywhere."""
+    names = [f"{topic}/{group_id}" for topic in topics]
+    if names:
+        connection.execute_many([("SADD", keys.RETRY_QUEUES, *names)])
 
 
 def groups_of(

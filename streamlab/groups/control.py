@@ -141,10 +141,13 @@ def delete_group(connection: Connection, topics: Topics, group_id: str) -> None:
         if reply_code(error) == "NON_EMPTY_GROUP":
             raise NonEmptyGroupError(f"Group {group_id!r} has running members. Stop them first.") from error
         raise
-    every = [(t, n) for t, spec in topics.all(fresh=True).items() for n in range(spec.partitions)]
+    specs = topics.all(fresh=True)
+    every = [(t, n) for t, spec in specs.items() for n in range(spec.partitions)]
     with translated():
         connection.execute_many([("UNLINK", *keys.retries(*partition, group_id)) for partition in every])
         connection.execute_many([("HDEL", keys.commits(*partition), group_id) for partition in every])
+        if specs:
+            connection.execute_many([("SREM", keys.RETRY_QUEUES, *(f"{topic}/{group_id}" for topic in specs))])
         connection.execute_many([("SREM", keys.GROUPS, group_id)])
 
 

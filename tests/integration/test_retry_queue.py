@@ -369,6 +369,13 @@ def test_nothing_of_a_queue_is_left_when_its_topic_is_deleted(broker, owner):
     assert list(broker.connection.client.scan_iter(f"*{topic}/*")) == []
 
 
+def test_where_there_may_be_records_is_known_before_the_first_one(broker, owner):
+    assert RetryQueue(broker.connection).known() == {GROUP: {owner.partition.topic}}
+    broker.connection.client.sadd("sl:groups", GROUP)
+    broker.admin().delete_groups([GROUP])
+    assert RetryQueue(broker.connection).known() == {}
+
+
 def test_nothing_of_a_queue_is_left_when_its_group_is_deleted(broker, owner):
     owner.fail(1, chain=KEY, field="Ea", event=b"a")
     broker.connection.client.sadd("sl:groups", GROUP)
