@@ -33,6 +33,7 @@ from ..connection import Connection
 from ..errors import IllegalArgumentError, RetriableError, StreamlabError
 from ..model import ConsumerRecord
 from .dead_letter import record_id
+from .verdicts import Release
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ TTL_S = 7 * 86_400.0
 """How long a finished id is remembered; as long as a record may come again (retention, retries, replays)."""
 LEASE_S = 60.0
 """How long an effect may take; after that a silent claim is in doubt."""
+_LOOK_AGAIN_S = 5.0
 
 
 class InDoubt(StrEnum):
@@ -59,8 +61,9 @@ class Seen(StrEnum):
     IN_DOUBT = "in doubt"
 
 
-class InProgressError(RetriableError):
-    """Raised when somebody else runs the effect of this event right now. Try again after its lease."""
+class InProgressError(Release, RetriableError):
+    """Raised when somebody else runs the effect of this event right now, or died while it did. A worker gives the
+    record back for a while and counts no attempt: the lease may be longer than all that a retry policy would wait."""
 
 
 class InDoubtError(StreamlabError):
@@ -101,7 +104,8 @@ class Once:
         if seen is Seen.DONE:
             return None
         if seen is Seen.IN_PROGRESS:
-            raise InProgressError(f"{event_id!r} of {self._consumer!r} is being handled by somebody else.")
+            said = f"{event_id!r} of {self._consumer!r} is being handled by somebody else."
+            raise InProgressError(said, seconds=min(_LOOK_AGAIN_S, self._lease_ms / 1000))
         if seen is Seen.IN_DOUBT:  # with "repeat" the claim has taken it over
             if self._in_doubt is InDoubt.SKIP:
                 return None

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 import streamlab
-from streamlab.delivery.idempotence import InDoubt, InDoubtError, InProgressError, Once
+from streamlab.delivery.idempotence import InDoubt, InDoubtError, InProgressError, Once, Seen
+from streamlab.delivery.policy import RetryPolicy
 from streamlab.errors import IllegalArgumentError, StreamlabError
 from streamlab.model import ConsumerRecord
+from tests.builders import a_topic, produce
 from tests.waiting import until
+from tests.workers import GROUP, SOON, settled
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,6 +80,22 @@ def test_of_many_who_come_at_once_one_runs_the_effect(broker, done):
     go.set()
     first.join(30)
     assert (done, waiting) == (["mail"], [True] * 5)
+
+
+def test_a_record_whose_effect_somebody_died_in_is_not_given_up_before_the_lease_is_over(broker, done):
+    topic, once = a_topic(broker), Once(broker.connection, "mailer", lease_s=2)
+    assert once.claim(f"{topic}/0@0", "of a process that is dead") is Seen.CLAIMED
+    produce(broker, topic, [b"mail"])
+    worker = broker.worker(
+        topic,
+        group_id=GROUP,
+        handler=once.handler(lambda record, context: done.append((record.value, context.attempt))),
+        retry=RetryPolicy(base_ms=1, max_attempts=2),
+        **SOON,
+    )
+    with worker:
+        until(lambda: settled(broker, topic, 1))
+    assert done == [(b"mail", 1)]
 
 
 def test_a_handler_runs_once_per_record_whatever_the_hop(broker, done):
