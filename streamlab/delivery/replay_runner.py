@@ -82,7 +82,8 @@ class ReplayRunner:
     def cancel(self, by: str) -> ReplayJob:
         """End the job for good. What was taken and perhaps not sent is sent first, so that its counts are true.
 
-        Raises UnknownReplayError, IllegalStateError when it is done already.
+        Whoever runs the job hears of it and finishes its chunk; for one that was killed this waits, some seconds,
+        and does that in its place. Raises UnknownReplayError, IllegalStateError when it is done already.
         """
         job = self._jobs.get(self._id)
         now_ms = self._connection.server_time_ms()
@@ -91,7 +92,7 @@ class ReplayRunner:
         )
         lease = Lease(self._connection, keys.replay_lease(self._id), LEASE_MS)
         try:
-            if before is ReplayState.DRAFT or not lease.hold():
+            if before is ReplayState.DRAFT or not self._free(lease):
                 return self._jobs.get(self._id)  # whoever runs it finishes its chunk and sees that it is over
             journal = Journal(self._connection)
             try:
@@ -241,6 +242,15 @@ class ReplayRunner:
                 lease.close()
                 raise IllegalStateError(f"Replay {self._id} is run by {holder}.")
         return lease
+
+    def _free(self, lease: Lease) -> bool:
+        """Whether nobody runs it any more; then the lease is ours."""
+        give_up = self._clock.monotonic() + 2 * LEASE_MS / 1000
+        while not lease.hold():
+            if self._clock.monotonic() > give_up:
+                return False
+            threading.Event().wait(_LOOK_S)
+        return True
 
     def _renew(self, lease: Lease, ended: threading.Event) -> None:
         while not ended.wait(_RENEW_S):

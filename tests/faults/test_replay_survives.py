@@ -97,7 +97,6 @@ def test_a_cancelled_replay_whose_process_was_killed_still_counts_right(broker: 
     until(lambda: replays.jobs.get(job.id).counts.sent >= 300, 60)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
-    until(lambda: replays.jobs.get(job.id).runner is None, 60, "its lease is over")
     ended = replays.cancel(job.id, by="bob")
     place = TopicPartition(letters.topic, 0)
     queued = RetryQueue(broker.connection).counts(letters.group, [place])[place].records
