@@ -21,7 +21,7 @@ from ..exactly_once import Numbered, producer_id
 from ..model import Headers, TopicPartition
 from ..topics import Topics
 from . import letter_headers as names
-from .dead_letter import Origin
+from .dead_letter import DeadLetter, Origin
 from .letter_reader import Letter
 from .replay_jobs import ReplayJob
 from .replay_plan import router
@@ -73,6 +73,8 @@ class ChunkSender:
     def _queued(self, one: Outgoing) -> QueuedRecord:
         dead = one.letter.letter
         edited = [(names.REPLAY_EDIT, _json(one.record.changed))] if one.record.changed else []
+        read = (dead.read_topic, dead.read_partition, dead.read_offset)
+        moved = [] if read == (dead.topic, dead.partition, dead.offset) else _encoded(_first_place(dead))
         return QueuedRecord(
             topic=dead.read_topic,
             partition=dead.read_partition,
@@ -81,7 +83,7 @@ class ChunkSender:
             timestamp_type=dead.timestamp_type,
             key=one.record.key,
             value=one.record.value,
-            headers=[*one.record.headers, *edited],
+            headers=[*one.record.headers, *moved, *edited],
             attempts=dead.attempts,
             before=len(dead.attempts),
             origin=Origin(
@@ -137,11 +139,7 @@ class ChunkSender:
     def _headers(self, one: Outgoing) -> Headers:
         dead = one.letter.letter
         told: list[tuple[str, Any]] = [
-            (names.ORIGINAL_TOPIC, dead.topic),
-            (names.ORIGINAL_PARTITION, dead.partition),
-            (names.ORIGINAL_OFFSET, dead.offset),
-            (names.ORIGINAL_TIMESTAMP, dead.timestamp),
-            (names.RECORD_ID, dead.record_id),
+            *_first_place(dead),
             (names.REPLAYS, one.number),
             (names.REPLAY_ID, self._job.id),
             (names.PREVIOUS, one.letter.address),
@@ -150,7 +148,7 @@ class ChunkSender:
             self._job.spec.target is Target.SOURCE
         ):  # the topic's other groups have nothing to say about the letter
             told.append((names.REPLAY_GROUP, self._job.spec.group))
-        headers = [(name, names.encoded(name, str(value))) for name, value in told]
+        headers = _encoded(told)
         if one.record.changed:
             headers.append((names.REPLAY_EDIT, _json(one.record.changed)))
         return one.record.headers + headers
@@ -179,6 +177,21 @@ class ChunkSender:
             to_topic=spec.goes_to,
             edited=bool(one.record.changed),
         )
+
+
+def _first_place(dead: DeadLetter) -> list[tuple[str, Any]]:
+    """Where the record was first produced, for whoever reads it in another place."""
+    return [
+        (names.ORIGINAL_TOPIC, dead.topic),
+        (names.ORIGINAL_PARTITION, dead.partition),
+        (names.ORIGINAL_OFFSET, dead.offset),
+        (names.ORIGINAL_TIMESTAMP, dead.timestamp),
+        (names.RECORD_ID, dead.record_id),
+    ]
+
+
+def _encoded(told: list[tuple[str, Any]]) -> Headers:
+    return [(name, names.encoded(name, str(value))) for name, value in told]
 
 
 def _batches(letters: list[Outgoing], most_bytes: int) -> Iterator[list[Outgoing]]:

@@ -60,8 +60,13 @@ class QueuedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def id(self) -> str:
-        """What it is called in its queue: the offset, and which replay it is."""
-        return f"{self.offset}r{self.replays}" if self.replays else str(self.offset)
+        """What it is called in its queue: the offset, and which replay of which dead letter it is. After a reset to an
+        earlier place a record may die again as one that was never replayed, and leaves another letter.
+        """
+        if self.origin is None or not self.replays:
+            return str(self.offset)
+        letter = self.origin.letter
+        return f"{self.offset}r{self.replays}" + (f"d{letter.partition}.{letter.offset}" if letter else "")
 
     @property
     def replays(self) -> int:
@@ -164,8 +169,8 @@ class RetryQueue:
     ) -> Flags:
         """Put records, of any partitions, into the group's queues, due after `delays_ms` (None: at once).
 
-        Idempotent on (group, topic, partition, offset, replays): False for what was put in before, within
-        REPLAYS_KEPT_MS, even when it has been handled since. They keep no order among each other, and hold up
+        Idempotent on (group, topic, partition, offset, replays, dead letter): False for what was put in before,
+        within REPLAYS_KEPT_MS, even when it has been handled since. They keep no order among each other, and hold up
         nobody. Raises UnknownTopicOrPartitionError; what was put in before the error is in, and a repeat knows it.
         """
         with translated():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamlab.broker import Broker
-from streamlab.delivery.dead_letter import LetterAddress
+from streamlab.delivery.dead_letter import LetterAddress, record_id
 from streamlab.delivery.dead_letters import DeadLetters
 from streamlab.delivery.letter_filter import LetterFilter
 from streamlab.delivery.letter_states import LetterState
@@ -18,6 +18,7 @@ from streamlab.delivery.replay import Replays
 from streamlab.delivery.replay_jobs import ReplayState
 from streamlab.events import EVENTS_TOPIC, recorded_of
 from streamlab.events.of_records import RecordEvent
+from streamlab.model import OffsetAndMetadata, TopicPartition
 from tests.builders import a_topic, numbered
 from tests.dead_letter_builders import GROUP, records_of_topic
 from tests.waiting import until
@@ -97,6 +98,44 @@ def test_what_dies_again_is_a_new_letter_and_the_old_one_names_it(broker: Broker
     assert (new.letter.previous, new.letter.replays, new.letter.replay_id) == (old.address, 1, job.id)
     assert [a.attempt for a in new.letter.attempts] == [1, 2, 3, 4]
     assert replays.jobs.get(job.id).counts.failed_again == 1
+
+
+def test_a_record_that_dies_anew_after_a_reset_is_replayed_anew(broker: Broker) -> None:
+    topic, shop = a_topic(broker), Shop()
+    produce_orders(broker, topic, 1)
+    replays = Replays(broker.connection)
+    for died in (1, 2):
+        with working(broker, topic, handler=shop.book):
+            letters = all_dead(broker, topic, died)
+        broker.admin().alter_group_offsets(GROUP, {TopicPartition(topic, 0): OffsetAndMetadata(0)})
+    broker.admin().alter_group_offsets(GROUP, {TopicPartition(topic, 0): OffsetAndMetadata(1)})
+    shop.open = True
+    for number in (0, 1):
+        only = LetterFilter(letters=[letters.get((0, number)).address])
+        replays.run(replays.draft(replays.plan(letters, only), by="ann").id)
+    with working(broker, topic, handler=shop.book):
+        until(lambda: letters.counts().recovered == 2, 60, "both are recovered")
+    assert len(shop.booked) == 2
+
+
+def test_a_record_keeps_its_id_on_every_way_back_to_its_group(broker: Broker) -> None:
+    topic, shop, ids = a_topic(broker), Shop(), []
+
+    def book(record: Any, context: Any) -> None:
+        ids.append((record_id(record), context.record_id))
+        shop.book(record)
+
+    with broker.producer() as producer:
+        producer.send(topic, b"no event, so its place is its id", partition=0)
+    replays = Replays(broker.connection)
+    with working(broker, topic, handler=book):
+        letters = all_dead(broker, topic, 1)
+        replays.run(replays.draft(replays.plan(letters, to="source"), by="ann").id)
+        until(lambda: letters.counts().failed_again == 1 and letters.counts().dead == 1, 60, "it died again")
+        shop.open = True
+        replays.run(replays.draft(replays.plan(letters, to="group"), by="ann").id)
+        until(lambda: letters.counts().recovered == 1, 60, "it is recovered")
+    assert set(ids) == {(f"{topic}/0@0", f"{topic}/0@0")}
 
 
 def test_other_groups_of_the_topic_have_no_say_about_a_letter(broker: Broker) -> None:

@@ -1,7 +1,7 @@
 -- Put in front of every delivery script. All keys are of one partition and one group.
 -- KEYS  1 commits  2 retry-due  3 retry-records  4 retry-state  5 retry-chain  6 retry-leases  7 retry-done
 --       8 retry-outbox  9 retry-counts  10 meta  11 retry-replays
--- An entry's id is "<offset>", or "<offset>r<n>" for the n-th replay of that record.
+-- An entry's id is "<offset>", or "<offset>r<n>d<dead letter>" for the n-th replay of that record.
 -- Its state is "<kind> <losses> <planned> <chain>": kind R has a time, P is parked behind another; losses: how often a
 -- worker died on it; planned: when its next attempt is due (server ms; 0: as soon as it is not parked any more);
 -- chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key. Of a chain only the first is leased.
