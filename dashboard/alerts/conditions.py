@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlencode
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from dashboard.presenters import groups as group_words
 from dashboard.presenters.figures import count, duration, percent, rate, size
@@ -123,7 +124,19 @@ def _of_groups(read: Callable[[GroupSnapshot], Reading]) -> Readings:
 
 
 def _group(group: GroupSnapshot, says: str, value: float | None = None, word: str = "") -> Reading:
-    return Reading(f"group {group.group}", says, value, word, reverse("group", args=[group.group]))
+    return Reading(f"group {group.group}", says, value, word, _page("group", group.group))
+
+
+def _page(name: str, thing: str) -> str:
+    """Its address; "" for a name that no address can hold (a line break)."""
+    try:
+        return reverse(name, args=[thing])
+    except NoReverseMatch:
+        return ""
+
+
+def _search(name: str, **query: str) -> str:
+    return f"{reverse(name)}?{urlencode(query)}"
 
 
 def _statuses(world: World, rule: Rule) -> Iterator[Reading] | None:
@@ -179,7 +192,7 @@ def _retrying(world: World, rule: Rule) -> Iterator[Reading] | None:
             f"group {name}",
             f"{plural(n, 'record')} of group {name} {'waits' if n == 1 else 'wait'} to be tried again",
             n,
-            href=f"{reverse('retries')}?group={name}",
+            href=_search("retries", group=name),
         )
         for name, n in world.retrying.items()
         if matches(rule.scope, name)
@@ -195,7 +208,7 @@ def _dead_letters(world: World, rule: Rule) -> Iterator[Reading] | None:
             f"group {group} on {topic}",
             f"{plural(n, 'record')} of {topic} died in group {group} within {within}",
             n,
-            href=reverse("dead-letters") + f"?group={group}&topic={topic}",
+            href=_search("dead-letters", group=group, topic=topic),
         )
         for (group, topic), n in world.deaths[rule.window_s].items()
         if matches(rule.scope, group)
@@ -213,7 +226,7 @@ def _topic_rates(world: World, rule: Rule) -> Iterator[Reading] | None:
             f"topic {topic.topic}",
             f"{rate(topic.rate).plain} arrive on topic {topic.topic}",
             topic.rate,
-            href=reverse("topic", args=[topic.topic]),
+            href=_page("topic", topic.topic),
         )
         for topic in world.snapshot.topics.values()
         if _wanted(topic, rule)
@@ -248,7 +261,7 @@ def _refusals(world: World, rule: Rule) -> Iterator[Reading] | None:
             f"client {client}",
             f"Client {client} refuses {listed(list(why))}: {'; '.join(why.values())}",
             len(why),
-            href=f"{reverse('clients')}?q={client}",
+            href=_search("clients", q=client),
         )
         for client, why in world.refusals.items()
         if matches(rule.scope, client)

@@ -13,7 +13,7 @@ two it is neither: that does not fire, and what fires goes on firing.
 4. firing, and calm                        begins to clear
 5. calm for as long as the rule says       clears, and that is told once
 6. clearing, and not calm any more         fires on, without a word
-7. not known                               changes nothing, and what waits or clears begins its time anew
+7. not known                               what waits is forgotten, what clears fires on
 8. not looked at for long                  the same: what nobody saw did not hold
 9. gone                                    is calm
 """
@@ -85,7 +85,7 @@ def step(state: State | None, seen: Seen, hold: Hold, now_ms: int) -> tuple[Stat
     (None, <Event.CLEARED: 'cleared'>)
     """
     if seen is Seen.UNKNOWN:
-        return anew(state, now_ms), None
+        return unseen(state, now_ms), None
     if state is None or state.phase is Phase.PENDING:
         return _toward_firing(state, seen, hold, now_ms)
     return _toward_clear(state, seen, hold, now_ms)
@@ -111,11 +111,11 @@ def _toward_clear(state: State, seen: Seen, hold: Hold, now_ms: int) -> tuple[St
     return State(Phase.CLEARING, since_ms), None
 
 
-def anew(state: State | None, now_ms: int) -> State | None:
-    """The same, but what waits or clears has only just begun to."""
-    if state is None or state.phase is Phase.FIRING:
-        return state
-    return State(state.phase, now_ms)
+def unseen(state: State | None, now_ms: int) -> State | None:
+    """What is left when nobody could look: nothing has held."""
+    if state is None or state.phase is Phase.PENDING:
+        return None
+    return state if state.phase is Phase.FIRING else State(Phase.FIRING, now_ms)
 
 
 def judge(
@@ -133,7 +133,7 @@ def judge(
     changes = []
     for subject in _subjects(states, seen):
         before = states.get(subject)
-        start = before if unbroken else anew(before, now_ms)
+        start = before if unbroken else unseen(before, now_ms)
         after, event = step(start, _of(subject, seen), hold, now_ms)
         if after != before or event:
             changes.append(Change(subject, before, after, event))

@@ -7,17 +7,21 @@ there is both or neither.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from . import notices
 from .conditions import CONDITIONS, Condition, Reading, seen
 from .gather import Gatherer
 from .judge import Change, Event, Hold, Phase, State, judge
 from .models import Firing, Rule, Watched
+from .world import World
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -42,20 +46,29 @@ def look(gatherer: Gatherer, *, unbroken: bool = True) -> Looked:
     for row in Watched.objects.filter(rule__in=rules):
         remembered[row.rule_id][row.subject] = row
     for rule in rules:
-        condition = CONDITIONS[rule.condition]
-        found = condition.read(world, rule)
-        readings = None if found is None else {reading.subject: reading for reading in found}
-        rows = remembered[rule.pk]
-        changes = judge(
-            {subject: State(Phase(row.phase), row.since_ms) for subject, row in rows.items()},
-            None if readings is None else {s: seen(rule, condition, r) for s, r in readings.items()},
-            Hold(rule.for_s * 1000, rule.clear_for_s * 1000),
-            world.now_ms,
-            unbroken=unbroken,
-        )
-        if changes:
-            _Writer(rule, condition, readings or {}, rows, now).write(changes, looked)
+        try:
+            _look_by(rule, world, remembered[rule.pk], looked, unbroken)
+        except DatabaseError:
+            raise
+        except Exception as error:  # one rule that stumbles must not blind the others
+            log.exception("%s could not be judged", rule)
+            looked.trouble.append(f"The rule {rule.name} could not be judged: {type(error).__name__}.")
     return looked
+
+
+def _look_by(rule: Rule, world: World, rows: Mapping[str, Watched], looked: Looked, unbroken: bool) -> None:
+    condition = CONDITIONS[rule.condition]
+    found = condition.read(world, rule)
+    readings = None if found is None else {reading.subject: reading for reading in found}
+    changes = judge(
+        {subject: State(Phase(row.phase), row.since_ms) for subject, row in rows.items()},
+        None if readings is None else {s: seen(rule, condition, r) for s, r in readings.items()},
+        Hold(rule.for_s * 1000, rule.clear_for_s * 1000),
+        world.now_ms,
+        unbroken=unbroken,
+    )
+    if changes:
+        _Writer(rule, condition, readings or {}, rows, at(world.now_ms)).write(changes, looked)
 
 
 def at(ms: int) -> datetime:

@@ -4,8 +4,8 @@ A channel is told in the order in which things happened, one notice at a time. O
 after 1, 2, 4 … 60 s for a day; what it is to be told meanwhile waits behind. A receiver that refuses a notice (4xx, a
 redirect) gets it five times and then the next one. Other channels never wait for it.
 
-A notice is claimed for a minute. Whoever dies between sending and noting that it was told leaves a claim that runs out;
-the notice is then sent once more under the same key.
+A notice is claimed for half a minute. Whoever dies between sending and noting that it was told leaves a claim that runs
+out; the notice is then sent once more under the same key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from django.utils import timezone
 from .channels import Answer, tell
 from .models import Channel, Notice, NoticeState
 
-CLAIM = timedelta(seconds=60)
+CLAIM = timedelta(seconds=30)
 """Longer than any attempt takes."""
 FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 60.0
 GIVE_UP_AFTER = timedelta(days=1)

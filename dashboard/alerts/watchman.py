@@ -1,7 +1,7 @@
 """The process that looks every two seconds and tells. One at a time looks; others stand by and take over within 15 s.
 
 What it remembers is in the database, so one that was killed is followed by one that goes on where it stopped. When
-nobody looked for half a minute, whatever waits to fire or to clear begins its time anew: what nobody saw did not hold.
+nobody looked for half a minute, whatever waits to fire or to clear begins anew: what nobody saw did not hold.
 """
 
 from __future__ import annotations
