@@ -23,6 +23,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from dashboard import heartbeat
+from dashboard.alerts.awake import ASLEEP_MS, looked_ago_ms
 from dashboard.projections import GROUP
 from streamlab import keys
 from streamlab.address import parse
@@ -52,6 +53,7 @@ async def check() -> dict[str, Part]:
         "sampler": _sampler(),
         "worker": _worker(),
         "projector": _projector(),
+        "alerts": _alerts(),
     }
     states = await asyncio.gather(*(_patiently(part) for part in asked.values()))
     return dict(zip(asked, states, strict=True))
@@ -122,6 +124,21 @@ async def _projector() -> Part:
         return (
             _up() if await client.zcount(keys.group_leases(GROUP), now_ms, "+inf") else _down("not running")
         )
+
+
+async def _alerts() -> Part:
+    """It is there while it looks at the rules."""
+
+    def ask() -> Part:
+        try:
+            age_ms = looked_ago_ms()
+        finally:
+            connection.close()  # this thread may never see another request
+        if age_ms is None:
+            return _down("never looked")
+        return _up(age_ms=age_ms) if age_ms <= ASLEEP_MS else _down("not looking", age_ms=age_ms)
+
+    return await sync_to_async(ask, thread_sensitive=False)()
 
 
 def _client(url: str) -> redis.asyncio.Redis:

@@ -1,4 +1,4 @@
-"""What happened between two moments: rebalances, resets, replays, changes of settings and of topics."""
+"""What happened between two moments: rebalances, resets, replays, changes of settings and of topics, alerts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from django.db.models import Q
 
+from dashboard.alerts.models import Firing
 from dashboard.operations.models import Operation, State
 from dashboard.presenters import marks
 from dashboard.presenters.marks import KINDS, Mark
@@ -41,7 +42,22 @@ def between(since_ms: int, until_ms: int, *, topic: str = "", group: str = "") -
         found = found.filter(Q(group=group) | Q(kind="config.changed", data__entity=group))
     events = list(found.order_by("-at_ms", "-pk")[:MOST])
     operations = _operations(since_ms, until_ms) if events else []
-    return [marks.mark(event, _that_did(event, operations)) for event in events]
+    happened = [marks.mark(event, _that_did(event, operations)) for event in events]
+    happened += _alerts(since_ms, until_ms, topic, group)
+    return sorted(happened, key=lambda mark: -mark.at_ms)[:MOST]
+
+
+def _alerts(since_ms: int, until_ms: int, topic: str, group: str) -> list[Mark]:
+    """That they opened, and that they cleared."""
+    found = Firing.objects.all()
+    if topic:
+        found = found.filter(Q(subject=f"topic {topic}") | Q(subject__endswith=f" on {topic}"))
+    if group:
+        found = found.filter(Q(subject=f"group {group}") | Q(subject__startswith=f"group {group} on "))
+    within = (_moment(since_ms + 1), _moment(until_ms))
+    opened = found.filter(opened_at__range=within).order_by("-opened_at")[:MOST]
+    cleared = found.filter(cleared_at__range=within).order_by("-cleared_at")[:MOST]
+    return [*map(marks.alert_opened, opened), *map(marks.alert_cleared, cleared)]
 
 
 def _operations(since_ms: int, until_ms: int) -> list[Operation]:

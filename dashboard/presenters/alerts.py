@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from dashboard.alerts.awake import ASLEEP_MS
 from dashboard.alerts.conditions import CONDITIONS, described
 from dashboard.alerts.models import Channel, Firing, Notice, NoticeState, Rule, Severity, Watchman
 from dashboard.alerts.now import TONES
 
 from .figures import Figure, count, moment, spell_duration
 from .words import Status, Tone, listed, plural
-
-ASLEEP_MS = 15_000
-"""When the last look is longer ago than this, nobody watches."""
 
 
 def ms(at: datetime | None) -> int | None:

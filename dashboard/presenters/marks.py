@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from dashboard.alerts.models import Firing, Severity
+from dashboard.alerts.now import TONES
 from dashboard.projections.models import BrokerEvent
 
 from .figures import Figure, moment, spell_duration
@@ -18,7 +21,7 @@ class Mark:
     key: str
     at_ms: int
     at: Figure
-    kind: str  # decides colour and shape: rebalance, reset, replay, settings, topic, group
+    kind: str  # decides colour and shape: rebalance, reset, replay, settings, topic, group, alert
     word: str
     text: str
     tone: Tone
@@ -57,6 +60,34 @@ def mark(event: BrokerEvent, operation: int | None) -> Mark:
         tone=tone,
         page=page,
         name=name,
+    )
+
+
+def alert_opened(firing: Firing) -> Mark:
+    tone = TONES[Severity(firing.severity)]
+    return _alert(
+        firing, "opened", firing.opened_at, f"{firing.rule_name}: {firing.opened_says}", "Alert", tone
+    )
+
+
+def alert_cleared(firing: Firing) -> Mark:
+    assert firing.cleared_at is not None
+    says = f"{firing.rule_name}: {firing.cleared_says}"
+    return _alert(firing, "cleared", firing.cleared_at, says, "Alert cleared", Tone.OK)
+
+
+def _alert(firing: Firing, what: str, when: datetime, says: str, word: str, tone: Tone) -> Mark:
+    at_ms = int(when.timestamp() * 1000)
+    return Mark(
+        key=f"alert-{firing.pk}-{what}",
+        at_ms=at_ms,
+        at=moment(at_ms),
+        kind="alert",
+        word=word,
+        text=visible(says)[:300],
+        tone=tone,
+        page="alert",
+        name=str(firing.pk),
     )
 
 

@@ -70,7 +70,7 @@ def test_every_part_is_up(up: StreamlabUp) -> None:
     until(lambda: healthy(up), 30)
     status, body = up.health()
     assert (status, body["ok"]) == (200, True)
-    assert set(body["parts"]) == {"database", "data", "control", "sampler", "worker", "projector"}
+    assert set(body["parts"]) == {"database", "data", "control", "sampler", "worker", "projector", "alerts"}
 
 
 def test_the_printed_link_signs_in_once(up: StreamlabUp) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import socket
 import time
+from datetime import timedelta
 
 import pytest
 import redis
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard import heartbeat
+from dashboard.alerts.models import Watchman
 from dashboard.config.redis_urls import control_url
 from dashboard.projections import GROUP
 from streamlab import keys
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # it asks the database from a thread of its own
 
 
 @pytest.fixture
@@ -27,6 +30,7 @@ def all_up(redis_url: str, settings: Settings) -> redis.Redis:
     client.zadd(keys.group_leases(GROUP), {"member": (time.time() + 60) * 1000})
     heartbeat._control.cache_clear()
     heartbeat.beat()
+    Watchman.objects.create(looked_at=timezone.now())
     return client
 
 
@@ -41,7 +45,7 @@ def test_all_up_is_200(client: Client, all_up: redis.Redis) -> None:
     assert reply.status_code == 200
     assert reply.json()["ok"]
     assert {name: part["state"] for name, part in reply.json()["parts"].items()} == dict.fromkeys(
-        ("database", "data", "control", "sampler", "worker", "projector"), "up"
+        ("database", "data", "control", "sampler", "worker", "projector", "alerts"), "up"
     )
 
 
@@ -62,6 +66,13 @@ def test_a_projector_whose_lease_is_over_is_503(client: Client, all_up: redis.Re
     assert state_of(client, "projector") == (503, False, "not running")
 
 
+def test_rules_that_nobody_looks_at_are_503(client: Client, all_up: redis.Redis) -> None:
+    Watchman.objects.update(looked_at=timezone.now() - timedelta(seconds=16))
+    assert state_of(client, "alerts") == (503, False, "not looking")
+    Watchman.objects.all().delete()
+    assert state_of(client, "alerts") == (503, False, "never looked")
+
+
 def test_a_server_that_is_down_is_503(client: Client, all_up: redis.Redis, settings: Settings) -> None:
     settings.STREAMLAB_URL = "unix:///nowhere/redis.sock"
     assert state_of(client, "data") == (503, False, "down")
@@ -77,7 +88,7 @@ def test_a_server_that_hangs_is_503_within_two_seconds(
         reply = client.get("/healthz")
         took = time.monotonic() - began
     assert reply.status_code == 503
-    assert {name for name, part in reply.json()["parts"].items() if part["ok"]} == {"database"}
+    assert {name for name, part in reply.json()["parts"].items() if part["ok"]} == {"database", "alerts"}
     assert took < 2.0
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 
 import msgspec
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from dashboard.alerts.models import Firing
 from dashboard.operations.models import Operation, State
 from dashboard.pages import winding
 from dashboard.projections.models import BrokerEvent, RecordEvent
@@ -30,6 +33,7 @@ WINDING = ["/", "/topics/", "/topics/orders/", "/groups/", "/groups/revenue/", "
 @pytest.fixture
 def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
     settings.STREAMLAB_URL = redis_url
+    cache.clear()  # counts of failures are kept there for some seconds
     client.force_login(a_person())
     return client
 
@@ -115,6 +119,29 @@ def test_what_happened_stands_on_the_axis_and_leads_there(visitor, redis_url):
         > text_of(visitor.get("/history/?topic=orders")).count("data-mark-at=")
         == 1
     )
+
+
+def test_alerts_stand_on_the_axis_where_they_opened_and_cleared(visitor, redis_url):
+    publish(redis_url, busy_snapshot())
+    now = timezone.now()
+    plain = {"rule_name": "Late <b>", "condition": "group-lag", "severity": "critical", "href": ""}
+    late = Firing.objects.create(
+        **plain,
+        subject="group revenue",
+        opened_at=now - timedelta(seconds=60),
+        opened_says="The lag of group revenue is 7",
+        cleared_at=now - timedelta(seconds=20),
+        cleared_says="The lag of group revenue is 0",
+    )
+    Firing.objects.create(
+        **plain, subject="topic orders", opened_at=now - timedelta(seconds=30), opened_says="busy"
+    )
+    html = text_of(visitor.get("/history/"))
+    assert html.count('data-mark-kind="alert"') == 3 and "Late <b>" not in html
+    assert html.count(f'href="/alerts/{late.pk}/"') == 2 and "Alert cleared" in html
+    assert text_of(visitor.get("/history/?group=revenue")).count('data-mark-kind="alert"') == 2
+    assert text_of(visitor.get("/history/?topic=orders")).count('data-mark-kind="alert"') == 1
+    assert text_of(visitor.get("/history/?group=inventory")).count('data-mark-kind="alert"') == 0
 
 
 def test_an_event_that_an_operation_caused_leads_to_it(visitor, redis_url):

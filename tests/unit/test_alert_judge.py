@@ -1,4 +1,4 @@
-"""When an alert fires and clears, one character a second: `x` beyond, `~` between, `.` calm, `?` not known, `-` gone."""
+"""When an alert fires and clears: a character a second, `x` beyond, `~` between, `.` calm, `?` unknown, `-` gone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "web", "worker", "beat", "sampler", "projector")
+OURS = ("migrate", "web", "worker", "beat", "sampler", "projector", "alerts")
 
 
 def test_every_part_that_make_demo_starts_has_a_service() -> None:
