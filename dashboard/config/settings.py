@@ -234,7 +234,11 @@ PUBLIC_URL = env.text(
 WEBHOOK_PRIVATE = env.flag("STREAMLAB_WEBHOOK_PRIVATE", False)  # webhooks to this machine and its network
 EMAIL_HOST = env.text("EMAIL_HOST")
 EMAIL_CONFIGURED = bool(EMAIL_HOST)
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_CONFIGURED else 'dummy'}.EmailBackend"
+EMAIL_BACKEND = (
+    "dashboard.alerts.channels.smtp.EmailBackend"
+    if EMAIL_CONFIGURED
+    else "django.core.mail.backends.dummy.EmailBackend"
+)
 EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", False)
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_PORT = env.number("EMAIL_PORT", 465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)

@@ -410,7 +410,7 @@ def test_whatever_a_receiver_answers_is_kept_in_part(clock, receiver, answer):
 @pytest.fixture
 def mail(settings: Settings) -> Iterator[MailSink]:
     with MailSink() as sink:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "dashboard.alerts.channels.smtp.EmailBackend"
         settings.EMAIL_CONFIGURED, settings.EMAIL_HOST, settings.EMAIL_PORT = True, "127.0.0.1", sink.port
         yield sink
 

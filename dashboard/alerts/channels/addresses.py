@@ -70,8 +70,13 @@ def check(host: str, address: IPAddress) -> None:
     meant = _meant(address)
     if meant.is_link_local or meant.is_multicast or meant.is_unspecified:
         raise BadAddress(NEVER.format(host=host, address=address))
-    if not meant.is_global and not settings.WEBHOOK_PRIVATE:
+    if not _open_internet(meant) and not settings.WEBHOOK_PRIVATE:
         raise BadAddress(PRIVATE.format(host=host, address=address))
+
+
+def _open_internet(address: IPAddress) -> bool:
+    """Reserved and site-local IPv6 are global by name only: they lead to whatever a network makes of them."""
+    return address.is_global and not address.is_reserved and not getattr(address, "is_site_local", False)
 
 
 def _meant(address: IPAddress) -> IPAddress:

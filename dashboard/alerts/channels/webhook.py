@@ -5,10 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +15,7 @@ import orjson
 
 from .addresses import BadAddress, parsed, reach
 from .answer import Answer
+from .deadline import Deadline
 from .signature import headers
 
 CONNECT_S = 5.0
@@ -94,7 +92,7 @@ def _post(parts: SplitResult, secret: str, key: str, body: bytes) -> tuple[int, 
         sent["Host"] = f"[{host}]" if ":" in host else host
     try:
         plain = _connect(reach(host, port), port)
-        with _ends_within(plain, WHOLE_S):
+        with Deadline(plain, WHOLE_S):
             connection.sock = _tls().wrap_socket(plain, server_hostname=host) if secure else plain
             connection.request(
                 "POST", parts._replace(scheme="", netloc="", fragment="").geturl() or "/", body, sent
@@ -118,26 +116,6 @@ def _connect(addresses: list[str], port: int) -> socket.socket:
         except OSError as error:
             trouble = error
     raise trouble
-
-
-@contextmanager
-def _ends_within(line: socket.socket, seconds: float) -> Iterator[None]:
-    """A socket's own timeout is one of each read: who sends a byte now and then would hold us for ever."""
-    line.settimeout(seconds)
-
-    def end() -> None:
-        try:
-            line.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it is closed
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 @cache
