@@ -7,6 +7,7 @@ api:read         read figures, operations, dead letters and the audit trail, but
 records:read     read records, retries and dead letters, masked where rules say so
 records:reveal   read them as they are; each look is audited, and its owner must be an Admin
 operations:write draft, confirm, cancel and take back operations
+alerts:write     make, change and mute alert rules, say that somebody is at an alert; of an Admin's, channels too
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from collections.abc import Iterable, Mapping
 
 SCHEMAS_READ, SCHEMAS_WRITE, API_READ = "schemas:read", "schemas:write", "api:read"
 RECORDS_READ, RECORDS_REVEAL, OPERATIONS_WRITE = "records:read", "records:reveal", "operations:write"
+ALERTS_WRITE = "alerts:write"
 SCOPES: Mapping[str, str] = {
     API_READ: "Figures, groups, operations, dead letters, audit",
     RECORDS_READ: "What records hold, masked where rules say so",
     RECORDS_REVEAL: "What records hold, as it is; audited",
     OPERATIONS_WRITE: "Draft, confirm, cancel and take back operations",
+    ALERTS_WRITE: "Make and mute alert rules; an Admin's: channels too",
     SCHEMAS_READ: "Read the schema registry",
     SCHEMAS_WRITE: "Register and delete schemas, set levels",
 }
@@ -32,6 +35,7 @@ _IMPLIED = {
     SCHEMAS_WRITE: {SCHEMAS_READ},
     RECORDS_REVEAL: {RECORDS_READ},
     OPERATIONS_WRITE: {API_READ},
+    ALERTS_WRITE: {API_READ},
 }
 
 

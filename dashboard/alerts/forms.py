@@ -76,6 +76,7 @@ class RuleForm(forms.ModelForm):
         threshold.label = f"{'More' if above else 'Fewer'} than, in {condition.unit}"
         threshold.required = True
         clear_at.label = f"Clears at, in {condition.unit}"
+        clear_at.required = False
         clear_at.help_text = (
             f"At {'most' if above else 'least'} this. Empty: the same. A distance keeps it calm."
         )

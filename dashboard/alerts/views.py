@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -24,12 +22,10 @@ from dashboard.audit.trail import actor_of
 from dashboard.pages.registry import menu
 from dashboard.presenters.figures import spell_duration
 
-from .channels import tell
-from .conditions import ALL, CONDITIONS, Condition, described
+from . import changes
+from .conditions import ALL, CONDITIONS, Condition
 from .forms import ChannelForm, RuleForm, proposed
-from .look import close_all
 from .models import Channel, ChannelKind, Firing, Rule
-from .notices import trial_body
 from .presets import MUTES_MIN, PRESETS, Preset
 from .preview import Preview, preview
 
@@ -122,19 +118,7 @@ def _rule_shell(form: RuleForm, title: str, seen: Preview | None) -> dict[str, o
 
 
 def _save_rule(request: HttpRequest, form: RuleForm) -> HttpResponse:
-    new, actor = form.instance.pk is None, actor_of(request)
-    with transaction.atomic():
-        if new:
-            form.instance.owner = actor.user
-        rule = form.save()
-        looks = described(rule)
-        trail.record(
-            actor, "alert.rule_created" if new else "alert.rule_changed", f"rule {rule.name}", effect=looks
-        )
-        if not rule.enabled:
-            close_all(rule, "The rule was switched off", timezone.now())
-        elif "scope" in form.changed_data and not new:
-            close_all(rule, "The rule was given another scope", timezone.now())
+    rule = changes.save_rule(form, actor_of(request))
     messages.success(request, f"The rule “{rule.name}” {'watches' if rule.enabled else 'is switched off'}.")
     return redirect("alerts")
 
@@ -143,16 +127,7 @@ def _save_rule(request: HttpRequest, form: RuleForm) -> HttpResponse:
 @needs(Role.OPERATOR, "delete rule")
 def delete_rule(request: HttpRequest, number: int) -> HttpResponse:
     rule = get_object_or_404(Rule, pk=number)
-    with transaction.atomic():
-        closed = close_all(rule, "The rule was deleted", timezone.now())
-        trail.record(
-            actor_of(request),
-            "alert.rule_deleted",
-            f"rule {rule.name}",
-            effect=described(rule),
-            closed=closed,
-        )
-        rule.delete()
+    changes.delete_rule(rule, actor_of(request))
     messages.success(request, f"The rule “{rule.name}” is deleted.")
     return redirect("alerts")
 
@@ -166,29 +141,14 @@ def mute_rule(request: HttpRequest, number: int) -> HttpResponse:
     minutes = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
     if minutes not in (0, *MUTES_MIN):
         raise Http404("There is no mute of that length.")
-    until = timezone.now() + timedelta(minutes=minutes) if minutes else None
-    with transaction.atomic():
-        Rule.objects.filter(pk=rule.pk).update(muted_until=until)
-        effect = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
-        trail.record(
-            actor_of(request),
-            "alert.rule_muted" if until else "alert.rule_unmuted",
-            f"rule {rule.name}",
-            effect=effect,
-        )
+    changes.mute_rule(rule, minutes, actor_of(request))
     return redirect("alerts")
 
 
 @require_POST
 @needs(Role.OPERATOR, "acknowledge alert")
 def acknowledge(request: HttpRequest, number: int) -> HttpResponse:
-    """Say that somebody is at it. The first one counts; nobody is told."""
-    firing, actor = get_object_or_404(Firing, pk=number), actor_of(request)
-    taken = Firing.objects.filter(pk=number, acknowledged_at=None).update(
-        acknowledged_at=timezone.now(), acknowledged_by=actor.user
-    )
-    if taken:
-        trail.record(actor, "alert.acknowledged", f"{firing.rule_name}: {firing.subject}")
+    changes.acknowledge(get_object_or_404(Firing, pk=number), actor_of(request))
     return redirect("alert", number=number)
 
 
@@ -229,18 +189,7 @@ def _channel_form(request: HttpRequest, form: ChannelForm, title: str) -> HttpRe
 
 
 def _save_channel(request: HttpRequest, form: ChannelForm) -> HttpResponse:
-    new, actor = form.instance.pk is None, actor_of(request)
-    with transaction.atomic():
-        if new:
-            form.instance.created_by = actor.user
-        channel = form.save()
-        trail.record(
-            actor,
-            "alert.channel_created" if new else "alert.channel_changed",
-            str(channel),
-            effect=f"{channel.kind} to {channel.where}",
-            changed=form.changed_data,
-        )
+    channel = changes.save_channel(form, actor_of(request))
     messages.success(request, f"The channel “{channel.name}” is saved. Send a test to see that it arrives.")
     return redirect("alert-channel", number=channel.pk)
 
@@ -249,14 +198,7 @@ def _save_channel(request: HttpRequest, form: ChannelForm) -> HttpResponse:
 @needs(Role.ADMIN, "delete channel")
 def delete_channel(request: HttpRequest, number: int) -> HttpResponse:
     channel = get_object_or_404(Channel, pk=number)
-    with transaction.atomic():
-        trail.record(
-            actor_of(request),
-            "alert.channel_deleted",
-            str(channel),
-            effect=f"{channel.kind} to {channel.where}",
-        )
-        channel.delete()
+    changes.delete_channel(channel, actor_of(request))
     messages.success(request, f"The channel “{channel.name}” is deleted.")
     return redirect("alerts")
 
@@ -266,18 +208,7 @@ def delete_channel(request: HttpRequest, number: int) -> HttpResponse:
 def try_channel(request: HttpRequest, number: int) -> HttpResponse:
     """Send a test now, and show exactly what was sent and what came back."""
     channel = get_object_or_404(Channel, pk=number)
-    body = trial_body(channel, timezone.now())
-    answer = tell(channel, body["id"], body)
-    trail.record(
-        actor_of(request), "alert.channel_tested", str(channel), effect=answer.words, told=answer.told
-    )
-    return render(
-        request,
-        "pages/alerts/test.html",
-        _shell(
-            f"Test of {channel.name}",
-            channel=channel,
-            answer=answer,
-            sent_text=json.dumps(body, indent=2, ensure_ascii=False),
-        ),
-    )
+    sent, answer = changes.try_channel(channel, actor_of(request))
+    sent_text = json.dumps(sent, indent=2, ensure_ascii=False)
+    shell = _shell(f"Test of {channel.name}", channel=channel, answer=answer, sent_text=sent_text)
+    return render(request, "pages/alerts/test.html", shell)

@@ -11,11 +11,11 @@ from ninja.security.base import AuthBase
 
 from dashboard.access.caller import Caller, NotAllowed, caller_of
 from dashboard.access.roles import Role
-from dashboard.access.scopes import API_READ, OPERATIONS_WRITE, RECORDS_READ, RECORDS_REVEAL
+from dashboard.access.scopes import ALERTS_WRITE, API_READ, OPERATIONS_WRITE, RECORDS_READ, RECORDS_REVEAL
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 
-_REFUSAL_AUDITED = (OPERATIONS_WRITE, RECORDS_REVEAL)
+_REFUSAL_AUDITED = (OPERATIONS_WRITE, ALERTS_WRITE, RECORDS_REVEAL)
 
 
 class Token(AuthBase):
@@ -46,6 +46,9 @@ reads_records = Token(Role.VIEWER, RECORDS_READ)
 reveals = Token(Role.ADMIN, RECORDS_REVEAL)
 exports = Token(Role.OPERATOR, API_READ)
 operates = Token(Role.OPERATOR, OPERATIONS_WRITE)
+rules_alerts = Token(Role.OPERATOR, ALERTS_WRITE)
+tells = Token(Role.ADMIN, ALERTS_WRITE)
+"""Makes channels: they send what the broker knows to somewhere else."""
 
 
 def caller(request: HttpRequest) -> Caller:

@@ -14,7 +14,20 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from . import audit, clients, dead_letters, groups, health, operations, records, retries, schemas, topics
+from . import (
+    alerts,
+    audit,
+    channels,
+    clients,
+    dead_letters,
+    groups,
+    health,
+    operations,
+    records,
+    retries,
+    schemas,
+    topics,
+)
 from .description import DescribedApi
 from .door import reads
 from .problems import install, not_found, of_error, problem
@@ -28,7 +41,20 @@ api = DescribedApi(
     openapi_url=None,
 )
 install(api)
-for part in (health, topics, records, groups, clients, retries, dead_letters, schemas, operations, audit):
+for part in (
+    health,
+    topics,
+    records,
+    groups,
+    clients,
+    retries,
+    dead_letters,
+    schemas,
+    operations,
+    alerts,
+    channels,
+    audit,
+):
     api.add_router("", part.router)
 
 

@@ -24,14 +24,13 @@ MOST_FIRING = 200
 RANK = {severity: place for place, severity in enumerate(Severity)}
 
 
-def _asked(address: Address) -> Q:
-    """What the search and the filters say of an alert."""
+def asked(wanted: str, severity: str) -> Q:
+    """What the search and the filters say of an alert; "" asks for any."""
     some = Q()
-    wanted = address.query.get("q", "").strip()
     for field in ("rule_name", "subject", "opened_says"):
-        some |= Q(**{f"{field}__icontains": wanted})
-    if address.query.get("severity") in Severity.values:
-        some &= Q(severity=address.query["severity"])
+        some |= Q(**{f"{field}__icontains": wanted.strip()})
+    if severity in Severity.values:
+        some &= Q(severity=severity)
     return some
 
 
@@ -77,12 +76,12 @@ def _channels() -> list[alerts.ChannelRow]:
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     now_ms = moment.read_at_ms
-    asked = _asked(address)
-    everything = Firing.objects.select_related("acknowledged_by")
-    open_now = everything.filter(asked, cleared_at=None)
-    firing = sorted(open_now.order_by("-id")[:MOST_FIRING], key=lambda f: RANK[Severity(f.severity)])
-    listed = page_of(everything.filter(asked).exclude(cleared_at=None).order_by("-cleared_at"), address)
     severity = address.query.get("severity", "")
+    wanted = asked(address.query.get("q", ""), severity)
+    everything = Firing.objects.select_related("acknowledged_by")
+    open_now = everything.filter(wanted, cleared_at=None)
+    firing = sorted(open_now.order_by("-id")[:MOST_FIRING], key=lambda f: RANK[Severity(f.severity)])
+    listed = page_of(everything.filter(wanted).exclude(cleared_at=None).order_by("-cleared_at"), address)
     total = open_now.count()
     return {
         "firing": _rows(firing, now_ms),
