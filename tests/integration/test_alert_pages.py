@@ -336,7 +336,7 @@ def test_a_program_makes_changes_mutes_and_deletes_a_rule(program):
     assert names == {condition.name for condition in ALL}
     body = {"condition": "group-lag", "fields": {"name": "Late", "threshold": 100, "clear_at": None}}
     seen = program.does("/alerts/rules/preview", body)
-    assert "The lag of group inventory is 400" in seen["now"] and seen["past"]
+    assert seen["now"] == ["The lag of group inventory is 400 records"] and seen["past"]
     made = program.does("/alerts/rules", body, 201)
     assert (made["threshold"], made["for_s"], made["owner"], made["clear_at"]) == (100, 30, "operator", None)
     path = f"/alerts/rules/{made['number']}"
