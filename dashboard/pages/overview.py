@@ -87,6 +87,7 @@ def server_figures(snapshot: Snapshot) -> dict[str, Any]:
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     snapshot = moment.snapshot
     trends = moment.trends(snapshot.groups)
+    statuses = groups.Statuses(trends)
     rows = sorted(
         (groups.row(g, trends[g.group]) for g in snapshot.groups.values()), key=lambda r: r.severity
     )
@@ -100,9 +101,9 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "figures": figures,
         "groups": rows[:MOST_ROWS],
         "groups_total": len(rows),
-        "topics": [topics.row(snapshot, t, trends) for t in own[:MOST_ROWS]],
+        "topics": [topics.row(snapshot, t, statuses) for t in own[:MOST_ROWS]],
         "topics_total": len(own),
-        "flow": flow.picture(snapshot, trends),
+        "flow": flow.picture(snapshot, statuses),
         "server": server_figures(snapshot),
         "play_command": commands.PLAY,
         "consume_command": commands.consume(),

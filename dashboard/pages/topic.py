@@ -26,13 +26,13 @@ def _topic(moment: Moment, address: Address) -> TopicSnapshot:
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     topic = _topic(moment, address)
-    trends = moment.trends(g.group for g in groups.reading(moment.snapshot, topic.topic))
-    row = topics.row(moment.snapshot, topic, trends)
+    reading = groups.reading(moment.snapshot, topic.topic)
+    row = topics.row(moment.snapshot, topic, groups.Statuses(moment.trends(g.group for g in reading)))
     return {
         "topic": row,
         "rows": topics.partition_rows(topic, moment.as_of_ms),
         "readers": row.readers,
-        "losses": _losses(moment, topic),
+        "losses": _losses(moment, topic, row.readers),
         "consume_command": commands.consume(topic.topic),
         "skew": topics.skew_figures(topic),
         "rate_in": rate(topic.rate),
@@ -45,9 +45,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     }
 
 
-def _losses(moment: Moment, topic: TopicSnapshot) -> list[tuple[topics.Reader, topic_details.Loss | None]]:
+def _losses(
+    moment: Moment, topic: TopicSnapshot, reading: list[topics.Reader]
+) -> list[tuple[topics.Reader, topic_details.Loss | None]]:
     """Each group that reads it, with when it begins to lose records; None for an earlier moment."""
-    reading = topics.readers(moment.snapshot, topic.topic, moment.trends(topic.groups))
     kept_ms = None if moment.past else topic_details.retention_ms(topic_details.settings(topic.topic))
     return [
         (

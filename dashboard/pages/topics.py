@@ -30,11 +30,12 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     hidden = sum(t.internal for t in snapshot.topics.values())
     shown = [t for t in snapshot.topics.values() if with_internal or not t.internal]
     found = listing(shown, address, COLUMNS, text=lambda t: t.topic, default_sort="name")
-    trends = moment.trends({g.group for t in found.rows for g in groups.reading(snapshot, t.topic)})
+    readers = {g.group for t in found.rows for g in groups.reading(snapshot, t.topic)}
+    statuses = groups.Statuses(moment.trends(readers))
     lines = moment.sparklines("topic", [t.topic for t in found.rows], "rate")
     return {
         "list": found,
-        "rows": [(topics.row(snapshot, t, trends), lines[t.topic]) for t in found.rows],
+        "rows": [(topics.row(snapshot, t, statuses), lines[t.topic]) for t in found.rows],
         "summary": plural(found.total, "topic"),
         "internal": with_internal,
         "hidden": hidden,

@@ -13,7 +13,6 @@ from streamlab.metrics.snapshot import GroupSnapshot, Snapshot, TopicSnapshot
 
 from . import groups
 from .figures import Figure, count, rate
-from .trend import UNKNOWN, Trend
 from .words import Status, plural
 
 MOST_NODES = 7
@@ -83,27 +82,25 @@ class Flow:
     node_height = NODE_HEIGHT
 
 
-def picture(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Flow | None:
-    """None when there is nothing to draw. `trends` holds those of the groups by name."""
+def picture(snapshot: Snapshot, statuses: groups.Statuses) -> Flow | None:
+    """None when there is nothing to draw."""
     all_topics = [t for t in snapshot.topics.values() if not t.internal]
     if not all_topics:
         return None
+    read = {name: set(groups.topics(group)) for name, group in snapshot.groups.items()}
     topics = sorted(
-        sorted(_worth_drawing(snapshot, all_topics), key=lambda t: (-(t.rate or 0), -t.records, t.topic))[
+        sorted(_worth_drawing(all_topics, read), key=lambda t: (-(t.rate or 0), -t.records, t.topic))[
             :MOST_NODES
         ],
         key=lambda t: t.topic,
     )
     names = {t.topic for t in topics}
-    readers = [g for g in snapshot.groups.values() if names & set(groups.topics(g))]
+    readers = [g for g in snapshot.groups.values() if names & read[g.group]]
     chosen = sorted(sorted(readers, key=_busiest_first)[:MOST_NODES], key=lambda g: g.group)
     rows = max(len(topics), len(chosen), 1)
     left = {t.topic: _topic_node(t, _y(i, len(topics), rows)) for i, t in enumerate(topics)}
-    right = {
-        g.group: _group_node(g, trends.get(g.group, UNKNOWN), _y(i, len(chosen), rows))
-        for i, g in enumerate(chosen)
-    }
-    pairs = [(t, g) for t in topics for g in chosen if t.topic in groups.topics(g)]
+    right = {g.group: _group_node(g, statuses.of(g), _y(i, len(chosen), rows)) for i, g in enumerate(chosen)}
+    pairs = [(t, g) for t in topics for g in chosen if t.topic in read[g.group]]
     most = max((groups.rate_on(g, t.topic) or 0 for t, g in pairs), default=0)
     edges = [_edge(left[t.topic], right[g.group], groups.rate_on(g, t.topic), most) for t, g in pairs]
     return Flow(
@@ -115,10 +112,10 @@ def picture(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Flow | None:
     )
 
 
-def _worth_drawing(snapshot: Snapshot, topics: list[TopicSnapshot]) -> list[TopicSnapshot]:
+def _worth_drawing(topics: list[TopicSnapshot], read: Mapping[str, set[str]]) -> list[TopicSnapshot]:
     """Topics that something passes or somebody reads; all of them where there is none such."""
-    read = {name for group in snapshot.groups.values() for name in groups.topics(group)}
-    return [t for t in topics if t.rate or t.topic in read] or topics
+    by_anybody: set[str] = set().union(*read.values())
+    return [t for t in topics if t.rate or t.topic in by_anybody] or topics
 
 
 def _busiest_first(group: GroupSnapshot) -> tuple[bool, float, int, str]:
@@ -134,9 +131,8 @@ def _topic_node(topic: TopicSnapshot, y: int) -> Node:
     return Node(topic.topic, 0, y, rate(topic.rate), plural(len(topic.partitions), "partition"))
 
 
-def _group_node(group: GroupSnapshot, heading: Trend, y: int) -> Node:
+def _group_node(group: GroupSnapshot, status: Status, y: int) -> Node:
     lag = count(group.lag).text
-    status = groups.status(group, heading)
     return Node(group.group, WIDTH - NODE_WIDTH, y, rate(group.consumed_rate), f"lag {lag}", status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from streamlab.metrics.snapshot import (
@@ -15,7 +15,7 @@ from streamlab.metrics.snapshot import (
 )
 
 from .figures import Figure, count, duration, moment, percent, rate
-from .trend import Direction, Trend
+from .trend import UNKNOWN, Direction, Trend
 from .words import SEVERITY, Status, Tone, plural
 
 LATE_MS = 30_000
@@ -89,6 +89,19 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
 def _pace(heading: Trend) -> str:
     """What the lag does now, or what it did until a moment ago."""
     return heading.words if heading.direction is heading.held else heading.held.value
+
+
+class Statuses:
+    """The status of each group of a snapshot, judged when it is first asked for. `trends` holds theirs by name."""
+
+    def __init__(self, trends: Mapping[str, Trend]):
+        self._trends = trends
+        self._known: dict[str, Status] = {}
+
+    def of(self, group: GroupSnapshot) -> Status:
+        if group.group not in self._known:
+            self._known[group.group] = status(group, self._trends.get(group.group, UNKNOWN))
+        return self._known[group.group]
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streamlab.metrics.snapshot import PartitionSnapshot, Snapshot, TopicSnapshot
 
 from . import groups, skew
 from .figures import Figure, byte_rate, count, duration, moment, percent, rate, ratio, size
-from .trend import UNKNOWN, Trend
 from .words import Status
 
 
@@ -47,12 +45,12 @@ class TopicRow:
         return max(0, len(self.readers) - 4)
 
 
-def readers(snapshot: Snapshot, topic: str, trends: Mapping[str, Trend]) -> list[Reader]:
-    """The groups of a topic, the furthest behind first. `trends` holds theirs by group name."""
+def readers(snapshot: Snapshot, topic: str, statuses: groups.Statuses) -> list[Reader]:
+    """The groups of a topic, the furthest behind first."""
     found = [
         Reader(
             group=g.group,
-            status=groups.status(g, trends.get(g.group, UNKNOWN)),
+            status=statuses.of(g),
             members=count(len(g.members), "members"),
             lag=count(groups.lag_on(g, topic), reason=groups.NEVER_COMMITTED),
             time_lag=duration(groups.time_lag_on(g, topic), groups.NEVER_COMMITTED),
@@ -63,8 +61,8 @@ def readers(snapshot: Snapshot, topic: str, trends: Mapping[str, Trend]) -> list
     return sorted(found, key=lambda r: (-(r.lag.value or 0), r.group))
 
 
-def row(snapshot: Snapshot, topic: TopicSnapshot, trends: Mapping[str, Trend]) -> TopicRow:
-    reading = readers(snapshot, topic.topic, trends)
+def row(snapshot: Snapshot, topic: TopicSnapshot, statuses: groups.Statuses) -> TopicRow:
+    reading = readers(snapshot, topic.topic, statuses)
     known = [r.lag.value for r in reading if r.lag.value is not None]
     return TopicRow(
         name=topic.topic,

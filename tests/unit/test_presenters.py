@@ -85,8 +85,8 @@ def test_a_group_without_a_commit_does_not_count_as_keeping_up():
 def test_every_part_of_a_page_says_the_same_word_for_a_group():
     group = a_group("a", lag=900, time_lag_ms=286_000)
     snapshot, trends = a_snapshot(a_topic("orders", groups=["a"]), group), {"a": FALLING}
-    [drawn] = flow.picture(snapshot, trends).groups
-    [reader] = topics.readers(snapshot, "orders", trends)
+    [drawn] = flow.picture(snapshot, groups.Statuses(trends)).groups
+    [reader] = topics.readers(snapshot, "orders", groups.Statuses(trends))
     words = {drawn.status.word, reader.status.word, groups.row(group, FALLING).status.word}
     assert words == {"catching up"}
 
@@ -230,14 +230,14 @@ def test_the_flow_draws_a_band_for_each_pair_and_the_widest_for_the_most():
             partitions=[a_position("clicks", consumed_rate=900.0), a_position("orders", consumed_rate=9.0)],
         ),
     )
-    picture = flow.picture(snapshot, {})
+    picture = flow.picture(snapshot, groups.Statuses({}))
     widths = {edge.key: float(edge.width) for edge in picture.edges}
     assert widths["clicks/a"] == flow.MAX_STROKE
     assert flow.MIN_STROKE < widths["orders/a"] < widths["clicks/a"]
 
 
 def test_the_flow_of_very_many_topics_says_what_it_leaves_out():
-    picture = flow.picture(a_snapshot(*[a_topic(f"t{n:02}") for n in range(20)]), {})
+    picture = flow.picture(a_snapshot(*[a_topic(f"t{n:02}") for n in range(20)]), groups.Statuses({}))
     assert len(picture.topics) == flow.MOST_NODES
     assert picture.left_out == f"The busiest are drawn; {20 - flow.MOST_NODES} more topics not."
 
@@ -246,7 +246,7 @@ def test_the_flow_draws_no_quiet_unread_topic_and_puts_groups_that_do_nothing_la
     quiet = [a_topic(f"a{n}", rate=0.0) for n in range(9)]
     asleep = [a_group(f"a{n}", members=[], consumed_rate=0.0) for n in range(flow.MOST_NODES)]
     snapshot = a_snapshot(*quiet, a_topic("orders"), *asleep, a_group("z", consumed_rate=0.0))
-    picture = flow.picture(snapshot, {})
+    picture = flow.picture(snapshot, groups.Statuses({}))
     assert [node.name for node in picture.topics] == ["orders"]
     assert "z" in [node.name for node in picture.groups]
 
