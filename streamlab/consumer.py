@@ -38,7 +38,7 @@ from .fetcher import Fetcher
 from .groups import assignors
 from .groups.committer import Places, ReadUpTo, places_of
 from .log import PartitionLog
-from .metrics.of_consumer import ConsumerFigures, Pace
+from .metrics.of_consumer import Ages, ConsumerFigures, Pace
 from .model import ConsumerRecord, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
 from .subscription import ConsumerRebalanceListener
 from .topics import Topics
@@ -88,7 +88,10 @@ class Consumer:
         self._iterated: dict[TopicPartition, list[ConsumerRecord]] = {}  # not yielded yet, the next one last
         self._closed = False
         self._pace = Pace(clock)
-        self._figures = ConsumerFigures(self._pace, self._fetcher.stats, self._assignment.stats, clock)
+        self._ages = Ages(clock)
+        self._figures = ConsumerFigures(
+            self._pace, self._fetcher.stats, self._assignment.stats, self._ages, clock
+        )
         self._worker = worker
         if worker is not None:
             config |= worker.settings
@@ -188,12 +191,22 @@ class Consumer:
                 self.keep_up()
                 records = self._fetcher.take(most, self._deserialize)
                 if records or deadline.expired:
+                    self._note_ages(records)
                     return records
                 self._fetcher.wait(
                     min(deadline.remaining_s or 0, 1.0), unless=lambda: self._assignment.has_news
                 )
         finally:
             self._pace.leave()
+
+    def _note_ages(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        now_ms = self._running.server_now_ms()
+        if now_ms is None:
+            return  # the server's time was not asked for yet
+        for partition, records in polled.items():
+            lane = self._fetcher.lanes.get(partition)
+            entry = lane.entry if lane is not None else None
+            self._ages.note(records, now_ms, None if entry is None else entry.append_ms)
 
     def keep_up(self) -> None:
         """What poll() does besides returning records: stay a member, take and give up partitions.

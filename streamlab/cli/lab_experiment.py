@@ -68,7 +68,7 @@ def run(
     with broker_at(url) as broker:
         note(f"It takes {duration(plan.seconds * 1000)}.")
         if not plan.tells_latencies:
-            note("Latencies are left out: warm-up and window are less than 35 s together.")
+            note("Latencies are left out: warm-up and window must be 2 s or more each.")
         outcome = run_plan(broker.connection, plan, stop, "cli", _watch)
     _print(outcome, json)
 

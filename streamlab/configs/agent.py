@@ -246,6 +246,7 @@ class Agent(threading.Thread):
         commands = []
         for client in self._everybody():
             client.started_ms = client.started_ms or now_ms
+            client.server_ahead_ms = self._server_ahead_ms
             commands += telemetry.push(client.state(now_ms), *client.figures())
         if commands:
             self._connection.execute_many(commands)
@@ -255,7 +256,9 @@ class Agent(threading.Thread):
         """The server's time, asked for now and then."""
         now = time.monotonic()
         if now >= self._next_clock or self._version is None:
-            self._server_ahead_ms = self._connection.server_time_ms() - time.monotonic() * 1000
+            server_ms = self._connection.server_time_ms()
+            between = (now + time.monotonic()) / 2  # it was read on the way there or back
+            self._server_ahead_ms = server_ms - between * 1000
             self._next_clock = now + _CLOCK_EVERY_S
         return int(self._server_ahead_ms + time.monotonic() * 1000)
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, NamedTuple, TypeVar
@@ -61,6 +62,7 @@ class RunningClient:
         self.instance = f"{self.client_id}~{secrets.token_hex(4)}"
         self.started_ms = 0  # server time, once it is known
         self.version = -1  # of the configuration that is applied
+        self.server_ahead_ms: float | None = None  # server time less monotonic time; None: not asked for yet
         self._config = config  # the client's own dict
         self._own = {name: config[name] for name in KINDS[kind]}
         self._read, self._took, self._sketches = _weakly(read), _weakly(took), _weakly(sketches)
@@ -72,6 +74,11 @@ class RunningClient:
     def layers(self) -> list[Entity]:
         """The entities that it belongs to, nearest first."""
         return layers_of(self.client_id, self.group)
+
+    def server_now_ms(self) -> float | None:
+        """The server's time, within a millisecond or two; None while it is not known."""
+        ahead_ms = self.server_ahead_ms
+        return None if ahead_ms is None else ahead_ms + time.monotonic() * 1000
 
     @property
     def in_force(self) -> Effective:

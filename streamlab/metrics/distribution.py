@@ -2,7 +2,8 @@
 
 The thread that measures only appends; whoever reads sorts what is new into slots. A slot keeps a sketch: how many
 values fell between two powers of `GAMMA`. Sketches are added by adding their counts, and a percentile of the
-sum is within 1 % of the true one (DDSketch, Masson et al., VLDB 2019).
+sum is within 1 % of the true one (DDSketch, Masson et al., VLDB 2019). A sketch of everything since the start is kept
+as well: what came between two looks at it is their difference, over a window of any length.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..clock import SYSTEM_CLOCK, Clock
 
@@ -44,6 +46,16 @@ def added(sketches: Iterable[Mapping[int, int]]) -> Sketch:
     return total
 
 
+def between(before: Mapping[int, int], after: Mapping[int, int]) -> Sketch:
+    """What came in from one look at everything to a later one of the same client.
+
+    >>> between({1: 2, 3: 1}, {1: 2, 3: 4, 9: 1})
+    {3: 3, 9: 1}
+    """
+    counts = {index: count - before.get(index, 0) for index, count in after.items()}
+    return {index: count for index, count in counts.items() if count > 0}
+
+
 def percentile(sketch: Mapping[int, int], percent: float) -> float:
     """The value that `percent` of all values do not exceed, within 1 %; NaN of nothing.
 
@@ -74,8 +86,9 @@ class Distribution:
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK):
         self._clock = clock
-        self._new: deque[float] = deque(maxlen=UNREAD)
+        self._new: deque[Any] = deque(maxlen=UNREAD)
         self._slots: deque[_Slot] = deque()
+        self._ever: Sketch = {}
         self._lock = threading.Lock()
         self.add = self._new.append  # the whole cost to who measures
 
@@ -93,6 +106,12 @@ class Distribution:
                 added(slot.sketch for slot in self._slots),
             )
 
+    def ever(self) -> Sketch:
+        """Of everything since the start."""
+        with self._lock:
+            self._sort_in(self._clock.monotonic())
+            return dict(self._ever)
+
     def _sort_in(self, now: float) -> None:
         if not self._new:
             return
@@ -100,12 +119,27 @@ class Distribution:
             self._slots.append(_Slot(now))
         slot = self._slots[-1]
         for _ in range(len(self._new)):
-            value = self._new.popleft()
-            slot.count += 1
-            slot.total += value
+            value, count = self._one(self._new.popleft())
+            slot.count += count
+            slot.total += value * count
             slot.largest = max(slot.largest, value)
             index = bucket(value)
-            slot.sketch[index] = slot.sketch.get(index, 0) + 1
+            slot.sketch[index] = slot.sketch.get(index, 0) + count
+            self._ever[index] = self._ever.get(index, 0) + count
+
+    def _one(self, added: Any) -> tuple[float, int]:
+        """A value, and how often it was measured."""
+        return added, 1
+
+
+class Weighted(Distribution):
+    """Of values that each stand for several: `add((value, how many))`."""
+
+    def _one(self, added: Any) -> tuple[float, int]:
+        value: float
+        count: int
+        value, count = added
+        return value, count
 
 
 @dataclass(frozen=True)

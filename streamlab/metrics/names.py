@@ -72,6 +72,13 @@ NAMES: dict[str, dict[str, Metric]] = {
         "records-lost-total": Metric(
             "records", "removed before they were read, on the partitions of now", kafkas=False
         ),
+        "end-to-end-latency-avg": Metric(
+            "ms", "from a record's timestamp to poll() returning it, by the server's clock", kafkas=False
+        ),
+        "end-to-end-latency-max": Metric("ms", "likewise", kafkas=False),
+        "end-to-end-latency-p50": Metric("ms", "likewise, the median", kafkas=False),
+        "end-to-end-latency-p95": Metric("ms", "likewise", kafkas=False),
+        "end-to-end-latency-p99": Metric("ms", "likewise", kafkas=False),
     },
     POLLING: {
         "poll-idle-ratio-avg": Metric(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 
 from ..clock import SYSTEM_CLOCK, Clock
-from .distribution import Distribution, Sketch
+from ..model import ConsumerRecord
+from .distribution import Distribution, Sketch, Weighted
 from .windows import Window
 
 FETCHING = "consumer-fetch-manager-metrics"
@@ -73,13 +74,61 @@ class MemberStats:
     last_rebalance: float = nan  # monotonic seconds
 
 
+SAMPLES = 8
+"""Records whose age is looked at, of those that a poll() returns of one partition; up to 15 where there are few."""
+ALIKE = 0.01
+"""Ages that differ by less are one: so it is when a consumer catches up, which is when it must be quick."""
+
+
+class Ages:
+    """How old records are when poll() hands them out: from their timestamp, by the server's clock.
+
+    Within a partition ages fall steadily, so a few of them stand for all: the cost is a poll()'s, not a record's. A
+    record is at least as old as its batch's append, which the server has dated; so a producer whose clock is
+    ahead cannot make it younger.
+    """
+
+    __slots__ = ("_add", "ms")
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK):
+        self.ms = Weighted(clock)
+        self._add = self.ms.add
+
+    def note(self, records: Sequence[ConsumerRecord], now_ms: float, append_ms: int | None) -> None:
+        """`now_ms` and `append_ms` (of the newest of them; None: not known) are server time.
+
+        >>> ages = Ages()
+        >>> ages.note([ConsumerRecord("t", 0, n, 1_000 + n, None, b"") for n in range(4)], 1_010.0, 1_004)
+        >>> ages.ms.read().count, ages.ms.read().mean
+        (4, 8.5)
+        """
+        many = len(records)
+        least = 0.0 if append_ms is None or append_ms > now_ms else now_ms - append_ms
+        oldest, newest = now_ms - records[0].timestamp, now_ms - records[-1].timestamp
+        if 0 <= oldest - newest <= ALIKE * newest:
+            self._add((max(least, newest), many))
+            return
+        step = many // SAMPLES or 1
+        for first in range(0, many, step):
+            age = now_ms - records[first].timestamp
+            self._add((age if age > least else least, min(step, many - first)))
+
+
 class ConsumerFigures:
     """What `Consumer.metrics()` says. Rates, means and largest are those of the last half minute."""
 
-    def __init__(self, pace: Pace, fetching: FetchStats, member: MemberStats, clock: Clock = SYSTEM_CLOCK):
+    def __init__(
+        self,
+        pace: Pace,
+        fetching: FetchStats,
+        member: MemberStats,
+        ages: Ages,
+        clock: Clock = SYSTEM_CLOCK,
+    ):
         self._pace = pace
         self._fetching = fetching
         self._member = member
+        self._ages = ages
         self._clock = clock
         self._window = Window(tuple(self._totals(0.0)), clock)
 
@@ -112,6 +161,7 @@ class ConsumerFigures:
                 "records-per-request-avg": lately.each("records", "fetches"),
                 "records-lag-max": lag_max,
                 "records-lost-total": float(lost),
+                **self._ages.ms.read().named("end-to-end-latency", 50, 95, 99),
             },
             POLLING: {
                 "poll-idle-ratio-avg": min(1.0, lately.rate("inside_s")) if pace.polls else nan,
@@ -132,6 +182,7 @@ class ConsumerFigures:
 
     def sketches(self) -> Mapping[str, Sketch]:
         return {
-            "fetch-latency": self._fetching.fetch_ms.read().sketch,
-            "commit-latency": self._member.commit_ms.read().sketch,
+            "fetch-latency": self._fetching.fetch_ms.ever(),
+            "commit-latency": self._member.commit_ms.ever(),
+            "end-to-end-latency": self._ages.ms.ever(),
         }

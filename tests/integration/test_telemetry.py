@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from math import nan
 from typing import Any
 
@@ -107,3 +108,22 @@ def test_a_producer_pushes_what_it_measures(broker: Broker) -> None:
         assert latency is not None
         assert percentile(found.sketches["request-latency"], 100) == pytest.approx(latency, rel=0.02)
     assert seen(broker) == []
+
+
+def test_a_consumer_tells_how_old_records_are_when_they_are_handed_out(broker: Broker) -> None:
+    broker.admin().create_topics({"orders": {"num_partitions": 1}})
+    with broker.consumer("orders", auto_offset_reset="earliest") as consumer, broker.producer() as producer:
+        until(lambda: not consumer.poll() and consumer._running.server_now_ms())
+        before_ms, now_ms = broker.connection.server_time_ms(), int(time.time() * 1000)
+        for age_ms in (60_000, 60_000, 60_000, 60_000, -60_000):  # the last one's clock is ahead
+            producer.send("orders", b"x", timestamp_ms=now_ms - age_ms)
+        producer.flush()
+        read = 0
+        while read < 5:
+            read += sum(map(len, consumer.poll(timeout_ms=10_000).values()))
+        took_ms = broker.connection.server_time_ms() - before_ms + 1_000
+        [found] = until(lambda: [c for c in seen(broker) if c.sketches.get("end-to-end-latency")])
+    ages = found.sketches["end-to-end-latency"]
+    assert sum(ages.values()) == 5
+    assert 59_000 < percentile(ages, 50) < 61_000 + took_ms
+    assert 0 <= percentile(ages, 1) < 1.02 * took_ms, "not younger than its append"

@@ -118,8 +118,8 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
 
 def words(effects: Sequence[Effect]) -> str:
     """One or two sentences: what was gained, and what it cost."""
-    better = [_told(e) for e in effects if e.verdict is Verdict.BETTER]
-    worse = [_told(e) for e in effects if e.verdict is Verdict.WORSE]
+    better = [_told(e) for e in _chief(effects, Verdict.BETTER)]
+    worse = [_told(e) for e in _chief(effects, Verdict.WORSE)]
     if not better and not worse:
         if all(e.pairs < LEAST_PAIRS for e in effects):
             return f"Too few rounds were measured to say anything: {LEAST_PAIRS} are the least."
@@ -130,6 +130,12 @@ def words(effects: Sequence[Effect]) -> str:
     if worse:
         parts.append(f"{'Paid with' if better else 'Worse'}: {', '.join(worse)}.")
     return " ".join(parts)
+
+
+def _chief(effects: Sequence[Effect], verdict: Verdict) -> list[Effect]:
+    """Those of one verdict; of several percentiles of the same latency the highest speaks for all."""
+    found = {effect.measure.partition("_p")[0]: effect for effect in effects if effect.verdict is verdict}
+    return list(found.values())
 
 
 def _told(effect: Effect) -> str:

@@ -14,7 +14,8 @@ from ... import keys
 from ...connection import Connection
 from ...groups.offsets import parse_commit
 from ...metrics import telemetry
-from ...metrics.distribution import Sketch, added, percentile
+from ...metrics.distribution import Sketch, added, between, percentile
+from ...metrics.telemetry import ClientTelemetry
 from ...topics import Topics
 from .plan import Plan
 
@@ -36,6 +37,9 @@ MEASURES = {
         Measure("rate_in", "Throughput in", "records/s", True),
         Measure("rate_out", "Throughput out", "records/s", True),
         Measure("lag", "Lag", "records", False),
+        Measure("e2e_p50", "End-to-end latency, p50", "ms", False),
+        Measure("e2e_p95", "End-to-end latency, p95", "ms", False),
+        Measure("e2e_p99", "End-to-end latency, p99", "ms", False),
         Measure("queue_p99", "Wait in the producer, p99", "ms", False),
         Measure("request_p50", "Request latency, p50", "ms", False),
         Measure("request_p95", "Request latency, p95", "ms", False),
@@ -51,6 +55,9 @@ Figures = dict[str, float | None]
 """Name of a measure -> its value in one window; None: not known."""
 
 
+_Clients = dict[str, ClientTelemetry]
+
+
 class _Counters(NamedTuple):
     at: float  # monotonic seconds
     end: int  # records ever appended
@@ -61,7 +68,10 @@ class _Counters(NamedTuple):
 
 
 class Window:
-    """Measures one window of a plan. Raises StreamlabErrors."""
+    """Measures one window of a plan. Raises StreamlabErrors.
+
+    Clients push once a second, so what they tell of a window began and ended up to a second before it.
+    """
 
     def __init__(self, connection: Connection, plan: Plan):
         self._connection, self._plan = connection, plan
@@ -69,7 +79,7 @@ class Window:
 
     def measure(self, stop: threading.Event) -> Figures:
         """Takes `window_s`, less when `stop` is set, after which nothing of it counts."""
-        before, lags = self._counters(), []
+        before, clients_before, lags = self._counters(), self._clients(), []
         until = time.monotonic() + self._plan.window_s
         while not stop.wait(min(LOOK_EVERY_S, max(0.0, until - time.monotonic()))):
             now = self._counters()
@@ -80,7 +90,7 @@ class Window:
         after = self._counters()
         return _differences(before, after) | {
             "lag": statistics.fmean(lags) if lags else None,
-            **(self._latencies() if self._plan.tells_latencies else {}),
+            **(self._latencies(clients_before, self._clients()) if self._plan.tells_latencies else {}),
         }
 
     def _counters(self) -> _Counters:
@@ -105,23 +115,25 @@ class Window:
             _cpu_s(found["cpu"][0]) if one_server else None,
         )
 
-    def _latencies(self) -> Figures:
-        clients = list(telemetry.read_all(self._connection).values())
-        sending = [
-            c for c in clients if c.kind == "producer" and c.client_id.startswith(self._plan.producers)
-        ]
-        reading = [c for c in clients if c.group == self._plan.group and c.kind != "producer"]
+    def _clients(self) -> _Clients:
+        """By instance: sketches of everything since each client's start."""
+        return telemetry.read_all(self._connection) if self._plan.tells_latencies else {}
 
-        def sketch(of: list[telemetry.ClientTelemetry], name: str) -> Sketch:
-            return added(client.sketches.get(name, {}) for client in of)
+    def _latencies(self, before: _Clients, after: _Clients) -> Figures:
+        group, producers = self._plan.group, self._plan.producers
+        sending = [i for i, c in after.items() if c.kind == "producer" and c.client_id.startswith(producers)]
+        reading = [i for i, c in after.items() if group and c.group == group and c.kind != "producer"]
 
-        requests = sketch(sending, "request-latency")
+        def sketch(instances: list[str], name: str) -> Sketch:
+            known = {i: before[i].sketches.get(name, {}) if i in before else {} for i in instances}
+            return added(between(known[i], after[i].sketches.get(name, {})) for i in instances)
+
+        requests, ages = sketch(sending, "request-latency"), sketch(reading, "end-to-end-latency")
         return {
+            **{f"e2e_p{p}": _known(percentile(ages, p)) for p in (50, 95, 99)},
             "queue_p99": _known(percentile(sketch(sending, "record-queue-time"), 99)),
             **{f"request_p{p}": _known(percentile(requests, p)) for p in (50, 95, 99)},
-            "fetch_p99": _known(percentile(sketch(reading, "fetch-latency"), 99))
-            if self._plan.group
-            else None,
+            "fetch_p99": _known(percentile(sketch(reading, "fetch-latency"), 99)),
         }
 
 

@@ -30,6 +30,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     had: bool  # whether the setting had a stored value of the entity's own before
     before: Any = None  # that value
+    today: Any = None  # in force when it began, wherever it came from; None: not known
     by: str = ""
     started_ms: int  # server time
 
@@ -51,8 +52,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     state: str  # done, stopped, incomplete
     why: str = ""  # when it is not done
     by: str = ""
+    today: Any = None  # value in force when it began; None: not known
     started_ms: int
-    ended_ms: int
+    ended_ms: int  # of the newest window while it runs
     runs: list[Run] = []
     effects: list[list[Effect]] = []  # of each value but the first
     verdicts: list[str] = []  # in words, of each value but the first
@@ -115,6 +117,7 @@ def incomplete(connection: Connection, note: Note, why: str) -> Outcome:
         state="incomplete",
         why=why,
         by=note.by,
+        today=note.today,
         started_ms=note.started_ms,
         ended_ms=connection.server_time_ms(),
         runs=kept.runs if kept else [],

@@ -12,8 +12,8 @@ from ...errors import IllegalArgumentError
 
 MOST_VALUES, MOST_REPETITIONS = 8, 20
 MOST_MINUTES = 180
-SKETCH_SPAN_S = 35.0
-"""Latencies are of the last half minute in slots of 5 s: so long after a change they say nothing of the time before."""
+SETTLES_S = 2.0
+"""Clients take a change within half a second and push once a second; after this, what they tell is of the new value."""
 
 Value = int | float | str | bool | None
 
@@ -64,8 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def tells_latencies(self) -> bool:
-        """Whether a window is over so late that latencies are those of its own value."""
-        return self.warm_up_s + self.window_s >= SKETCH_SPAN_S
+        """Whether what clients tell of a window is of its own value only."""
+        return self.warm_up_s >= SETTLES_S and self.window_s >= SETTLES_S
 
     def order(self) -> list[int]:
         """Which value is measured when. Every other round goes backwards, so that a steady drift cancels out.

@@ -20,6 +20,7 @@ from .judging import judge, words
 from .measuring import Window
 from .notes import Note, Outcome, Run
 from .plan import Plan
+from .today import in_force
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def run(
         plan=plan,
         had=plan.setting_name in before.values,
         before=before.values.get(plan.setting_name),
+        today=in_force(connection, plan, before.values),
         by=by,
         started_ms=now_ms,
     )
@@ -84,7 +86,13 @@ def _measured(
 ) -> Outcome:
     plan, order = note.plan, note.plan.order()
     outcome = Outcome(
-        id=note.id, plan=plan, state="incomplete", by=note.by, started_ms=note.started_ms, ended_ms=0
+        id=note.id,
+        plan=plan,
+        state="incomplete",
+        by=note.by,
+        today=note.today,
+        started_ms=note.started_ms,
+        ended_ms=note.started_ms,
     )
     runs: list[Run] = []
     for done, index in enumerate(order):
