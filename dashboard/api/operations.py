@@ -129,10 +129,14 @@ def kinds(request: HttpRequest) -> object:
 @router.get(
     "/operations/kinds/{name}", auth=reads, response=OperationKindInFull, operation_id="get_operation_kind"
 )
-def kind(request: HttpRequest, name: str, entity: str = "") -> object:
-    """One kind with its fields. Those of `configure` depend on the `entity`, such as `group:revenue`."""
+def kind(request: HttpRequest, name: str, entity: str = "", setting: str = "") -> object:
+    """One kind with its fields.
+
+    Those of `configure` depend on the `entity`, such as `group:revenue`, those of `experiment` also on the `setting`.
+    """
     found = _known(name)
-    form = found.form(initial={"entity": entity} if entity else {}, broker=broker())
+    asked = {name: value for name, value in (("entity", entity), ("setting", setting)) if value}
+    form = found.form(initial=asked, broker=broker())
     return {**_kind(found), "fields": [_field(form, name) for name in form.fields]}
 
 

@@ -20,6 +20,7 @@ from . import (
     channels,
     clients,
     dead_letters,
+    experiments,
     groups,
     health,
     operations,
@@ -53,6 +54,7 @@ for part in (
     operations,
     alerts,
     channels,
+    experiments,
     audit,
 ):
     api.add_router("", part.router)

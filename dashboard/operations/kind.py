@@ -151,4 +151,6 @@ class Kind:
     """(spec, result data) -> kind and spec of the operation that takes it back; None when nothing can."""
     resumable: bool = False  # a run that died may be begun again with its saved progress
     contents: Contents | None = None  # None: it holds none
+    template: str = "pages/operation/new.html"  # of its form
+    menu: str = "operations"  # name of the page that its form belongs to
     dangerous: bool = False  # destroys what cannot be brought back: the name must be typed

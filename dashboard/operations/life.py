@@ -14,7 +14,8 @@ from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 from dashboard.broker import broker
 
-from .kind import Kind, Preview, Result
+from .guard import guarded, look
+from .kind import Kind, Result
 from .models import ACTIVE, Operation, State
 from .registry import KINDS
 
@@ -35,7 +36,7 @@ def kind_of(operation: Operation) -> Kind:
 
 def draft(kind: Kind, spec: dict[str, Any], actor: Actor, undoes: Operation | None = None) -> Operation:
     """Preview it and keep it, for somebody to confirm. Raises StreamlabErrors of the preview."""
-    seen = kind.preview(broker(), spec)
+    seen = guarded(broker(), kind, spec, kind.preview(broker(), spec))
     operation = Operation.objects.create(
         kind=kind.name,
         subject=kind.subject(spec),
@@ -52,7 +53,8 @@ def draft(kind: Kind, spec: dict[str, Any], actor: Actor, undoes: Operation | No
 
 def preview_again(operation: Operation, actor: Actor) -> None:
     """Look at the broker as it is now. Raises NotNow unless it is a draft."""
-    seen: Preview = kind_of(operation).preview(broker(), operation.spec)
+    kind = kind_of(operation)
+    seen = guarded(broker(), kind, operation.spec, kind.preview(broker(), operation.spec))
     changed = _move(
         operation,
         (State.DRAFT,),
@@ -78,6 +80,9 @@ def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
         raise NotNow(f"Type {name} to confirm: what goes cannot be brought back.")
     if operation.preview.get("blocked"):
         raise NotNow(operation.preview["blocked"])
+    refused, _ = look(broker(), kind_of(operation), operation.spec)
+    if refused:  # an experiment has begun since the preview
+        raise NotNow(refused)
     with transaction.atomic():
         now = timezone.now()
         if not _move(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .kind import Kind
 from .kinds import (
     configure,
+    experiment,
     groups,
     letters,
     loads,
@@ -38,5 +39,6 @@ KINDS: dict[str, Kind] = {
         loads.START,
         loads.CHANGE,
         loads.STOP,
+        experiment.KIND,
     )
 }

@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 
 from dashboard.broker import broker
 from streamlab.errors import StreamlabError
+from streamlab.lab.experiments.notes import put_back_orphan
 
 from . import life
 from .kind import GaveUp, Stopped, WorldMoved
@@ -111,6 +112,18 @@ def look_after() -> None:
     for number in life.forgotten(now):
         send(number)
     life.forget_old_drafts(now)
+    _put_back()
+
+
+def _put_back() -> None:
+    """What a killed experiment left changed; the lab does the same, where one runs."""
+    try:
+        outcome = put_back_orphan(broker().connection)
+    except StreamlabError as error:
+        log.debug("Whether an experiment was killed is not known: %s", error)
+        return
+    if outcome is not None:
+        log.warning("%s was put back after an experiment that was killed", outcome.plan.entity)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
             status = 422
     except StreamlabError as error:
         return render(request, "pages/operation/cannot.html", _shell(kind, reason=str(error)), status=503)
-    return render(request, "pages/operation/new.html", _shell(kind, form=form), status=status)
+    return render(request, kind.template, _shell(kind, form=form), status=status)
 
 
 @require_POST
@@ -77,7 +77,7 @@ def replay_now(request: HttpRequest) -> HttpResponse:
 
 
 def _shell(kind: Kind, **more: object) -> dict[str, object]:
-    return {"title": kind.title, "menu": menu(), "current": "operations", "kind": kind, **more}
+    return {"title": kind.title, "menu": menu(), "current": kind.menu, "kind": kind, **more}
 
 
 def _step(step: Step) -> Callable[[HttpRequest, int], HttpResponse]:

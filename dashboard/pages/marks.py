@@ -1,4 +1,4 @@
-"""What happened between two moments: rebalances, resets, replays, changes of settings and of topics, alerts."""
+"""What happened between two moments: rebalances, resets, replays, experiments, changes of settings and topics, alerts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from django.db.models import Q
 
 from dashboard.alerts.models import Firing
+from dashboard.broker import broker
 from dashboard.operations.models import Operation, State
 from dashboard.presenters import marks
 from dashboard.presenters.marks import KINDS, Mark
 from dashboard.projections.models import BrokerEvent
+from streamlab.errors import StreamlabError
+from streamlab.lab.experiments import notes
 
 MOST = 100
 SLACK_MS = 5_000
@@ -34,8 +37,12 @@ OPERATIONS = {
 
 
 def between(since_ms: int, until_ms: int, *, topic: str = "", group: str = "") -> list[Mark]:
-    """The newest `MOST`, newest first; of one topic or group only, where one is named."""
+    """The newest `MOST`, newest first; of one topic or group only, where one is named.
+
+    An experiment is one thing: what it turns back and forth meanwhile is no mark of its own.
+    """
     found = BrokerEvent.objects.filter(kind__in=KINDS, at_ms__gt=since_ms, at_ms__lte=until_ms)
+    found = found.exclude(kind="config.changed", by="lab")
     if topic:
         found = found.filter(Q(topic=topic) | Q(kind="config.changed", data__entity=topic))
     if group:
@@ -44,6 +51,7 @@ def between(since_ms: int, until_ms: int, *, topic: str = "", group: str = "") -
     operations = _operations(since_ms, until_ms) if events else []
     happened = [marks.mark(event, _that_did(event, operations)) for event in events]
     happened += _alerts(since_ms, until_ms, topic, group)
+    happened += _experiments(since_ms, until_ms, topic, group)
     return sorted(happened, key=lambda mark: -mark.at_ms)[:MOST]
 
 
@@ -58,6 +66,21 @@ def _alerts(since_ms: int, until_ms: int, topic: str, group: str) -> list[Mark]:
     opened = found.filter(opened_at__range=within).order_by("-opened_at")[:MOST]
     cleared = found.filter(cleared_at__range=within).order_by("-cleared_at")[:MOST]
     return [*map(marks.alert_opened, opened), *map(marks.alert_cleared, cleared)]
+
+
+def _experiments(since_ms: int, until_ms: int, topic: str, group: str) -> list[Mark]:
+    try:
+        kept, note = notes.results(broker().connection), notes.current(broker().connection)
+    except StreamlabError:
+        return []  # the page says by itself that the server is away
+    found = []
+    for outcome in kept.values():
+        if topic not in ("", outcome.plan.topic) or group not in ("", outcome.plan.group):
+            continue
+        found.append(marks.of_experiment(outcome, outcome.started_ms, ended=False))
+        if note is None or note.id != outcome.id:
+            found.append(marks.of_experiment(outcome, outcome.ended_ms, ended=True))
+    return [mark for mark in found if since_ms < mark.at_ms <= until_ms]
 
 
 def _operations(since_ms: int, until_ms: int) -> list[Operation]:

@@ -11,6 +11,9 @@ from . import (
     client,
     clients,
     dead_letters,
+    experiment,
+    experiments,
+    experiments_compared,
     group,
     groups,
     history,
@@ -54,6 +57,9 @@ PAGES: tuple[Page, ...] = (
     operation.PAGE,
     audit.PAGE,
     lab.PAGE,
+    experiments.PAGE,
+    experiments_compared.PAGE,
+    experiment.PAGE,
     load.PAGE,
 )
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from .downloads import value
+from .experiment_files import result
 from .registry import PAGES
 from .reveal import letter, record
 from .schema_check import check
@@ -13,5 +14,6 @@ urlpatterns = [
     path("topics/<path:topic>/records/<int:partition>/<int:offset>/reveal/", record, name="record-reveal"),
     path("dead-letters/<path:dlq>/<int:partition>/<int:offset>/reveal/", letter, name="letter-reveal"),
     path("schemas/<path:subject>/check/", check, name="schema-check"),
+    path("lab/experiments/<slug:id>/result.<str:ending>", result, name="experiment-file"),
     *(path(page.pattern, view_of(page), name=page.name) for page in PAGES),
 ]

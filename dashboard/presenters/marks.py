@@ -10,6 +10,7 @@ from typing import Any
 from dashboard.alerts.models import Firing, Severity
 from dashboard.alerts.now import TONES
 from dashboard.projections.models import BrokerEvent
+from streamlab.lab.experiments.notes import Outcome
 
 from .figures import Figure, moment, spell_duration
 from .payload import visible
@@ -21,7 +22,7 @@ class Mark:
     key: str
     at_ms: int
     at: Figure
-    kind: str  # decides colour and shape: rebalance, reset, replay, settings, topic, group, alert
+    kind: str  # decides colour and shape: rebalance, reset, replay, settings, topic, group, alert, experiment
     word: str
     text: str
     tone: Tone
@@ -88,6 +89,24 @@ def _alert(firing: Firing, what: str, when: datetime, says: str, word: str, tone
         tone=tone,
         page="alert",
         name=str(firing.pk),
+    )
+
+
+def of_experiment(outcome: Outcome, at_ms: int, ended: bool) -> Mark:
+    """Its beginning or its end."""
+    plan = outcome.plan
+    values = ", ".join("as it is" if value is None else str(value) for value in plan.values)
+    said = (outcome.verdicts[0] if len(outcome.verdicts) == 1 else outcome.state) if ended else values
+    return Mark(
+        key=f"{outcome.id}-{'end' if ended else 'start'}",
+        at_ms=at_ms,
+        at=moment(at_ms),
+        kind="experiment",
+        word="Experiment ended" if ended else "Experiment",
+        text=visible(f"{plan.setting_name} of {plan.entity}: {said}")[:300],
+        tone=Tone.NOTE,
+        page="experiment",
+        name=outcome.id,
     )
 
 

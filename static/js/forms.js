@@ -2,7 +2,7 @@
 
 export function start() {
   for (const select of document.querySelectorAll("select[data-reload]")) {
-    select.addEventListener("change", () => location.assign(`?${select.dataset.reload}=${encodeURIComponent(select.value)}`));
+    select.addEventListener("change", () => location.assign(`?${reloaded(select)}`));
   }
   for (const form of document.querySelectorAll("form")) {
     const waiting = [...form.querySelectorAll(".field")].map((field) => [field, condition(field)]).filter(([, when]) => when);
@@ -13,6 +13,12 @@ export function start() {
     form.addEventListener("change", follow);
     follow();
   }
+}
+
+/** What is chosen here, and in the fields that it goes with: the rest is filled in anew. */
+function reloaded(select) {
+  const names = new Set([...(select.dataset.reloadWith ?? "").split(" "), select.dataset.reload].filter(Boolean));
+  return new URLSearchParams([...names].map((name) => [name, select.form.elements[name].value]));
 }
 
 function condition(field) {

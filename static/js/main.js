@@ -1,6 +1,7 @@
 // Starts everything that a page needs. Deferred, as modules are: the document and Plotly are there.
 
 import { start as charts } from "./charts.js";
+import { start as estimate } from "./estimate.js";
 import { start as forms } from "./forms.js";
 import { start as keyboard } from "./keyboard.js";
 import { start as knobs } from "./knobs.js";
@@ -11,6 +12,7 @@ charts(Number(document.body.dataset.asOf) || Date.now());
 live();
 search();
 forms();
+estimate();
 keyboard();
 knobs();
 theme();

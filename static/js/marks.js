@@ -1,7 +1,7 @@
 // What happened, on the time axis of every chart: the list in #marks is the source, so that it can be read and heard too.
 
-const COLOURS = { rebalance: "--chart-2", reset: "--warn", replay: "--chart-5", settings: "--chart-3", topic: "--chart-6", group: "--chart-4", alert: "--bad" };
-const SYMBOLS = { rebalance: "diamond", reset: "triangle-left", replay: "triangle-right", settings: "square", topic: "star", group: "hexagon", alert: "octagon" };
+const COLOURS = { rebalance: "--chart-2", reset: "--warn", replay: "--chart-5", settings: "--chart-3", topic: "--chart-6", group: "--chart-4", alert: "--bad", experiment: "--chart-0" };
+const SYMBOLS = { rebalance: "diamond", reset: "triangle-left", replay: "triangle-right", settings: "square", topic: "star", group: "hexagon", alert: "octagon", experiment: "cross" };
 const COLOUR_ELSE = "--ink-3";
 
 /** What the list says, within a time: `[{at, kind, text, href}]`. */

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from shlex import quote
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.urls import reverse
 
 from streamlab.broker import Broker
 from streamlab.config import Setting
@@ -68,15 +70,7 @@ class ConfigForm(Form):
     )
 
     def fill(self) -> None:
-        admin = self.broker.admin()
-        topics = [(f"topic:{name}", f"topic {name}") for name in sorted(admin.list_topics())]
-        groups = sorted(group["group_id"] for group in admin.list_groups())
-        named = [
-            ("broker", "the whole broker"),
-            *[(f"group:{name}", f"group {name}") for name in groups],
-            *topics,
-        ]
-        named += [(f"client:{name}", f"client {name}") for name in client_ids(self.broker)]
+        named = entities(self.broker)
         asked = str(self._asked())
         if asked not in dict(named) and self._who() is not None:
             named.append((asked, asked))  # a client that does not run yet
@@ -104,9 +98,9 @@ class ConfigForm(Form):
         except StreamlabError:
             return  # clean_entity says it
         table = TABLES[who.kind]
-        first = [name for name in LEVERS.get(who.kind, ()) if name in table]
-        for name in [*first, *sorted(set(table) - set(first))]:
-            self.fields[name] = _field(name, table[name], self.now.get(name))
+        for name in settings_of(who.kind):
+            field = self.fields[name] = _field(name, table[name], self.now.get(name))
+            field.try_href = f"{reverse('experiment-new')}?{urlencode({'entity': str(who), 'setting': name})}"  # type: ignore[attr-defined]
 
     def clean_entity(self) -> str:
         text: str = self.cleaned_data["entity"].strip()
@@ -149,17 +143,44 @@ class ConfigForm(Form):
         return {"entity": self.cleaned_data["entity"], "set": self._changes(), "unset": self._gone()}
 
 
-def _field(name: str, setting: Setting, now: Any) -> forms.Field:
-    """A setting as a field: what it means, its unit and range, its default, and what it trades."""
+def described(name: str, setting: Setting) -> str:
+    """What a setting means, its range, its default, and what it trades.
+
+    >>> described("linger_ms", TABLES[EntityKind.CLIENT]["linger_ms"]).split(". ")[1:3]
+    ['From 0 up', 'Default 5']
+    """
     words = [setting.meaning[:1].upper() + setting.meaning[1:] + "."]
     if setting.low > -math.inf:
         most = f" to {setting.high:,.0f}" if setting.high < _HARDLY_A_LIMIT else " up"
         words.append(f"From {setting.low:,.0f}{most}.")
     words.append(f"Default {'none' if setting.default is None else as_text(setting.default)}.")
     words.append(TRADES.get(name, ""))
+    return " ".join(filter(None, words))
+
+
+def entities(broker: Broker) -> list[tuple[str, str]]:
+    """Whatever has settings now, as choices of a form."""
+    admin = broker.admin()
+    groups = sorted(group["group_id"] for group in admin.list_groups())
+    return [
+        ("broker", "the whole broker"),
+        *[(f"group:{name}", f"group {name}") for name in groups],
+        *[(f"topic:{name}", f"topic {name}") for name in sorted(admin.list_topics())],
+        *[(f"client:{name}", f"client {name}") for name in client_ids(broker)],
+    ]
+
+
+def settings_of(kind: EntityKind) -> list[str]:
+    """Names of an entity's settings, those that people tune first in front."""
+    first = [name for name in LEVERS.get(kind, ()) if name in TABLES[kind]]
+    return [*first, *sorted(set(TABLES[kind]) - set(first))]
+
+
+def _field(name: str, setting: Setting, now: Any) -> forms.Field:
+    """A setting as a field, with what stands here now."""
     value = "" if now is None else as_text(now)
     label = f"{name} ({setting.unit})" if setting.unit else name
-    about = {"label": label, "required": False, "initial": value, "help_text": " ".join(filter(None, words))}
+    about = {"label": label, "required": False, "initial": value, "help_text": described(name, setting)}
     if isinstance(setting.default, bool):
         known = [("true", "true"), ("false", "false")]
         return forms.ChoiceField(choices=[("", "not set here"), *known], **about)  # type: ignore[arg-type]

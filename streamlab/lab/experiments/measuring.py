@@ -101,16 +101,17 @@ class Window:
             "cpu": [("INFO", "cpu")] if one_server else [],
             "commits": [("HGET", keys.commits(topic, n), group) for n in partitions] if group else [],
             "metas": [("HMGET", keys.meta(topic, n), "end", "bytes") for n in partitions],
-            "streams": [("XINFO", "STREAM", keys.log(topic, n)) for n in partitions],
         }
         at = time.monotonic()
         replies = iter(self._connection.execute_many([c for commands in asked.values() for c in commands]))
         found = {name: list(itertools.islice(replies, len(commands))) for name, commands in asked.items()}
+        written = [n for n, (end, _) in zip(partitions, found["metas"], strict=True) if int(end or 0)]
+        streams = self._connection.execute_many([("XINFO", "STREAM", keys.log(topic, n)) for n in written])
         return _Counters(
             at,
             _total(end for end, _ in found["metas"]),
             _total(size for _, size in found["metas"]),
-            sum(_entries(info) for info in found["streams"]),
+            sum(_entries(info) for info in streams),
             sum(parse_commit(c).offset if c else 0 for c in found["commits"]) if group else None,
             _cpu_s(found["cpu"][0]) if one_server else None,
         )

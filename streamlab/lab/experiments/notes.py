@@ -136,6 +136,29 @@ def keep(connection: Connection, outcome: Outcome) -> None:
             connection.client.hdel(keys.EXPERIMENTS, old)
 
 
+def begun(note: Note) -> Outcome:
+    """Of one of which nothing was measured yet."""
+    return Outcome(
+        id=note.id,
+        plan=note.plan,
+        state="incomplete",
+        by=note.by,
+        today=note.today,
+        started_ms=note.started_ms,
+        ended_ms=note.started_ms,
+    )
+
+
+def result(connection: Connection, id: str) -> Outcome | None:
+    """One that is kept. Raises StreamlabError."""
+    with translated():
+        stored: Any = connection.client.hget(keys.EXPERIMENTS, id)
+    try:
+        return msgspec.json.decode(stored, type=Outcome) if stored else None
+    except (msgspec.DecodeError, StreamlabError):
+        return None  # of another version
+
+
 def results(connection: Connection) -> dict[str, Outcome]:
     """By id, the newest first."""
     with translated():

@@ -38,9 +38,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise IllegalArgumentError(
                 f"An experiment tries 2 to {MOST_VALUES} values, not {len(self.values)}."
             )
-        for value in self.values:
-            if value is not None:
-                value_of(who, name, value)
+        typed = [None if value is None else value_of(who, name, value) for value in self.values]
+        msgspec.structs.force_setattr(self, "values", typed)  # "50" is 50
         for field, low, high in (
             ("warm_up_s", 0, 600),
             ("window_s", 1, 3600),

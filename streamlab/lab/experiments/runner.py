@@ -85,15 +85,7 @@ def _measured(
     version: int,
 ) -> Outcome:
     plan, order = note.plan, note.plan.order()
-    outcome = Outcome(
-        id=note.id,
-        plan=plan,
-        state="incomplete",
-        by=note.by,
-        today=note.today,
-        started_ms=note.started_ms,
-        ended_ms=note.started_ms,
-    )
+    outcome = notes.begun(note)
     runs: list[Run] = []
     for done, index in enumerate(order):
         value = plan.values[index]

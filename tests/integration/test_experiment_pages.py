@@ -1,0 +1,428 @@
+"""Experiments in the dashboard: asked for, protected while they run, shown, kept, compared, put back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from random import Random
+from threading import Thread
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from dashboard.access.roles import Role
+from dashboard.operations import life, tasks
+from dashboard.operations.models import Operation, State
+from streamlab.broker import Broker
+from streamlab.lab.experiments import notes
+from streamlab.lab.experiments.judging import judge, words
+from streamlab.lab.experiments.measuring import MEASURES
+from streamlab.lab.experiments.notes import Note, Outcome, Run
+from streamlab.lab.experiments.plan import Plan
+from streamlab.lab.loads.desired import Loads
+from streamlab.lab.scenarios import SCENARIOS
+from tests.builders import a_topic
+from tests.people import a_person
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db
+
+WHO = "group:readers"
+
+
+@pytest.fixture
+def operator(client: Client, redis_url: str, settings: Settings) -> Client:
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.OPERATOR))
+    return client
+
+
+@pytest.fixture
+def topic(broker: Broker) -> str:
+    name = a_topic(broker, partitions=1)
+    with broker.consumer(name, group_id="readers") as consumer:
+        consumer.poll(timeout_ms=100)
+    return name
+
+
+def a_plan(topic: str, **changes) -> Plan:
+    given = {
+        "entity": WHO,
+        "setting": "max_poll_records",
+        "values": [1, 500],
+        "topic": topic,
+        "group": "readers",
+    }
+    return Plan(**{**given, "repetitions": 5, **changes})
+
+
+def an_outcome(
+    plan: Plan, effects: dict[str, list[float]], id: str = "1a2b-cd", state: str = "done"
+) -> Outcome:
+    """`effects`: measure -> factor of each value. Half a percent of noise."""
+    chance = Random(id)
+    runs = [
+        Run(
+            value=index,
+            figures={
+                name: 100.0 * effects.get(name, [1.0] * 9)[index] * chance.gauss(1, 0.005)
+                for name in MEASURES
+            },
+            started_ms=1_000 * n,
+            ended_ms=1_000 * n + 900,
+        )
+        for n, index in enumerate(plan.order())
+    ]
+    rounds = [[run.figures for run in runs if run.value == i] for i in range(len(plan.values))]
+    judged = [judge(rounds[0], other) for other in rounds[1:]]
+    return Outcome(
+        id=id,
+        plan=plan,
+        state=state,
+        by="somebody",
+        today=plan.values[0],
+        started_ms=1_700_000_000_000,
+        ended_ms=1_700_000_060_000,
+        runs=runs,
+        effects=judged,
+        verdicts=[words(found) for found in judged],
+    )
+
+
+def running(broker: Broker, plan: Plan) -> Note:
+    note = Note(
+        id="9f-running", plan=plan, had=False, by="cli", started_ms=broker.connection.server_time_ms()
+    )
+    notes.open_note(broker.connection, note)
+    return note
+
+
+def text(response) -> str:
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+def fields(topic: str, **changes) -> dict[str, object]:
+    given = {
+        "entity": WHO,
+        "setting": "max_poll_records",
+        "values": "1, 500",
+        "topic": topic,
+        "group": "readers",
+    }
+    return {**given, "producers": "", "repetitions": 3, "warm_up_s": 0, "window_s": 1, **changes}
+
+
+def ask(client: Client, topic: str, **changes) -> Operation:
+    answer = client.post("/lab/experiments/new/", fields(topic, **changes))
+    assert answer.status_code == 302, answer.context["form"].errors
+    return Operation.objects.latest("pk")
+
+
+# -- asking for one ----------------------------------------------------------------------------------------------------
+
+
+def test_a_link_fills_the_form_and_says_what_the_lever_means_and_how_long_it_takes(operator, topic):
+    query = f"entity={WHO}&setting=max_poll_records&values=100,500&topic={topic}&group=readers"
+    form = operator.get(f"/lab/experiments/new/?{query}").context["form"]
+    filled = {name: form[name].value() for name in ("entity", "setting", "values", "topic", "group")}
+    assert filled == {
+        "entity": WHO,
+        "setting": "max_poll_records",
+        "values": "100,500",
+        "topic": topic,
+        "group": "readers",
+    }
+    assert "Default 500" in form["setting"].help_text
+    assert form.estimate == "6 min 40 s"
+
+
+def test_what_was_not_asked_for_is_guessed_from_what_runs(operator, broker, topic):
+    broker.configs().set(WHO, {"max_poll_records": 50})
+    with broker.consumer(topic, group_id="readers", auto_offset_reset="earliest") as consumer:
+        consumer.poll(timeout_ms=100)
+        consumer.commit()
+    form = operator.get(f"/lab/experiments/new/?entity={WHO}").context["form"]
+    assert form["values"].value() == "50, 1, 10, 100, 500", "today's value comes first"
+    assert form["values"].help_text.startswith("Now 50.")
+    assert (form["group"].value(), form["topic"].value()) == ("readers", topic)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"values": "5"}, "2 to 8 values"),
+        ({"values": "1, many"}, "must be a"),
+        ({"topic": "nowhere"}, "There is no topic nowhere"),
+        ({"entity": "planet:mars"}, "Select a valid choice"),
+        ({"window_s": 3000, "repetitions": 20}, "at most 180"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_the_form(operator, topic, changes, says):
+    answer = operator.post("/lab/experiments/new/", fields(topic) | changes)
+    assert answer.status_code == 422
+    assert says in text(answer)
+    assert Operation.objects.count() == 0
+
+
+def test_the_preview_says_what_is_turned_for_how_long_and_what_is_put_back(operator, broker, topic):
+    broker.configs().set(WHO, {"max_poll_records": 50})
+    preview = ask(operator, topic, warm_up_s=5, window_s=20).preview
+    assert preview["effect"] == (
+        "max_poll_records of group:readers is set to 1 and 500 in turn, 3 rounds of 2 windows. It takes 2 min 30 s."
+    )
+    facts = dict(preview["facts"])
+    assert (facts["Today's value"], facts["Put back to"]) == ("50", "50")
+    assert "Today's value, 50, is not among those that are tried." in preview["warnings"]
+    assert any("No running client has max_poll_records" in warning for warning in preview["warnings"])
+    assert preview["blocked"] == ""
+    assert broker.configs().get(WHO).values == {"max_poll_records": 50}, "a preview changes nothing"
+
+
+def test_settings_lead_to_the_form_from_where_they_are_tuned(operator, topic):
+    page = text(operator.get(f"/operations/new/configure/?entity={WHO}"))
+    assert "/lab/experiments/new/?entity=group%3Areaders&amp;setting=max_poll_records" in page
+    assert operator.get("/lab/experiments/new/?entity=group%3Areaders&setting=assignor").status_code == 200
+
+
+def test_a_viewer_sees_results_and_starts_nothing(client, redis_url, settings, broker, topic):
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.VIEWER))
+    notes.keep(broker.connection, an_outcome(a_plan(topic), {}))
+    assert client.get("/lab/experiments/1a2b-cd/").status_code == 200
+    assert "New experiment" not in text(client.get("/lab/experiments/"))
+    assert client.get("/lab/experiments/new/").status_code == 403
+
+
+# -- while one runs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_one_is_blocked(operator, broker, topic):
+    running(broker, a_plan(topic))
+    assert "one at a time" in ask(operator, topic).preview["blocked"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("configure", {"entity": WHO, "max_poll_records": "7"}),
+        ("pause-group", {"group": "readers"}),
+        ("add-partitions", {"total": "3"}),
+        ("delete-topic", {}),
+    ],
+)
+def test_what_would_change_what_it_measures_is_refused_until_it_has_ended(
+    operator, broker, topic, kind, asked
+):
+    if kind in ("add-partitions", "delete-topic"):
+        asked = {**asked, "topic": topic}
+    operator.post(f"/operations/new/{kind}/", asked)
+    before = Operation.objects.latest("pk")
+    assert "experiment" not in before.preview["blocked"].lower()
+    running(broker, a_plan(topic))
+    operator.post(f"/operations/{before.pk}/confirm/")
+    before.refresh_from_db()
+    assert before.state == State.DRAFT, "one that was previewed earlier is refused when it is confirmed"
+    operator.post(f"/operations/new/{kind}/", asked)
+    blocked = Operation.objects.latest("pk").preview["blocked"]
+    assert blocked.startswith("An experiment measures") or before.preview["blocked"]
+
+
+def test_its_load_cannot_be_stopped_by_accident_with_one_click(operator, broker, topic):
+    loads = Loads(broker.connection)
+    loads.start(SCENARIOS["burst"].load)
+    broker.admin().create_topics({"lab-burst": {"num_partitions": 1}})
+    running(broker, a_plan("lab-burst", group=None))
+    answer = operator.post("/operations/now/load/", {"do": "stop", "name": "burst"}, follow=True)
+    assert "An experiment measures lab-burst" in text(answer)
+    assert list(loads.all()) == ["burst"]
+
+
+def test_what_may_disturb_it_is_warned_of(operator, broker, topic):
+    running(broker, a_plan(topic))
+    other = a_topic(broker, partitions=1)
+    operator.post("/operations/new/add-partitions/", {"topic": other, "total": "2"})
+    preview = Operation.objects.latest("pk").preview
+    assert preview["blocked"] == ""
+    assert "may disturb what it measures" in preview["warnings"][-1]
+
+
+def test_its_page_shows_how_far_it_is_before_the_first_window_and_after(operator, broker, topic):
+    plan = a_plan(topic)
+    note = running(broker, plan)
+    page = text(operator.get(f"/lab/experiments/{note.id}/"))
+    assert "It is being measured" in page
+    assert "0 of 10 windows · now max_poll_records = 1" in page
+    whole = an_outcome(plan, {}, id=note.id, state="incomplete")
+    part = Outcome(
+        id=note.id, plan=plan, state="incomplete", started_ms=note.started_ms, ended_ms=0, runs=whole.runs[:3]
+    )
+    notes.keep(broker.connection, part)
+    assert "3 of 10 windows · now max_poll_records = 1" in text(operator.get(f"/lab/experiments/{note.id}/"))
+    assert "is being measured" in text(operator.get("/lab/experiments/"))
+
+
+# -- run as an operation -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_confirmed_measures_says_how_far_it_is_and_leads_to_its_result(
+    operator, broker, topic, monkeypatch
+):
+    monkeypatch.setattr(tasks, "send", tasks.run)
+    operation = ask(operator, topic, warm_up_s=0.2)
+    operator.post(f"/operations/{operation.pk}/confirm/")
+    operation.refresh_from_db()
+    assert operation.state == State.DONE, operation.error
+    [id] = notes.results(broker.connection)
+    assert operation.result["data"] == {"experiment": id}
+    assert f"/lab/experiments/{id}/" in text(operator.get(f"/operations/{operation.pk}/"))
+    assert "max_poll_records" in text(operator.get(f"/lab/experiments/{id}/"))
+    assert broker.configs().get(WHO).values == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_cancelled_ends_soon_and_puts_back(operator, broker, topic):
+    operation = ask(operator, topic, window_s=600)
+    life.confirm(operation, life.Actor(None))
+    worker = Thread(target=lambda: (tasks.run(operation.pk), connection.close()))
+    worker.start()
+    try:
+        until(lambda: broker.configs().get(WHO).values == {"max_poll_records": 1}, 30)
+    finally:
+        operator.post(f"/operations/{operation.pk}/cancel/")
+        worker.join(60)
+    operation.refresh_from_db()
+    assert operation.state == State.CANCELLED
+    assert broker.configs().get(WHO).values == {}
+    [outcome] = notes.results(broker.connection).values()
+    assert outcome.state == "stopped"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_settings_that_moved_after_the_preview_let_nothing_begin(operator, broker, topic, monkeypatch):
+    monkeypatch.setattr(tasks, "send", tasks.run)
+    operation = ask(operator, topic)
+    broker.configs().set(WHO, {"max_poll_records": 9})
+    operator.post(f"/operations/{operation.pk}/confirm/")
+    operation.refresh_from_db()
+    assert operation.state == State.FAILED
+    assert "Nothing was changed" in operation.error
+    assert notes.results(broker.connection) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_worker_left_is_put_back_by_whoever_looks_after_operations(operator, broker, topic):
+    operation = ask(operator, topic)
+    Operation.objects.filter(pk=operation.pk).update(
+        state=State.RUNNING, claim="dead", beat_at=timezone.now() - 10 * life.LOST_AFTER, done=3
+    )
+    running(broker, a_plan(topic))  # its lease went with its process
+    broker.configs().set(WHO, {"max_poll_records": 500})
+    tasks.look_after()
+    assert broker.configs().get(WHO).values == {}
+    [outcome] = notes.results(broker.connection).values()
+    assert (outcome.state, "was put back" in outcome.why) == ("incomplete", True)
+    operation.refresh_from_db()
+    assert operation.state == State.FAILED
+    assert "Incomplete" in text(operator.get(f"/lab/experiments/{outcome.id}/"))
+
+
+# -- results -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_trade_is_told_in_words_with_every_measure_and_its_interval(operator, broker, topic):
+    notes.keep(broker.connection, an_outcome(a_plan(topic), {"rate_out": [1, 1.4], "e2e_p99": [1, 3.5]}))
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert "Better: throughput out +" in page
+    assert "Paid with: end-to-end latency, p99 3.5 times as high" in page
+    assert page.count('class="whisker') == len(MEASURES)
+    assert "lie on the frontier" in page
+    assert 'class="today"' in page, "today's setting is ringed"
+
+
+def test_of_a_sweep_each_value_is_shown_and_one_of_them_in_full(operator, broker, topic):
+    plan = a_plan(topic, values=[1, 10, 100, 500, 1000])
+    effects = {"rate_out": [1, 2, 3, 4, 3.5], "e2e_p99": [1, 0.9, 0.8, 0.7, 2.0]}
+    notes.keep(broker.connection, an_outcome(plan, effects))
+    page = text(operator.get("/lab/experiments/1a2b-cd/?value=3"))
+    assert "500 is best in both" in page
+    assert "setting, 1, lies behind it: 500 is better in both." in page
+    assert 'aria-label="Effects table"' in page and "1 → 500" in page
+    assert operator.get("/lab/experiments/1a2b-cd/?value=x").status_code == 200
+    assert operator.get("/lab/experiments/1a2b-cd/?value=99").status_code == 200
+
+
+def test_where_nothing_was_detected_no_frontier_is_claimed(operator, broker, topic):
+    notes.keep(broker.connection, an_outcome(a_plan(topic, values=[1, 10, 100]), {}))
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert "No detectable change." in page
+    assert "lie on the frontier" not in page
+    assert "what is seen here may be chance" in page
+
+
+def test_a_result_is_a_file_with_every_window(operator, broker, topic):
+    outcome = an_outcome(a_plan(topic), {})
+    notes.keep(broker.connection, outcome)
+    answer = operator.get("/lab/experiments/1a2b-cd/result.json")
+    assert answer.json()["plan"]["setting"] == "max_poll_records"
+    assert 'filename="experiment-1a2b-cd.json"' in answer["Content-Disposition"]
+    lines = list(
+        csv.DictReader(io.StringIO(operator.get("/lab/experiments/1a2b-cd/result.csv").content.decode()))
+    )
+    assert len(lines) == 10
+    assert [line["max_poll_records"] for line in lines[:4]] == ["1", "500", "500", "1"]
+    assert float(lines[0]["rate_out"]) == outcome.runs[0].figures["rate_out"]
+    assert operator.get("/lab/experiments/1a2b-cd/result.exe").status_code == 404
+    assert operator.get("/lab/experiments/none/").status_code == 404
+
+
+def test_two_are_compared_measure_by_measure(operator, broker, topic):
+    notes.keep(broker.connection, an_outcome(a_plan(topic), {"lag": [1, 0.5]}, id="1a-a"))
+    notes.keep(broker.connection, an_outcome(a_plan(topic, values=[1, 9]), {"lag": [1, 2]}, id="1a-b"))
+    page = text(operator.get("/lab/experiments/compare/?a=1a-a&b=1a-b"))
+    assert "1 → 500" in page and "1 → 9" in page
+    assert "−50 %" in page and "+100 %" in page
+    assert operator.get("/lab/experiments/compare/?a=gone").status_code == 200
+
+
+def test_on_the_history_it_is_one_mark_at_its_start_and_one_at_its_end(operator, broker, topic):
+    from dashboard.pages import marks
+    from dashboard.projections.models import BrokerEvent
+
+    outcome = an_outcome(a_plan(topic), {"lag": [1, 0.5]})
+    notes.keep(broker.connection, outcome)
+    flip = {"entity_type": "group", "entity": "readers", "name": "max_poll_records"}
+    for n, by in enumerate(("lab", "somebody")):
+        BrokerEvent.objects.create(
+            event_id=str(n), kind="config.changed", at_ms=outcome.started_ms + n, by=by, data=flip
+        )
+    found = marks.between(outcome.started_ms - 1, outcome.ended_ms)
+    assert [mark.word for mark in found] == ["Experiment ended", "Settings", "Experiment"]
+    assert "Better: lag" in found[0].text
+    assert marks.between(outcome.started_ms - 1, outcome.ended_ms, group="others") == []
+
+
+def test_the_api_lists_them_and_tells_one_in_full(operator, broker, topic):
+    effects = {"rate_out": [1, 1.4], "e2e_p99": [1, 3.5]}
+    notes.keep(broker.connection, an_outcome(a_plan(topic), effects))
+    [short] = operator.get("/api/v1/experiments").json()["items"]
+    assert (short["id"], short["state"], len(short["verdicts"])) == ("1a2b-cd", "done", 1)
+    whole = operator.get("/api/v1/experiments/1a2b-cd").json()
+    assert len(whole["runs"]) == 10
+    assert [point["best"] for point in whole["sweep"]["points"]] == [True, True]
+    assert whole["sweep"]["latency"] == "e2e_p99"
+    assert operator.get("/api/v1/experiments/none").status_code == 404
+    named = {f["name"] for f in operator.get("/api/v1/operations/kinds/experiment").json()["fields"]}
+    assert {"entity", "setting", "values", "topic", "group", "repetitions"} <= named
+
+
+def test_the_pages_are_there_when_the_server_is_not(client, settings):
+    settings.STREAMLAB_URL = "redis://127.0.0.1:1/0"
+    client.force_login(a_person(Role.OPERATOR))
+    for path in ("/lab/experiments/", "/lab/experiments/1a/", "/lab/experiments/compare/"):
+        assert "cannot be reached" in text(client.get(path)), path
+    assert client.get("/lab/experiments/new/").status_code == 503
