@@ -1,4 +1,4 @@
-"""What happened between two moments: rebalances, resets, replays, experiments, changes of settings and topics, alerts."""
+"""What happened between two moments: rebalances, resets, replays, experiments, alerts, changes of settings and topics."""
 
 from __future__ import annotations
 
