@@ -399,7 +399,7 @@ class RequestStream(threading.Thread):
         if not lane.batches:
             self._busy.pop(batch.partition, None)
         if error is None:
-            self._stats.count(records=batch.count)
+            self._stats.count_acknowledged(batch.partition.topic, batch.count)
         else:
             self._stats.count(errors=batch.count)
         self._sender.settle(batch, offset, append_ms, error)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import commands, flow, groups, health, topics
+from dashboard.presenters import clients, commands, flow, groups, health, topics
 from dashboard.presenters.figures import byte_rate, count, duration, percent, rate, size, spell_duration
-from dashboard.presenters.words import plural
+from dashboard.presenters.words import Trouble, plural
 from streamlab.metrics.snapshot import Snapshot
 
+from . import running, trouble
+from .database import fresh_connection
 from .moments import Moment
 from .page import Address, MenuEntry, Page
 
 MOST_LINES = 6
 """Groups with a line of their own in the lag chart: more would not be told apart."""
 MOST_ROWS = 6
+NOT_KEPT = "It is not kept of earlier moments"
 NO_TOPIC = "No topic was measured twice yet"
 
 
@@ -37,7 +40,7 @@ def laggards(snapshot: Snapshot) -> list[str]:
     return sorted(g.group for g in by_lag[:MOST_LINES])
 
 
-def headline_figures(snapshot: Snapshot) -> dict[str, Any]:
+def headline_figures(snapshot: Snapshot, failing: Trouble, past: bool) -> dict[str, Any]:
     own = [t for t in snapshot.topics.values() if not t.internal]
     reading = list(snapshot.groups.values())
     return {
@@ -54,6 +57,11 @@ def headline_figures(snapshot: Snapshot) -> dict[str, Any]:
         "groups": plural(len(reading), "group"),
         "most_lag": _name_of_most([(g.lag, g.group) for g in reading]),
         "oldest": _name_of_most([(g.time_lag_ms, g.group) for g in reading]),
+        "retrying": count(
+            failing.retrying, "records wait to be tried again", NOT_KEPT if past else "No worker runs"
+        ),
+        "dead": count(failing.dead, "dead letters", NOT_KEPT if past else "Not known yet"),
+        "lately": f"{failing.lately:,} in 15 min" if failing.lately else "none in 15 min",
         "records": count(sum(t.records for t in own), "records kept now"),
         "stored": size(sum(t.size_bytes for t in own)),
     }
@@ -84,6 +92,12 @@ def server_figures(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _sent(moment: Moment) -> flow.Sent:
+    """What each producer sends; {} for an earlier moment, whose clients are not kept."""
+    return {} if moment.past else clients.sent(running.clients().values(), moment.read_at_ms)
+
+
+@fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     snapshot = moment.snapshot
     trends = moment.trends(snapshot.groups)
@@ -95,15 +109,16 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         (t for t in snapshot.topics.values() if not t.internal),
         key=lambda t: (-(t.rate or 0), -t.records, t.topic),
     )
-    figures = headline_figures(snapshot)
+    failing = trouble.of_all(moment)
+    figures = headline_figures(snapshot, failing, moment.past)
     return {
-        "verdict": health.verdict(snapshot, trends),
+        "verdict": health.verdict(snapshot, trends, failing),
         "figures": figures,
         "groups": rows[:MOST_ROWS],
         "groups_total": len(rows),
         "topics": [topics.row(snapshot, t, statuses) for t in own[:MOST_ROWS]],
         "topics_total": len(own),
-        "flow": flow.picture(snapshot, statuses),
+        "flow": flow.picture(snapshot, statuses, _sent(moment)),
         "server": server_figures(snapshot),
         "play_command": commands.PLAY,
         "consume_command": commands.consume(),

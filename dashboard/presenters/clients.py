@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from streamlab.metrics.names import Metric
+from streamlab.metrics.of_producer import TOPIC_GROUP
 from streamlab.metrics.telemetry import ClientTelemetry
 
 from .figures import Figure, byte_rate, count, duration, moment, percent, rate, ratio, size, unknown
@@ -52,6 +53,23 @@ def row(client: ClientTelemetry, now_ms: int) -> ClientRow:
         else percent(_metric(client, "poll-idle-ratio-avg"), _NOT_YET),
         settings=len(client.sources),
     )
+
+
+def sent(clients: Iterable[ClientTelemetry], now_ms: int) -> dict[str, dict[str, float | None]]:
+    """Client id of each producer that runs -> topic -> records a second, without the broker's own topics."""
+    found: dict[str, dict[str, float | None]] = {}
+    for client in clients:
+        if client.kind != "producer" or client.away(now_ms):
+            continue
+        for group, figures in client.metrics.items():
+            name, _, topic = group.partition(".")
+            if name != TOPIC_GROUP or not topic or topic.startswith("__"):
+                continue
+            to = found.setdefault(visible(client.client_id), {})
+            per_s = figures.get("record-send-rate")
+            known = [rate for rate in (to.get(topic), per_s) if rate is not None]
+            to[topic] = sum(known) if known else None
+    return found
 
 
 def status(client: ClientTelemetry, now_ms: int) -> Status:

@@ -9,7 +9,8 @@ Rules, in order of what one should look at first:
 5. orphaned         members are there, but some partitions that hold records belong to nobody
 6. memory           Redis is above nine tenths of its limit
 7. no AOF           Redis keeps nothing over a restart
-8. hot partition    one partition takes far more than its share
+8. dead letters     records died in the last 15 minutes, or wait for a decision
+9. hot partition    one partition takes far more than its share
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, 
 from . import commands, groups, skew
 from .figures import count, duration, percent, rate, size
 from .trend import UNKNOWN, Trend
-from .words import SEVERITY, Tone, listed, plural
+from .words import SEVERITY, Tone, Trouble, listed, plural
 
 MEMORY_LIMIT_SHARE = 0.9
 ORPHANED_AFTER_MS = 10_000
+NO_TROUBLE = Trouble(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class Verdict:
     command: str = ""  # to type when there is nothing yet
 
 
-def verdict(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Verdict:
+def verdict(snapshot: Snapshot, trends: Mapping[str, Trend], trouble: Trouble = NO_TROUBLE) -> Verdict:
     """`trends` holds the trend of each group's lag by group name; a missing one is unknown."""
-    found = sorted(findings(snapshot, trends), key=lambda f: (SEVERITY[f.tone], -f.weight))
+    found = sorted(
+        [*findings(snapshot, trends), *_of_dead(trouble)], key=lambda f: (SEVERITY[f.tone], -f.weight)
+    )
     if found and found[0].tone in (Tone.BAD, Tone.WARN):
         first, *others = found
         return Verdict(first.tone, first.headline, first.detail, first, others)
@@ -186,6 +190,26 @@ def _of_server(server: ServerSnapshot) -> Iterator[Finding]:
             "Redis keeps nothing over a restart",
             "The append-only file is off.",
             "Set appendonly yes to keep acknowledged records.",
+        )
+
+
+def _of_dead(trouble: Trouble) -> Iterator[Finding]:
+    if trouble.lately:
+        yield Finding(
+            Tone.WARN,
+            f"{plural(trouble.lately, 'record')} died in the last 15 minutes",
+            f"{plural(trouble.dead or trouble.lately, 'dead letter')} in all, which nothing handles.",
+            "See what they died of, mend it, and replay them.",
+            "dead-letters",
+            weight=-1,  # a group that is behind comes first
+        )
+    elif trouble.dead:
+        yield Finding(
+            Tone.NOTE,
+            f"{plural(trouble.dead, 'dead letter')} {'waits' if trouble.dead == 1 else 'wait'} for a decision",
+            "Nothing handles them until they are replayed or discarded.",
+            "See what they died of.",
+            "dead-letters",
         )
 
 

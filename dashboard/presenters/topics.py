@@ -8,7 +8,7 @@ from streamlab.metrics.snapshot import PartitionSnapshot, Snapshot, TopicSnapsho
 
 from . import groups, skew
 from .figures import Figure, byte_rate, count, duration, moment, percent, rate, ratio, size
-from .words import Status
+from .words import SEVERITY, Status, Tone
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class TopicRow:
     skew: Status
     skew_value: float | None  # max / mean, for sorting
     lag: Figure  # the worst group's
+    time_lag: Figure  # the worst group's
+    status: Status  # the worst group's
+    dead: Figure
+    retrying: Figure
     readers: list[Reader]
 
     @property
@@ -61,9 +65,25 @@ def readers(snapshot: Snapshot, topic: str, statuses: groups.Statuses) -> list[R
     return sorted(found, key=lambda r: (-(r.lag.value or 0), r.group))
 
 
-def row(snapshot: Snapshot, topic: TopicSnapshot, statuses: groups.Statuses) -> TopicRow:
+def health(reading: list[Reader]) -> Status:
+    """The word of the group that is worst off."""
+    if not reading:
+        return Status("unread", Tone.IDLE, "No group reads it")
+    worst = min(reading, key=lambda r: SEVERITY[r.status.tone])
+    return Status(worst.status.word, worst.status.tone, f"{worst.group}: {worst.status.why}".rstrip(": "))
+
+
+def row(
+    snapshot: Snapshot,
+    topic: TopicSnapshot,
+    statuses: groups.Statuses,
+    dead: int | None = None,
+    retrying: int | None = None,
+) -> TopicRow:
+    """`dead` and `retrying`: None where they are not known."""
     reading = readers(snapshot, topic.topic, statuses)
     known = [r.lag.value for r in reading if r.lag.value is not None]
+    ages = [r.time_lag.value for r in reading if r.time_lag.value is not None]
     return TopicRow(
         name=topic.topic,
         internal=topic.internal,
@@ -75,6 +95,10 @@ def row(snapshot: Snapshot, topic: TopicSnapshot, statuses: groups.Statuses) -> 
         skew=skew.in_a_word(topic),
         skew_value=topic.skew.max_over_mean if topic.skew else None,
         lag=count(max(known) if known else None, reason="No group reads this topic with a commit"),
+        time_lag=duration(max(ages) if ages else None, "No group reads this topic with a commit"),
+        status=health(reading),
+        dead=count(dead, "dead letters", "It is not kept of earlier moments"),
+        retrying=count(retrying, "records wait to be tried again", "No worker reads it"),
         readers=reading,
     )
 

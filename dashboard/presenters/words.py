@@ -28,6 +28,15 @@ class Status:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Records that did not go well; None: not known."""
+
+    dead: int | None  # letters that nothing handles
+    lately: int | None  # of them those of the last 15 minutes
+    retrying: int | None  # that wait to be tried again
+
+
 def plural(n: int, noun: str, many: str = "") -> str:
     """
     >>> plural(1, "partition"), plural(6, "partition"), plural(0, "entry", "entries")

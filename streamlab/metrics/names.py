@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .of_consumer import FETCHING, MEMBERSHIP, POLLING
 from .of_producer import GROUP as SENDING
+from .of_producer import TOPIC_GROUP
 
 WORKING = "worker-metrics"
 
@@ -50,6 +51,10 @@ NAMES: dict[str, dict[str, Metric]] = {
         "buffer-available-bytes": Metric("bytes", "of it that no batch has taken"),
         "bufferpool-wait-total": Metric("waits", "of a thread in send() for room", kafkas=False),
         "waiting-threads": Metric("threads", "that wait for room now"),
+    },
+    TOPIC_GROUP: {
+        "record-send-total": Metric("records", "acknowledged, on one topic"),
+        "record-send-rate": Metric("records/s", "acknowledged, on one topic"),
     },
     FETCHING: {
         "fetch-total": Metric("fetches", "that brought something"),

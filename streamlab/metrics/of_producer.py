@@ -10,6 +10,10 @@ from .distribution import Distribution, Sketch
 from .windows import Window
 
 GROUP = "producer-metrics"
+TOPIC_GROUP = "producer-topic-metrics"
+"""Followed by a dot and the topic, as in kafka-python."""
+MOST_TOPICS = 100
+"""With figures of their own, those that got most; `metrics()` of a producer of thousands stays small."""
 
 
 @dataclass
@@ -26,6 +30,7 @@ class SenderStats:
     errors: int = 0  # records whose future failed
     buffer_waits: int = 0
     in_flight: int = 0  # requests whose reply is waited for
+    by_topic: dict[str, int] = field(default_factory=dict)  # records acknowledged
     batch_bytes: Distribution = field(default_factory=Distribution)
     queue_ms: Distribution = field(
         default_factory=Distribution
@@ -47,12 +52,21 @@ class SenderStats:
             self.requests += 1
             self.request_ms.add(took_ms)
 
-    def count(self, records: int = 0, retries: int = 0, errors: int = 0, in_flight: int = 0) -> None:
+    def count_acknowledged(self, topic: str, records: int) -> None:
         with self._lock:
             self.records += records
+            self.by_topic[topic] = self.by_topic.get(topic, 0) + records
+
+    def count(self, retries: int = 0, errors: int = 0, in_flight: int = 0) -> None:
+        with self._lock:
             self.retries += retries
             self.errors += errors
             self.in_flight += in_flight
+
+    def topic_totals(self) -> dict[str, float]:
+        """Records acknowledged so far by topic."""
+        with self._lock:
+            return {topic: float(records) for topic, records in self.by_topic.items()}
 
     def totals(self) -> dict[str, float]:
         return {
@@ -73,6 +87,7 @@ class ProducerFigures:
     def __init__(self, stats: SenderStats):
         self._stats = stats
         self._window = Window(tuple(stats.totals()))
+        self._topics = Window(())
 
     def named(
         self, buffer_bytes: float, free_bytes: float, waiting_threads: int
@@ -105,7 +120,20 @@ class ProducerFigures:
                 "buffer-available-bytes": free_bytes,
                 "bufferpool-wait-total": float(stats.buffer_waits),
                 "waiting-threads": float(waiting_threads),
+            },
+            **self._by_topic(),
+        }
+
+    def _by_topic(self) -> dict[str, dict[str, float]]:
+        totals = self._stats.topic_totals()
+        lately = self._topics.look(totals)
+        most = sorted(totals, key=lambda topic: -totals[topic])[:MOST_TOPICS]
+        return {
+            f"{TOPIC_GROUP}.{topic}": {
+                "record-send-total": totals[topic],
+                "record-send-rate": lately.rate(topic),
             }
+            for topic in most
         }
 
     def sketches(self) -> Mapping[str, Sketch]:

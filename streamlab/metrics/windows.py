@@ -45,7 +45,10 @@ class Window:
         self._looks = deque([_Look(clock.monotonic(), dict.fromkeys(names, 0.0))])
 
     def look(self, totals: Mapping[str, float]) -> Since:
-        """How much each rose in the last half minute, or since the start when that is younger."""
+        """How much each rose in the last half minute, or since the start when that is younger.
+
+        One that was not there then has risen from 0.
+        """
         with self._lock:
             now, looks = self._clock.monotonic(), self._looks
             while len(looks) > 1 and looks[1].at <= now - SPAN_S:
@@ -53,5 +56,5 @@ class Window:
             first = looks[0]
             if now - looks[-1].at >= _EVERY_S:
                 looks.append(_Look(now, dict(totals)))
-        rose = {name: float(total) - first.totals[name] for name, total in totals.items()}
+        rose = {name: float(total) - first.totals.get(name, 0.0) for name, total in totals.items()}
         return Since(max(now - first.at, _EVERY_S), rose)
