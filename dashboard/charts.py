@@ -52,6 +52,13 @@ class Chart:
     bars: bool = False  # counts of a step, not a line
 
     @property
+    def unit_words(self) -> str:
+        """The unit as it stands beside the title; "" where the title says it already."""
+        return {"s": "seconds", "B": "bytes", "B/s": "bytes/s"}.get(
+            self.unit, "" if self.unit == self.title.lower() else self.unit
+        )
+
+    @property
     def spec(self) -> dict[str, Any]:
         """What the browser needs to draw the empty chart."""
         return {

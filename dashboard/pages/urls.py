@@ -4,12 +4,14 @@ from django.urls import path
 
 from .downloads import value
 from .experiment_files import result
+from .find import find
 from .registry import PAGES
 from .reveal import letter, record
 from .schema_check import check
 from .views import view_of
 
 urlpatterns = [
+    path("find/", find, name="find"),
     path("topics/<path:topic>/records/<int:partition>/<int:offset>/value", value, name="record-value"),
     path("topics/<path:topic>/records/<int:partition>/<int:offset>/reveal/", record, name="record-reveal"),
     path("dead-letters/<path:dlq>/<int:partition>/<int:offset>/reveal/", letter, name="letter-reveal"),

@@ -5,6 +5,7 @@ import { outline, withGaps } from "./gaps.js";
 import { follow, markShapes, markTrace } from "./marks.js";
 
 const DASHES = ["solid", "6px,2px", "2px,2px", "8px,2px,2px,2px", "10px,3px", "4px,3px", "solid", "solid"];
+const SUFFIXES = { s: " s", B: "B", "B/s": "B", "% of one core": " %" };
 const SHORTEST_MS = 120_000;
 const CONFIG = {
   displaylogo: false,
@@ -166,7 +167,7 @@ class Chart {
         nticks: 6,
         fixedrange: false,
       },
-      yaxis: { ...axis, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", nticks: 5, fixedrange: true, showline: false },
+      yaxis: { ...axis, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", ticksuffix: SUFFIXES[this.spec.unit] ?? "", nticks: 5, fixedrange: true, showline: false },
       dragmode: "zoom",
     };
   }

@@ -4,7 +4,7 @@ const CHORD_MS = 1200;
 
 export function start() {
   const help = document.getElementById("help");
-  const button = document.getElementById("keys");
+  const button = document.getElementById("keyboard");
   let chord = -Infinity; // when "g" was pressed
   if (button) {
     button.hidden = false;
@@ -17,7 +17,7 @@ export function start() {
       if (event.key === "Escape") typing.blur();
       return;
     }
-    if (help.open) return;
+    if (document.querySelector("dialog[open]")) return;
     if (performance.now() - chord < CHORD_MS) {
       chord = -Infinity;
       const link = document.querySelector(`.rail a[data-key="${CSS.escape(event.key)}"]`);

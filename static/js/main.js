@@ -6,6 +6,7 @@ import { start as forms } from "./forms.js";
 import { start as keyboard } from "./keyboard.js";
 import { start as knobs } from "./knobs.js";
 import { start as live } from "./live.js";
+import { start as palette } from "./palette.js";
 import { start as search } from "./search.js";
 
 charts(Number(document.body.dataset.asOf) || Date.now());
@@ -15,7 +16,9 @@ forms();
 estimate();
 keyboard();
 knobs();
+palette();
 theme();
+document.querySelector(".rail nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 function theme() {
   const button = document.getElementById("theme");
