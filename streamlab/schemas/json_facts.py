@@ -6,10 +6,11 @@ they leave open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
+
+from .patterns import pattern
 
 Schema = dict[str, Any]
 
@@ -110,7 +111,7 @@ def required(schemas: Sequence[Schema]) -> set[str]:
 def matching(schema: Schema, name: str) -> list[Any]:
     """The schemas that one schema holds a property of that name against."""
     found = [schema["properties"][name]] if name in schema.get("properties", {}) else []
-    found += [s for pattern, s in schema.get("patternProperties", {}).items() if re.search(pattern, name)]
+    found += [s for text, s in schema.get("patternProperties", {}).items() if pattern(text).is_in(name)]
     return found or [schema.get("additionalProperties", True)]
 
 

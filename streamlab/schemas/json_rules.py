@@ -17,7 +17,6 @@ like changed at all, and `oneOf` whose branches are not seen to exclude each oth
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from .json_facts import Schema
 from .json_schema import JsonSchema
 from .json_written import Alternatives, TooComplex, Written, same
 from .model import Incompatibility
+from .patterns import TextTooLong, pattern
 
 _STEPS = 100_000
 _NOT_FILLED = frozenset(
@@ -45,7 +45,7 @@ def incompatibilities(reader: JsonSchema, writer: JsonSchema) -> Found:
         return []
     try:
         return _Check(reader, writer).run()
-    except TooComplex:
+    except (TooComplex, TextTooLong):
         return [Incompatibility("TOO_COMPLEX", "/", "The schemas branch too often to be compared.")]
 
 
@@ -191,13 +191,13 @@ class _Check:
 
     def _pattern_properties(self, new: Written, old: list[Written], plain: list[Schema], path: str) -> Found:
         found: Found = []
-        for pattern, schema in new.schema.get("patternProperties", {}).items():
-            at = f"{path}/patternProperties/{pattern}"
+        for text, schema in new.schema.get("patternProperties", {}).items():
+            at = f"{path}/patternProperties/{text}"
             target = new.child(schema)
-            for before in self._write.others(old, pattern):
+            for before in self._write.others(old, text):
                 found += self._covers(target, before, at, False)
             for name in _names(plain):
-                if re.search(pattern, name):
+                if pattern(text).is_in(name):
                     found += self._covers(target, self._write.properties(old, name), at, False)
         return _distinct(found)
 

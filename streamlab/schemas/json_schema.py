@@ -16,8 +16,9 @@ import referencing.exceptions
 import referencing.jsonschema
 from referencing import Registry, Resource
 
-from . import canonical
+from . import canonical, patterns
 from .errors import InvalidSchemaError
+from .json_validators import guarded
 
 Tree = Any  # JSON: bool or dict
 
@@ -47,7 +48,7 @@ class JsonSchema:
             (name, Resource.from_contents(contents, default)) for name, contents in references.items()
         )
         self.resource: Resource[Any] = Resource.from_contents(tree, default)
-        self.validator: Any = kind(tree, registry=self.registry)
+        self.validator: Any = guarded(kind)(tree, registry=self.registry)
         self.canonical = canonical.dump(_in_order(tree))
 
     def error(self, value: Any) -> tuple[str, str] | None:
@@ -111,18 +112,20 @@ def _specification(kind: Any) -> Any:
 
 
 def _check_patterns(tree: Tree) -> None:
-    """They are run on every record, so they must compile and be short."""
+    """They are run on every record, so they must compile, be short, and end."""
     for node in _nodes(tree):
         if isinstance(node.get("items"), bool) and "additionalItems" in node:
             raise ValueError(
                 "additionalItems means nothing beside items: true or false"
             )  # validators fail on it
-        patterns = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
-        patterns += list(node["patternProperties"]) if isinstance(node.get("patternProperties"), dict) else []
-        for pattern in patterns:
+        found = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+        found += list(node["patternProperties"]) if isinstance(node.get("patternProperties"), dict) else []
+        for pattern in found:
             if len(pattern) > MAX_PATTERN:
                 raise ValueError(f"the pattern {pattern[:40]!r}… is longer than {MAX_PATTERN} characters")
-            re.compile(pattern)
+            bounded = patterns.pattern(pattern)
+            if bounded.longest < patterns.SHORT and "unevaluatedProperties" in repr(tree):
+                raise ValueError(f"the pattern {pattern[:40]!r} is too slow beside unevaluatedProperties")
 
 
 def _check_references(schema: JsonSchema) -> None:
