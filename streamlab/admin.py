@@ -10,6 +10,7 @@ from .admin_topics import TopicAdmin
 from .configs.admin import ConfigAdmin
 from .configs.entity import group as configs_of_group
 from .configs.store import Configs
+from .delivery import leftovers
 from .errors import UnknownTopicOrPartitionError, translated
 from .groups import control, describe, offsets, rebalances, reset
 from .groups.offsets import NewCommit
@@ -138,11 +139,17 @@ class Admin(TopicAdmin, ConfigAdmin):
         new = plan.new
         return {p: {"error": type(e) if e else None, "offset": new[p]} for p, e in done.items()}
 
-    def delete_groups(self, group_ids: Iterable[str]) -> dict[str, None]:
-        """Forget groups and all their commits. Raises NonEmptyGroupError, GroupIdNotFoundError."""
+    def delete_groups(self, group_ids: Iterable[str], by: str = "an operator") -> dict[str, None]:
+        """Forget groups, all their commits, and the records that wait in their retry queues. Dead letters and events
+        that are still on their way arrive first.
+
+        Raises NonEmptyGroupError, GroupIdNotFoundError.
+        """
         done: dict[str, None] = {}
         for group_id in group_ids:
-            control.delete_group(self._connection, self._topics, group_id)
+            control.require_deletable(self._connection, group_id)
+            leftovers.carry_on(self._connection, self._topics, group_id)
+            control.delete_group(self._connection, self._topics, group_id, by)
             done[group_id] = None
         return done
 

@@ -42,6 +42,7 @@ sl:{sl:topics}:events            stream  topics/change.lua          newest 1,000
 sl:{sl:topics}:relayed           string  events/relay.py            for ever       last entry of the outbox carried on
 sl:retry-queues                  set     delivery/retry_queue.py    for ever       orders/revenue: may have retries
 sl:groups                        set     groups/membership.py       the group's    names of all groups
+sl:groups:deleted                set     groups/control.py          until told     groups whose outbox is still there
 sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
 sl:clients:<instance>            hash    metrics/telemetry.py       1 min          state, figures of a running client
 sl:{config}:version              string  configs/change.lua         for ever       number of the newest change
@@ -81,6 +82,7 @@ TOPICS_EVENTS = (
 )  # in the slot of the registry, whose whole name is this one's hash tag
 TOPICS_RELAYED = PREFIX + "{sl:topics}:relayed"
 GROUPS = PREFIX + "groups"
+GROUPS_DELETED = PREFIX + "groups:deleted"
 DEAD_LETTER_TOPICS = PREFIX + "dead-letters"
 RETRY_QUEUES = PREFIX + "retry-queues"
 REPLAYS = PREFIX + "replays"

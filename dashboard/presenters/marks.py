@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[str, str, Tone]] = {
     "group.rebalanced": ("rebalance", "Rebalance", Tone.NOTE),
     "group.paused": ("group", "Paused", Tone.WARN),
     "group.resumed": ("group", "Resumed", Tone.OK),
+    "group.deleted": ("group", "Group deleted", Tone.WARN),
     "offsets.reset": ("reset", "Offset reset", Tone.WARN),
     "replay.started": ("replay", "Replay", Tone.NOTE),
     "replay.finished": ("replay", "Replay ended", Tone.OK),

@@ -11,6 +11,7 @@ from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json
 
 if TYPE_CHECKING:
+    from ..broker import Broker
     from ..groups.control import Preview
 
 
@@ -88,19 +89,33 @@ def delete(
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Forget a group without members, and everything that it committed."""
+    """Forget a group without members, everything that it committed, and what waits to be handled again."""
     from . import snapshots
 
     with broker_at(url) as broker:
         found = snapshots.group_of(snapshots.take(broker), group)
         committed = sum(p.committed is not None for p in found.partitions)
+        retries = _waiting(broker, group)
+        what = f"its commits on {committed} partitions"
+        if retries:
+            what += f" and {retries} records that wait to be handled again"
         if not yes:
-            sentence = f"Forget {group} and what it committed on {committed} partitions for ever?"
-            typer.confirm(sentence, abort=True, err=True)
-        broker.admin().delete_groups([group])
+            typer.confirm(f"Forget {group} with {what} for ever?", abort=True, err=True)
+        broker.admin().delete_groups([group], by=me())
     if json:
-        print_json({"group": group, "deleted": True, "commits": committed})
-    note(f"Group {group} has been deleted, with its commits on {committed} partitions.")
+        print_json({"group": group, "deleted": True, "commits": committed, "retries": retries})
+    note(f"Group {group} has been deleted, with {what}.")
+
+
+def _waiting(broker: Broker, group: str) -> int:
+    """Records in the group's retry queues."""
+    from ..delivery.retry_queue import RetryQueue
+    from ..model import TopicPartition
+    from ..topics import Topics
+
+    topics = Topics(broker.connection).all().items()
+    every = [TopicPartition(topic, n) for topic, spec in topics for n in range(spec.partitions)]
+    return sum(counts.records for counts in RetryQueue(broker.connection).counts(group, every).values())
 
 
 def me() -> str:

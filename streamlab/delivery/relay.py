@@ -111,7 +111,7 @@ class Relay(threading.Thread):
 
     def _carried(self, items: list[Item]) -> bool:
         try:
-            self._carry(items)
+            self.carry(items)
             return True
         except (StreamlabError, RedisError, OSError) as error:
             log.warning("Dead letters and events wait beside their partitions: %s", error)
@@ -119,7 +119,8 @@ class Relay(threading.Thread):
             log.exception("Dead letters and events could not be carried in a way that was not foreseen.")
         return False
 
-    def _carry(self, items: list[Item]) -> None:
+    def carry(self, items: list[Item]) -> None:
+        """In the thread, or without one. Raises StreamlabErrors: repeat it then, what has arrived is known."""
         places = self._sender.send([item for item in items if item.parcel.batch is not None])
         there = [item for item in items if item.parcel.batch is None or item.name in places]
         for item in there:

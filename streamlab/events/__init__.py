@@ -21,6 +21,7 @@ from .of_broker import (
     TopicDeleted,
 )
 from .of_groups import (
+    GroupDeleted,
     GroupPaused,
     GroupRebalanced,
     GroupResumed,
@@ -54,6 +55,7 @@ __all__ = [
     "DeadLetterRestored",
     "Deletion",
     "Event",
+    "GroupDeleted",
     "GroupPaused",
     "GroupRebalanced",
     "GroupResumed",

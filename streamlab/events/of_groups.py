@@ -105,6 +105,13 @@ class OffsetsReset(GroupEvent, frozen=True, kw_only=True):
     by: str | None = None
 
 
+@event_type("group.deleted")
+class GroupDeleted(GroupEvent, frozen=True, kw_only=True):
+    """Somebody had the group forgotten: its commits, and what waited to be handled again."""
+
+    by: str | None = None
+
+
 @event_type("group.paused")
 class GroupPaused(GroupEvent, frozen=True, kw_only=True):
     """Members finish what they have, commit, and fetch no more."""

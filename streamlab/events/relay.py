@@ -62,6 +62,7 @@ class Relay:
         self._client = connection.private_client()
         self._places: dict[str, str] = {}  # stream → id of the last entry carried; as read at the first look
         self._pending: dict[Outbox, str] = {}  # written to the journal, not known to be stored
+        self._deleted: set[str] = set()  # groups that are no more, whose outbox is
 
     def carry(self) -> int:
         """Carry all that waits; how many entries. Raises StreamlabError; the rest is carried by the next call."""
@@ -77,6 +78,7 @@ class Relay:
                 carried += len(entries)
             self._confirm()
             outboxes = [outbox for outbox, entries in found.items() if len(entries) == AT_ONCE]
+        self._forget_deleted()
         return carried
 
     def close(self) -> None:
@@ -86,8 +88,11 @@ class Relay:
     # -- how ---------------------------------------------------------------------------------------------------
 
     def _outboxes(self) -> list[Outbox]:
-        [groups] = self._connection.execute_many([("SMEMBERS", keys.GROUPS)], self._client)
-        names = sorted(_text(name) for name in groups)
+        groups, deleted = self._connection.execute_many(
+            [("SMEMBERS", keys.GROUPS), ("SMEMBERS", keys.GROUPS_DELETED)], self._client
+        )
+        self._deleted = {_text(name) for name in deleted}
+        names = sorted({_text(name) for name in groups} | self._deleted)
         of_groups = [Outbox(f"group:{g}", keys.group_events(g), keys.group_relayed(g), g) for g in names]
         return [*BROKER_OUTBOXES, *of_groups]
 
@@ -103,6 +108,14 @@ class Relay:
         asked = [("XRANGE", o.stream, f"({self._places[o.stream]}", "+", "COUNT", AT_ONCE) for o in outboxes]
         replies = self._connection.execute_many(asked, self._client)
         return {outbox: entries for outbox, entries in zip(outboxes, replies, strict=True) if entries}
+
+    def _forget_deleted(self) -> None:
+        """What deleted groups left behind is carried now; nobody else will ever clear it away."""
+        for group in sorted(self._deleted):
+            outbox = [keys.group_meta(group), keys.group_events(group), keys.group_relayed(group)]
+            if self._connection.run("events/forget", outbox, []):
+                self._connection.execute_many([("SREM", keys.GROUPS_DELETED, group)], self._client)
+                self._places.pop(outbox[1], None)
 
     def _confirm(self) -> None:
         """Wait until what was written is stored, and remember how far that is."""

@@ -131,12 +131,25 @@ def check_assignor(name: str) -> str:
     return name
 
 
-def delete_group(connection: Connection, topics: Topics, group_id: str) -> None:
-    """Forget the group and all its commits. Raises NonEmptyGroupError, GroupIdNotFoundError."""
-    if describe.describe(connection, group_id).state is GroupState.DEAD:
+def require_deletable(connection: Connection, group_id: str) -> None:
+    """Raises NonEmptyGroupError, GroupIdNotFoundError."""
+    group = describe.describe(connection, group_id)
+    if group.state is GroupState.DEAD:
         raise GroupIdNotFoundError(f"There is no group {group_id!r}.")
+    if group.members:
+        raise NonEmptyGroupError(f"Group {group_id!r} has running members. Stop them first.")
+
+
+def delete_group(connection: Connection, topics: Topics, group_id: str, by: str = "an operator") -> None:
+    """Forget the group, all its commits, and what waits to be handled again. Its history is told all the same, and an
+    assignor that was chosen for it stays: a setting belongs to the name.
+
+    Raises NonEmptyGroupError, GroupIdNotFoundError. After any other error a second call does what is left.
+    """
+    require_deletable(connection, group_id)
     try:
-        connection.run("groups/delete", group_keys(group_id))
+        connection.execute_many([("SADD", keys.GROUPS_DELETED, group_id)])
+        connection.run("groups/delete", group_keys(group_id), [by])
     except StreamlabError as error:
         if reply_code(error) == "NON_EMPTY_GROUP":
             raise NonEmptyGroupError(f"Group {group_id!r} has running members. Stop them first.") from error
@@ -147,8 +160,13 @@ def delete_group(connection: Connection, topics: Topics, group_id: str) -> None:
         connection.execute_many([("UNLINK", *keys.retries(*partition, group_id)) for partition in every])
         connection.execute_many([("HDEL", keys.commits(*partition), group_id) for partition in every])
         if specs:
-            connection.execute_many([("SREM", keys.RETRY_QUEUES, *(f"{topic}/{group_id}" for topic in specs))])
+            connection.execute_many(
+                [("SREM", keys.RETRY_QUEUES, *(f"{topic}/{group_id}" for topic in specs))]
+            )
         connection.execute_many([("SREM", keys.GROUPS, group_id)])
+        [again] = connection.execute_many([("HEXISTS", keys.group_meta(group_id), "epoch")])
+        if again:  # somebody joined meanwhile
+            connection.execute_many([("SADD", keys.GROUPS, group_id)])
 
 
 __all__ = [

@@ -65,7 +65,7 @@ def describe(connection: Connection, group_id: str) -> GroupDescription:
     epoch, assigned = int(meta.get(b"epoch", 0)), int(meta.get(b"assigned", 0))
     return GroupDescription(
         group_id,
-        state_of(bool(described), epoch, assigned, owned == should, bool(known or meta)),
+        state_of(bool(described), epoch, assigned, owned == should, bool(known or b"epoch" in meta)),
         epoch,
         meta.get(b"assignor", b"").decode(),
         meta.get(b"cause", b"").decode(),

@@ -120,9 +120,9 @@ class Membership:
                 name = self.instance_id or re.sub(r"[^A-Za-z0-9._-]", "_", self._config["client_id"])
                 self.member_id = f"{name}-{uuid.uuid4()}"
             self._joining = True
-            with translated():
-                self._connection.client.sadd(keys.GROUPS, self.group_id)
+            self._note_group()
             self._say_join("new")
+            self._note_group()  # again: somebody may have deleted the group of that name in between
             self._joining = False
             if self._thread is None or not self._thread.is_alive():
                 name = f"{self._config['client_id']}-heartbeat"
@@ -184,6 +184,10 @@ class Membership:
             self._thread.join(2)
 
     # -- the conversation -----------------------------------------------------------------------------------------
+
+    def _note_group(self) -> None:
+        with translated():
+            self._connection.client.sadd(keys.GROUPS, self.group_id)
 
     def _say_join(self, how: str) -> None:
         """`how` is "new", or "again" for another subscription."""

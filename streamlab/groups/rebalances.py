@@ -56,6 +56,8 @@ def recent(connection: Connection, group_id: str, most: int = 20) -> list[Rebala
     with translated():
         entries: Any = connection.client.xrevrange(keys.group_events(group_id), count=KEPT)
     for _, fields in entries:
+        if fields[b"type"] == b"group.deleted":
+            break  # what was before was another group of that name
         if fields[b"type"] == b"group.rebalanced" and len(found) < most:
             found.append(msgspec.json.decode(fields[b"data"], type=Rebalance))
     return found

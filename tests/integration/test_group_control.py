@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from streamlab import keys
 from streamlab.configs.store import Configs
 from streamlab.errors import (
+    CommitFailedError,
     GroupIdNotFoundError,
     GroupPausedError,
     IllegalArgumentError,
     NonEmptyGroupError,
     StalePlanError,
 )
+from streamlab.events.relay import Relay
 from streamlab.groups import rebalances
+from streamlab.groups.words import group_keys
 from streamlab.model import TopicPartition
-from tests.builders import a_topic, numbered, poll_all, produce, read, settle
+from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, read, settle
+from tests.history import history
 from tests.waiting import until
 
 pytestmark = pytest.mark.both_engines
@@ -250,15 +256,82 @@ def test_a_group_with_members_is_not_deleted_and_one_without_leaves_nothing(brok
         admin.delete_groups(["g"])
     member.close()
     admin.delete_groups(["g"])
-    found = broker.connection.execute_many([("EXISTS", key) for key in _keys_of_group()])
-    assert found == [0] * len(found)
+    with closing(Relay(broker.connection)) as relay:
+        relay.carry()
+    assert _keys_left(broker) == []
     assert admin.list_group_offsets("g")["g"] == {}
+    assert broker.connection.client.smembers(keys.GROUPS_DELETED) == set()
 
 
-def _keys_of_group():
-    from streamlab.groups.words import group_keys
+def _keys_left(broker):
+    of_group = [*group_keys("g"), keys.group_relayed("g")]
+    found = broker.connection.execute_many([("EXISTS", key) for key in of_group])
+    return [key for key, there in zip(of_group, found, strict=True) if there]
 
-    return group_keys("g")
+
+def test_the_history_of_a_deleted_group_is_told_all_the_same(broker, member_of):
+    topic, admin = a_topic(broker), broker.admin()
+    member = member_of(topic)
+    settle([member], 1)
+    member.close()
+    admin.delete_groups(["g"], by="ann")
+    assert admin.describe_groups(["g"])["g"]["group_state"] == "Dead"
+    with closing(Relay(broker.connection)) as relay:
+        relay.carry()
+    told = [event for event in history(broker) if event.source == "/streamlab/groups/g"]
+    assert [event.name for event in told][-2:] == ["group.rebalanced", "group.deleted"]
+    assert told[-1].event.by == "ann" and "member.left" in {event.name for event in told}
+
+
+def test_a_group_that_is_there_again_keeps_its_outbox_and_not_the_rebalances_before(broker, member_of):
+    topic, admin = a_topic(broker), broker.admin()
+    for n in range(2):
+        member = member_of(topic)
+        settle([member], 1)
+        if not n:
+            member.close()
+            admin.delete_groups(["g"])
+    with closing(Relay(broker.connection)) as relay:
+        relay.carry()
+    assert keys.group_events("g") in _keys_left(broker)
+    assert [r.epoch for r in rebalances.recent(broker.connection, "g")] == [1]
+    assert broker.connection.client.smembers(keys.GROUPS_DELETED) == set()
+
+
+def test_a_zombie_of_a_deleted_group_cannot_commit_in_the_new_one(broker, member_of):
+    topic, admin = a_topic(broker), broker.admin()
+    produce(broker, topic, numbered(10))
+    for _ in range(3):  # so that the zombie's owner epoch is not the first
+        member = member_of(topic, enable_auto_commit=False, session_timeout_ms=500)
+        settle([member], 1)
+        if _ < 2:
+            member.close()
+    zombie = member
+    fall_silent(zombie)
+    until(lambda: not group(broker)["members"], 10)
+    admin.delete_groups(["g"])
+    heir = member_of(topic, enable_auto_commit=False)
+    read(heir, 10)
+    where = TopicPartition(topic, 0)
+    with pytest.raises(CommitFailedError):
+        zombie.commit({where: 7})
+    heir.commit()
+    assert heir.committed(where) == 10
+
+
+def test_an_assignor_that_was_chosen_for_a_name_holds_when_the_group_is_made_again(broker, member_of):
+    topic, admin, configs = a_topic(broker, 2), broker.admin(), Configs(broker.connection)
+    configs.set("group:g", {"assignor": "range"})
+    assert group(broker)["group_state"] == "Dead"  # a setting alone is no group
+    for _ in range(2):
+        member = member_of(topic, partition_assignment_strategy="roundrobin")
+        settle([member], 2)
+        assert group(broker)["protocol_data"] == "range"
+        member.close()
+        admin.delete_groups(["g"])
+    configs.unset("group:g", ["assignor"])
+    settle([member_of(topic, partition_assignment_strategy="roundrobin")], 2)
+    assert group(broker)["protocol_data"] == "roundrobin"
 
 
 def test_an_offset_has_a_time_and_a_time_an_offset(broker):

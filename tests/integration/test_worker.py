@@ -12,6 +12,7 @@ import pytest
 from streamlab import Permanent, Release, RetryAfter, RetryPolicy
 from streamlab.cloudevents import CloudEvent
 from streamlab.delivery.dead_letter import Cause
+from streamlab.delivery.relay import Relay
 from streamlab.delivery.shift import TooManyLostThreads
 from streamlab.delivery.verdicts import HandlerTimeout
 from streamlab.errors import IllegalArgumentError, InvalidGroupIdError, KafkaConfigurationError
@@ -599,3 +600,45 @@ def test_a_mistake_is_told_before_anything_runs(broker, configs, error, says):
 def test_a_worker_without_a_topic_is_refused(broker):
     with pytest.raises(IllegalArgumentError, match="topic"):
         broker.worker(group_id=GROUP, handler=lambda record: None)
+
+
+# -- a group, or a topic, that is made again --------------------------------------------------------------------------
+
+
+def dying(record, context):
+    raise Permanent("not this one")
+
+
+def test_dead_letters_of_a_group_that_was_deleted_and_made_again_all_arrive(broker, worker_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(3))
+    for expected in (3, 6):
+        worker = worker_of(topic, dying)
+        until(lambda n=expected: len(letters(broker, topic)) == n, 30, "all letters")
+        worker.stop(30)
+        broker.admin().delete_groups([GROUP])
+
+
+def test_dead_letters_of_a_topic_that_was_deleted_and_made_again_all_arrive(broker, worker_of):
+    topic = a_topic(broker)
+    for expected in (3, 6):
+        produce(broker, topic, numbered(3))
+        worker = worker_of(topic, dying)
+        until(lambda n=expected: len(letters(broker, topic)) == n, 30, "all letters")
+        worker.stop(30)
+        broker.admin().delete_topics([topic])
+        broker.admin().create_topics({topic: {"num_partitions": 1}})
+
+
+def test_a_dead_letter_on_its_way_arrives_although_the_group_is_deleted(broker, worker_of, monkeypatch):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(3))
+    with monkeypatch.context() as never:
+        never.setattr(Relay, "_carried", lambda self, items: False)
+        worker = worker_of(topic, dying)
+        until(lambda: committed(broker, topic) == 3, 30)
+        worker.stop(0)
+    assert letters(broker, topic) == []
+    broker.admin().delete_groups([GROUP])
+    assert len(letters(broker, topic)) == 3
+    assert len(events(broker, "record.dead_lettered")) == 3

@@ -80,6 +80,14 @@ local function next_epoch(cause, words)
   return epoch
 end
 
+-- Above all that were given; the first is a time, so that a zombie of a deleted group of that name has an older one.
+-- `known`: one that a partition has seen, and the group may have forgotten in a failover.
+local function next_owner_epoch(known)
+  local given = math.max(tonumber(redis.call('HGET', META, 'owner_seq') or text(NOW)), known)
+  redis.call('HSET', META, 'owner_seq', text(given + 1))
+  return given + 1
+end
+
 local function owner_of(partition)
   local owner = redis.call('HGET', OWNERS, partition)
   return owner and string.match(owner, '^(%S+)') or nil

@@ -16,6 +16,4 @@ if members > 0 then
   return redis.error_reply('NON_EMPTY_GROUP ' .. ARGV[1] .. ': the group has ' .. members .. ' running member(s)')
 end
 if redis.call('HEXISTS', META, 'epoch') == 0 then redis.call('HSET', META, 'epoch', 0, 'assigned', 0) end
-local given = tonumber(redis.call('HGET', META, 'owner_seq') or '0')
-if given < tonumber(ARGV[3]) then redis.call('HSET', META, 'owner_seq', ARGV[3]) end
-return redis.call('HINCRBY', META, 'owner_seq', 1)
+return next_owner_epoch(tonumber(ARGV[3]))

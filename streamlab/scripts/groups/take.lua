@@ -7,8 +7,6 @@
 expire()
 local refused = refusal(ARGV[1], ARGV[2])
 if refused then return refused end
-local given = tonumber(redis.call('HGET', META, 'owner_seq') or '0')
-if given < tonumber(ARGV[4]) then redis.call('HSET', META, 'owner_seq', ARGV[4]) end
 local wanted, answer, taken = {}, {''}, 0
 if not pause() then
   for _, partition in ipairs(cjson.decode(redis.call('HGET', TARGET, ARGV[1]) or '[]')) do wanted[partition] = true end
@@ -16,7 +14,7 @@ end
 for i = 5, #ARGV do
   local owner = owner_of(ARGV[i])
   if wanted[ARGV[i]] and (not owner or owner == ARGV[1]) then
-    local epoch = redis.call('HINCRBY', META, 'owner_seq', 1)
+    local epoch = next_owner_epoch(tonumber(ARGV[4]))
     redis.call('HSET', OWNERS, ARGV[i], ARGV[1] .. ' ' .. text(epoch))
     if not owner then
       local idle = redis.call('HGET', IDLE, ARGV[i])
