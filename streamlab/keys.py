@@ -41,6 +41,8 @@ sl:topics                        hash    topics/change.lua          the topic's 
 sl:{sl:topics}:events            stream  topics/change.lua          newest 1,000   outbox: what happened, type and JSON
 sl:{sl:topics}:relayed           string  events/relay.py            for ever       last entry of the outbox carried on
 sl:retry-queues                  set     delivery/retry_queue.py    for ever       orders/revenue: may have retries
+sl:{__streamlab.schemas/0}:events stream schemas/append_at.lua      newest 1,000   outbox: what happened, type and JSON
+sl:{__streamlab.schemas/0}:relayed string events/relay.py           for ever       last entry of the outbox carried on
 sl:groups                        set     groups/membership.py       the group's    names of all groups
 sl:groups:deleted                set     groups/control.py          until told     groups whose outbox is still there
 sl:clients                       zset    metrics/telemetry.py       for ever       instances by last push (server ms)
@@ -81,6 +83,8 @@ TOPICS_EVENTS = (
     PREFIX + "{sl:topics}:events"
 )  # in the slot of the registry, whose whole name is this one's hash tag
 TOPICS_RELAYED = PREFIX + "{sl:topics}:relayed"
+SCHEMAS_EVENTS = PREFIX + "{__streamlab.schemas/0}:events"  # in the slot of the registry's log
+SCHEMAS_RELAYED = PREFIX + "{__streamlab.schemas/0}:relayed"
 GROUPS = PREFIX + "groups"
 GROUPS_DELETED = PREFIX + "groups:deleted"
 DEAD_LETTER_TOPICS = PREFIX + "dead-letters"

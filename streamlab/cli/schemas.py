@@ -98,7 +98,6 @@ def register(
     schema = _schema(file, type, reference)
     with _registry(url, may_start=True) as registry:
         made = registry.register(subject, schema, normalize)
-        registry.flush()
     if json:
         print_json(_words(made))
     else:
@@ -156,7 +155,6 @@ def delete(
             registry.delete_version(subject, version, permanent)
         else:
             registry.delete_subject(subject, permanent)
-        registry.flush()
     if json:
         print_json({"subject": subject, "version": version, "deleted": True, "permanent": permanent})
     note(f"{what} has been deleted{' permanently' if permanent else ''}.")

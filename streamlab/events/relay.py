@@ -50,6 +50,7 @@ class Outbox(NamedTuple):
 BROKER_OUTBOXES = (
     Outbox("topics", keys.TOPICS_EVENTS, keys.TOPICS_RELAYED),
     Outbox("config", keys.CONFIG_EVENTS, keys.CONFIG_RELAYED),
+    Outbox("schemas", keys.SCHEMAS_EVENTS, keys.SCHEMAS_RELAYED),
 )
 
 

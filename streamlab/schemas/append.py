@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from redis.exceptions import ResponseError
 
 from ..connection import SOCKET_TIMEOUT_S, Connection, script
 from ..copies import Copies
 from ..errors import translated
+from ..events.base import PREFIX, Event
 from ..wire import KeptWire, request
 
 REPLICAS_TIMEOUT_MS = 10_000
+EVENTS_KEPT = 1_000
 
 
 class Conflict(Exception):
@@ -28,12 +31,21 @@ class NoPartition(Exception):
     """Raised when the partition does not exist yet."""
 
 
-def append_at(connection: Connection, keys: Sequence[str], expected: int, records: int, batch: bytes) -> int:
-    """The append time in ms. `keys` are the partition's log and meta, `expected` is its log end.
+def append_at(
+    connection: Connection,
+    keys: Sequence[str],
+    expected: int,
+    records: int,
+    batch: bytes,
+    event: Event | None,
+) -> int:
+    """The append time in ms. `keys` are the partition's log and meta, and the outbox; `expected` is its log end.
+    The event is left in the outbox in the same moment, with that moment in place of its own.
 
     Raises Conflict, NoPartition, StreamlabError. NotEnoughReplicasError: it is appended, and a failover may lose it.
     """
-    arguments = [expected, records, batch]
+    type = "" if event is None else event.type.removeprefix(PREFIX)
+    arguments = [expected, records, batch, type, _said(event), EVENTS_KEPT]
     with translated():
         node = connection.node_of(keys[0])
         line = connection.kept_wire(SOCKET_TIMEOUT_S, node)
@@ -53,6 +65,12 @@ def append_at(connection: Connection, keys: Sequence[str], expected: int, record
             connection.execute_many([("EXISTS", keys[0])])
             raise Conflict
         raise reply
+
+
+def _said(event: Event | None) -> bytes:
+    said = {} if event is None else msgspec.to_builtins(event)
+    said.pop("at_ms", None)  # the entry has the server's
+    return msgspec.json.encode(said)
 
 
 def _run(line: KeptWire, keys: Sequence[str], arguments: Sequence[Any]) -> Any:

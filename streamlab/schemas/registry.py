@@ -19,7 +19,7 @@ from typing import Self
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
-from ..events import Journal, SchemaDeleted, SchemaRegistered
+from ..events import SchemaDeleted, SchemaRegistered
 from . import compatibility, entries, parsing
 from .compatibility import Older, Parsed
 from .entries import Entry
@@ -44,7 +44,7 @@ _KEPT_PARSED = 1_000
 
 
 class SchemaRegistry:
-    """Safe to share between threads; close() it at the end, or use it in a `with`.
+    """Safe to share between threads. What it changes is told from an outbox, in the same moment.
 
     Every method raises StreamlabError when the server does not answer.
     """
@@ -52,14 +52,13 @@ class SchemaRegistry:
     def __init__(self, connection: Connection, by: str | None = None, clock: Clock = SYSTEM_CLOCK):
         """`by` is who it acts for, as the events say it."""
         self._store = Store(connection, clock)
-        self._journal = Journal(connection)
         self._by = by
         self._parsed: dict[int, Parsed] = {}  # by id
         self._generation = 0  # of the store, that they are of
         self._lock = threading.Lock()
 
     def acting_for(self, by: str | None) -> SchemaRegistry:
-        """The same registry, with the same copy in memory, for somebody else. Close only the first one."""
+        """The same registry, with the same copy in memory, for somebody else."""
         other = copy(self)
         other._by = by
         return other
@@ -144,19 +143,17 @@ class SchemaRegistry:
         def decide(state: State) -> tuple[Version, Sequence[Entry]]:
             return self._decide(state, subject, schema, normalize)
 
-        registered, at_ms = self._store.change(decide)
-        if at_ms:
-            self._journal.write(
-                SchemaRegistered(
-                    at_ms=at_ms,
-                    schema_subject=subject,
-                    schema_version=registered.version,
-                    schema_id=registered.id,
-                    schema_type=registered.schema.type,
-                    by=self._by,
-                )
+        def tell(registered: Version) -> SchemaRegistered:
+            return SchemaRegistered(
+                at_ms=self._store.now_ms(),
+                schema_subject=subject,
+                schema_version=registered.version,
+                schema_id=registered.id,
+                schema_type=registered.schema.type,
+                by=self._by,
             )
-        return registered
+
+        return self._store.change(decide, tell)
 
     def _decide(
         self, state: State, subject: str, schema: Schema, normalize: bool
@@ -224,9 +221,7 @@ class SchemaRegistry:
             check_deletable(state, subject, [version], permanent)
             return version, [deletion(version, permanent)]
 
-        version, at_ms = self._store.change(decide)
-        self._tell_deleted(version.subject, version.version, version.id, permanent, at_ms)
-        return version
+        return self._store.change(decide, lambda v: self._deleted(subject, v.version, v.id, permanent))
 
     def delete_subject(self, subject: str, permanent: bool = False) -> list[Version]:
         """Every version of it, and its own level and mode. Softly, unless `permanent`.
@@ -248,22 +243,16 @@ class SchemaRegistry:
             written += [entries.of_mode(subject, None)] if subject in state.modes else []
             return going, written
 
-        going, at_ms = self._store.change(decide)
-        self._tell_deleted(subject, None, None, permanent, at_ms)
-        return going
+        return self._store.change(decide, lambda _: self._deleted(subject, None, None, permanent))
 
-    def _tell_deleted(
-        self, subject: str, number: int | None, id: int | None, permanent: bool, at_ms: int
-    ) -> None:
-        self._journal.write(
-            SchemaDeleted(
-                at_ms=at_ms,
-                schema_subject=subject,
-                schema_version=number,
-                schema_id=id,
-                permanent=permanent,
-                by=self._by,
-            )
+    def _deleted(self, subject: str, number: int | None, id: int | None, permanent: bool) -> SchemaDeleted:
+        return SchemaDeleted(
+            at_ms=self._store.now_ms(),
+            schema_subject=subject,
+            schema_version=number,
+            schema_id=id,
+            permanent=permanent,
+            by=self._by,
         )
 
     # -- levels and modes -----------------------------------------------------------------------------------------
@@ -286,7 +275,7 @@ class SchemaRegistry:
             check_writable(state, subject)
             return level, () if state.levels.get(subject) is level else [entries.of_level(subject, level)]
 
-        return self._store.change(decide)[0]
+        return self._store.change(decide)
 
     def unset_level(self, subject: str | None = None) -> Level:
         """Returns what it was. Raises LevelNotConfiguredError for a subject without one."""
@@ -297,7 +286,7 @@ class SchemaRegistry:
             was = state.levels.get(subject, DEFAULT_LEVEL)
             return was, [entries.of_level(subject, None)] if subject in state.levels else ()
 
-        return self._store.change(decide)[0]
+        return self._store.change(decide)
 
     def mode(self, subject: str | None = None, default_to_global: bool = True) -> Mode:
         """Raises ModeNotConfiguredError when the subject has none of its own and the global one is not wanted."""
@@ -312,7 +301,7 @@ class SchemaRegistry:
         """None: of all subjects that have none of their own. Raises InvalidSubjectError."""
         if subject is not None:
             check_subject(subject)
-        return self._store.change(lambda state: (mode, [entries.of_mode(subject, mode)]))[0]
+        return self._store.change(lambda state: (mode, [entries.of_mode(subject, mode)]))
 
     def unset_mode(self, subject: str | None = None) -> Mode:
         """Returns what it was. Raises ModeNotConfiguredError for a subject without one."""
@@ -323,16 +312,12 @@ class SchemaRegistry:
             was = state.modes.get(subject, DEFAULT_MODE)
             return was, [entries.of_mode(subject, None)] if subject in state.modes else ()
 
-        return self._store.change(decide)[0]
+        return self._store.change(decide)
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
-    def flush(self, timeout_s: float = 10.0) -> None:
-        """Until the events of all changes are stored. Raises StreamlabError when they are not."""
-        self._journal.flush(timeout_s)
-
     def close(self) -> None:
-        self._journal.close()
+        """Nothing to close: the connections are the broker's."""
 
     def __enter__(self) -> Self:
         return self

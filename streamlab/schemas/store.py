@@ -18,6 +18,7 @@ from .. import codec, keys
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
 from ..errors import RecordError, TopicAlreadyExistsError
+from ..events.base import Event
 from ..log import parse_entry, records_of
 from ..model import TopicPartition
 from ..topics import Topics
@@ -37,6 +38,8 @@ R = TypeVar("R")
 
 Decision = Callable[[State], tuple[R, Sequence[Entry]]]
 """What is to be answered, and what is to be written for it; it may be asked again on a newer state."""
+Telling = Callable[[R], Event]
+"""The event that tells of what was written."""
 
 
 class Store:
@@ -63,8 +66,8 @@ class Store:
                 self._refresh()
             return self._state
 
-    def change(self, decide: Decision[R]) -> tuple[R, int]:
-        """Decide and write; returns the answer and the append time in ms, 0 when nothing had to be written.
+    def change(self, decide: Decision[R], tell: Telling[R] | None = None) -> R:
+        """Decide and write, and leave the event that tells of it in the outbox in the same moment; the answer.
 
         Raises what `decide` raises, and StreamlabError. After a KafkaTimeoutError it is not known whether it was
         written, after a NotEnoughReplicasError it is, and may be lost; deciding again finds out and makes sure.
@@ -73,37 +76,37 @@ class Store:
             with self._lock:
                 self._refresh()
                 answer, written = decide(self._state)
+                event = tell(answer) if tell and written else None
                 if not written and self._unconfirmed:  # the answer may be what our last try left behind
                     written = [entries.of_last_id(self._state.last_id)]
                 if not written:
-                    return answer, 0
+                    return answer
                 expected = self._end
-            append_ms = self._append(expected, written)
-            if append_ms is not None:
+            if self._append(expected, written, event):
                 self._written = True
-                return answer, append_ms
+                return answer
 
     def now_ms(self) -> int:
         return self._clock.wall_ms()
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _append(self, expected: int, written: Sequence[Entry]) -> int | None:
-        """None: the log has grown since."""
+    def _append(self, expected: int, written: Sequence[Entry], event: Event | None) -> bool:
+        """False: the log has grown since."""
         now = self._clock.wall_ms()
         names, values = zip(*[entries.encode(entry) for entry in written], strict=True)
         batch = codec.encode([now] * len(written), names, values)
-        where = [keys.log(*self._partition), keys.meta(*self._partition)]
+        where = [keys.log(*self._partition), keys.meta(*self._partition), keys.SCHEMAS_EVENTS]
         before, self._unconfirmed = self._unconfirmed, True
         try:
-            append_ms = append_at(self._connection, where, expected, len(written), batch)
+            append_at(self._connection, where, expected, len(written), batch, event)
         except (NoPartition, Conflict) as refused:
             self._unconfirmed = before
             if isinstance(refused, NoPartition):
                 ensure_topic(self._connection)
-            return None
+            return False
         self._unconfirmed = False
-        return append_ms
+        return True
 
     def _refresh(self) -> None:
         if self._clock.monotonic() - self._read_at > RELOAD_S:
