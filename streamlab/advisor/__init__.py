@@ -1,0 +1,60 @@
+"""The advisor: symptom → evidence → likely cause → lever → expected effect.
+
+    advise(connection).findings      # what to look at first comes first; docs/advisor.md says what there can be
+
+Rules (`rules/`) are pure functions of a `World` of evidence; `look.py` reads it, `judge.py` asks all rules, `memory.py`
+keeps what was found, so that everybody who asks within five seconds gets the same answer.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from ..connection import Connection
+from . import memory
+from .finding import Advice, Experiment, Finding, Lever, Number, Urgency
+from .judge import judge
+from .look import Looker, NothingMeasured
+
+_lookers: dict[int, Looker] = {}
+_lock = threading.Lock()
+
+
+def advise(connection: Connection) -> Advice:
+    """What to look at, at most five seconds old. Raises NothingMeasured without a running sampler, StreamlabError."""
+    before = memory.read(connection)
+    if before is not None:
+        age_ms = connection.server_time_ms() - before.advice.as_of_ms
+        if age_ms < memory.FRESH_MS or not memory.may_look(connection):
+            return before.advice
+    return look(connection, before)
+
+
+def look(connection: Connection, before: memory.Memory | None = None) -> Advice:
+    """Look now, whatever was found before, and let the others know."""
+    looked = _looker(connection).look(before)
+    advice = judge(looked.world, before.advice.findings if before else (), looked.missing)
+    memory.write(connection, memory.Memory(advice, looked.totals, looked.counters))
+    return advice
+
+
+def _looker(connection: Connection) -> Looker:
+    with _lock:
+        found = _lookers.get(id(connection))
+        if found is None:
+            _lookers.clear()  # one server at a time, as a rule; what it remembers is only a saving
+            found = _lookers[id(connection)] = Looker(connection)
+        return found
+
+
+__all__ = [
+    "Advice",
+    "Experiment",
+    "Finding",
+    "Lever",
+    "NothingMeasured",
+    "Number",
+    "Urgency",
+    "advise",
+    "look",
+]
