@@ -57,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     not_causes: tuple[str, ...] = ()  # sentences
     levers: tuple[Lever, ...] = ()
     urgency: Urgency = Urgency.SOON
-    weight: float = 0.0  # among those as urgent, more comes first
+    weight: float = 0.0  # when it was found first; among those as urgent more comes first
     group: str = ""  # on whose page it stands as well
     topic: str = ""  # likewise
     since_ms: int = 0  # server time of the look that found it first

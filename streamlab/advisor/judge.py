@@ -22,12 +22,7 @@ def judge(world: World, before: Sequence[Finding] = (), missing: Sequence[str] =
     """`before`: what stood at the last look. `missing`: what could not be read."""
     stood = {finding.key: finding for finding in before}
     found = {f.key: f for f in rules.find_all(world, lambda rule, subject: f"{rule} {subject}" in stood)}
-    now = [
-        msgspec.structs.replace(
-            f, seen_ms=world.now_ms, since_ms=stood[key].since_ms if key in stood else world.now_ms
-        )
-        for key, f in found.items()
-    ]
+    now = [_dated(finding, stood.get(key), world.now_ms) for key, finding in found.items()]
     lingering = [
         old
         for key, old in stood.items()
@@ -42,6 +37,13 @@ def judge(world: World, before: Sequence[Finding] = (), missing: Sequence[str] =
         looked_at=_looked_at(world),
         missing=[*missing, *_missing(world)],
     )
+
+
+def _dated(finding: Finding, before: Finding | None, now_ms: int) -> Finding:
+    """Its weight stays that of its first look, so that a list of findings keeps its order."""
+    if before is None:
+        return msgspec.structs.replace(finding, seen_ms=now_ms, since_ms=now_ms)
+    return msgspec.structs.replace(finding, seen_ms=now_ms, since_ms=before.since_ms, weight=before.weight)
 
 
 def _still_there(world: World, old: Finding) -> bool:

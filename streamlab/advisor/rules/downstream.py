@@ -37,7 +37,9 @@ def undecided(world: World, group: str) -> bool:
     time = handling.of_group(world, group)
     if time.slowest_ms is None or not time.record_ms or attempts.of_group(world, group) is not None:
         return False
-    return TAIL_MS.beyond(time.slowest_ms, False) and TAIL_TIMES.beyond(time.slowest_ms / time.record_ms, False)
+    return TAIL_MS.beyond(time.slowest_ms, False) and TAIL_TIMES.beyond(
+        time.slowest_ms / time.record_ms, False
+    )
 
 
 def _finding(world: World, name: str, tried: attempts.Tried, time: handling.Handling) -> Finding:

@@ -1,0 +1,232 @@
+"""`python -m benchmarks.advisor [SCENARIO …]`: does the advisor name what is wrong, and nothing else?
+
+Every scenario of the lab is run for real (sampler, lab, processes of their own), some at a time. The advisor is asked
+every few seconds; then what is wrong is mended by a lever of the scenario, and it is asked until its findings are gone.
+The table says how long each took and which findings there were that should not have been.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import streamlab
+from streamlab.advisor import NothingMeasured, advise
+from streamlab.advisor.finding import Finding
+from streamlab.broker import Broker
+from streamlab.lab.loads.desired import Loads
+from streamlab.lab.loads.files import changed
+from streamlab.lab.scenarios import SCENARIOS
+
+from . import machine
+from .rounds import spread
+from .server import own_server
+
+ASK_EVERY_S = 2.5
+NAMED_WITHIN_S = 150.0
+"""A cause that is not named by then is not named."""
+HEALTHY_FOR_S = 90.0
+"""So long a scenario without a fault is watched."""
+WATCHED_ON_S = 25.0
+"""After everything was named; something false may come late."""
+GONE_WITHIN_S = 180.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the advisor should say of a scenario, and what mends it."""
+
+    expected: frozenset[str]  # rules
+    remedy: Mapping[str, str] = field(default_factory=dict)  # changes of the load; {}: it is stopped instead
+    gone: frozenset[str] = frozenset()  # of the expected, what the remedy takes away
+
+
+def _case(*expected: str, gone: Sequence[str] | None = None, **remedy: str) -> Case:
+    changes = {name.replace("__", "."): value for name, value in remedy.items()}
+    return Case(frozenset(expected), changes, frozenset(expected if gone is None else gone))
+
+
+CASES: dict[str, Case] = {
+    "steady-shop": _case(),
+    "burst": _case("burst", producers__burst="none"),
+    "hot-key": _case("hot-key", producers__keys__kind="uniform"),
+    "tiny-batches": _case(
+        "tiny-batches", producers__settings__linger_ms="50", producers__settings__batch_size="16384"
+    ),
+    "too-few-partitions": _case("too-few-partitions", consumers__concurrency="4"),
+    "slow-consumer": _case("capacity", consumers__handler_ms="5"),
+    "flapping-consumer": _case("rebalance-storm", consumers__rejoin_every_s="0"),
+    "slow-downstream": _case(
+        "slow-downstream", consumers__failures__stall_share="0", consumers__failures__transient_share="0"
+    ),
+    "poison-records": _case(
+        "dead-letters", consumers__failures__permanent_share="0", consumers__failures__transient_share="0"
+    ),
+    "retention-edge": _case(
+        "retention-edge", "capacity", consumers__handler_ms="5", **{"topic__retention.ms": "3600000"}
+    ),
+    "replay-file": _case(),
+}
+
+
+@dataclass
+class Seen:
+    """What was said of one scenario in one round. Seconds since its start, or since its remedy."""
+
+    named_s: dict[str, float] = field(default_factory=dict)  # by rule
+    gone_s: dict[str, float] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)  # findings that should not have been there
+    looks: int = 0
+
+
+def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
+    """Some scenarios side by side, once."""
+    loads, seen = Loads(broker.connection), {name: Seen() for name in names}
+    for name in names:
+        loads.start(SCENARIOS[name].load, by="benchmark")
+    started = time.monotonic()
+    while (now_s := time.monotonic() - started) < NAMED_WITHIN_S + WATCHED_ON_S:
+        for name, findings in _ask(broker, names).items():
+            _note(seen[name], CASES[name], findings, now_s)
+        named = [s for name in names for s in seen[name].named_s.values()]
+        if all(seen[name].named_s.keys() >= CASES[name].expected for name in names) and now_s >= max(
+            HEALTHY_FOR_S, *named, 0.0
+        ) + (WATCHED_ON_S if named else 0.0):
+            break
+        time.sleep(ASK_EVERY_S)
+    _mend(broker, loads, names, seen)
+    for name in names:
+        loads.stop(name)
+    return seen
+
+
+def _mend(broker: Broker, loads: Loads, names: Sequence[str], seen: Mapping[str, Seen]) -> None:
+    for name in names:
+        if CASES[name].remedy:
+            loads.change(changed(loads.require(name).load, dict(CASES[name].remedy)))
+    started = time.monotonic()
+    while (now_s := time.monotonic() - started) < GONE_WITHIN_S:
+        for name, findings in _ask(broker, names).items():
+            rules = {finding.rule for finding in findings}
+            for rule in CASES[name].gone & seen[name].named_s.keys():
+                if rule in rules:
+                    seen[name].gone_s.pop(rule, None)
+                else:
+                    seen[name].gone_s.setdefault(rule, now_s)
+        if all(seen[name].gone_s.keys() >= CASES[name].gone & seen[name].named_s.keys() for name in names):
+            return
+        time.sleep(ASK_EVERY_S)
+
+
+def _ask(broker: Broker, names: Sequence[str]) -> dict[str, list[Finding]]:
+    """The findings about each scenario; those about the whole server count for all of them."""
+    try:
+        found = advise(broker.connection).findings
+    except NothingMeasured:
+        return {}
+    return {name: [f for f in found if _is_about(f, name)] for name in names}
+
+
+def _is_about(finding: Finding, name: str) -> bool:
+    named = f"{finding.subject} {finding.group} {finding.topic}"
+    return f"lab-{name}" in named or finding.subject == "broker"
+
+
+def _note(seen: Seen, case: Case, findings: Sequence[Finding], now_s: float) -> None:
+    seen.looks += 1
+    for finding in findings:
+        if finding.rule in case.expected:
+            seen.named_s.setdefault(finding.rule, now_s)
+        else:
+            seen.others.add(finding.rule)
+
+
+@contextmanager
+def lab(url: str) -> Iterator[None]:
+    """A sampler and the lab's supervisor, until the block ends."""
+    environment = os.environ | {"STREAMLAB_URL": url}
+    commands = (["sampler"], ["lab", "run"])
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "streamlab", *command],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in commands
+    ]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(20)
+
+
+def as_markdown(rounds: Sequence[Mapping[str, Seen]]) -> str:
+    """A line for each scenario over all rounds."""
+    lines = [
+        "| scenario | should be named | named | after, s | something else | gone after its remedy, s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, case in CASES.items():
+        seen = [found[name] for found in rounds if name in found]
+        if not seen:
+            continue
+        whole = sum(one.named_s.keys() >= case.expected for one in seen)
+        others = sorted({rule for one in seen for rule in one.others})
+        lines.append(
+            f"| {name} | {', '.join(sorted(case.expected)) or 'nothing'} | {whole} of {len(seen)} | "
+            f"{_times([one.named_s for one in seen])} | {', '.join(others) or 'no'} | "
+            f"{_times([one.gone_s for one in seen])} |"
+        )
+    return "\n".join(lines)
+
+
+def _times(by_rule: Sequence[Mapping[str, float]]) -> str:
+    """Median (least–most) of each rule."""
+    rules = sorted({rule for found in by_rule for rule in found})
+    parts = []
+    for rule in rules:
+        amounts = spread([found[rule] for found in by_rule if rule in found])
+        label = f"{rule} " if len(rules) > 1 else ""
+        parts.append(f"{label}{amounts.median:.0f} ({amounts.low:.0f}–{amounts.high:.0f})")
+    return ", ".join(parts) or "–"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.advisor", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(CASES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--together", type=int, default=3, help="scenarios at a time (the lab runs 3 at most)"
+    )
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.scenarios) - CASES.keys():
+        parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
+    logging.disable(logging.WARNING)
+    names = [name for name in CASES if name in asked.scenarios or not asked.scenarios]
+    rounds: list[dict[str, Seen]] = []
+    print(f"Load average {machine.load():.2f} at the start.", file=sys.stderr)
+    for number in range(asked.rounds):
+        found: dict[str, Seen] = {}
+        rounds.append(found)
+        for first in range(0, len(names), asked.together):
+            with own_server() as server, lab(server.url), streamlab.connect(server.url) as broker:
+                found |= run(broker, names[first : first + asked.together])
+            print(f"round {number + 1}: {found}", file=sys.stderr, flush=True)
+    print(as_markdown(rounds))
+    print(f"\nLoad average {machine.load():.2f} at the end.", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
