@@ -84,6 +84,7 @@ class Seen:
     gone_s: dict[str, float] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)  # findings that should not have been there
     looks: int = 0
+    told: list[str] = field(default_factory=list)  # by look: the first letters of what was found
 
 
 def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
@@ -141,6 +142,7 @@ def _is_about(finding: Finding, name: str) -> bool:
 
 def _note(seen: Seen, case: Case, findings: Sequence[Finding], now_s: float) -> None:
     seen.looks += 1
+    seen.told.append(",".join(sorted(finding.rule for finding in findings)) or "-")
     for finding in findings:
         if finding.rule in case.expected:
             seen.named_s.setdefault(finding.rule, now_s)

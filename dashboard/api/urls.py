@@ -15,6 +15,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
 from . import (
+    advice,
     alerts,
     audit,
     channels,
@@ -55,6 +56,7 @@ for part in (
     alerts,
     channels,
     experiments,
+    advice,
     audit,
 ):
     api.add_router("", part.router)

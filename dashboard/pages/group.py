@@ -13,7 +13,7 @@ from streamlab.errors import StreamlabError
 from streamlab.metrics import commit_windows
 from streamlab.metrics.snapshot import GroupSnapshot
 
-from . import running
+from . import advisor, running
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
@@ -80,6 +80,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     newest = max((p.commit_ms for p in group.partitions if p.commit_ms is not None), default=None)
     return {
         "group": row,
+        "advice": advisor.inline(moment, group=group.group),
         "paused": group.paused,
         "epoch": count(group.epoch, "changes of membership or subscription so far"),
         "start_command": commands.start_again(group.group),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import (
+    advisor,
     alert,
     alerts,
     audit,
@@ -36,6 +37,7 @@ from .page import MenuEntry, Page
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
+    advisor.PAGE,
     history.PAGE,
     topics.PAGE,
     messages.PAGE,

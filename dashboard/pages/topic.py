@@ -9,7 +9,7 @@ from dashboard.presenters import commands, groups, topics
 from dashboard.presenters.figures import byte_rate, count, rate, size
 from streamlab.metrics.snapshot import TopicSnapshot
 
-from . import topic_details
+from . import advisor, topic_details
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
@@ -30,6 +30,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     row = topics.row(moment.snapshot, topic, groups.Statuses(moment.trends(g.group for g in reading)))
     return {
         "topic": row,
+        "advice": advisor.inline(moment, topic=topic.topic),
         "rows": topics.partition_rows(topic, moment.as_of_ms),
         "readers": row.readers,
         "losses": _losses(moment, topic, row.readers),

@@ -52,6 +52,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     title: str  # a headline of a few words
     symptom: str  # what can be seen
     cause: str  # the likely reason
+    record_key: str = ""  # of the records that the cause speaks of; masking rules may hide it from a reader
     judged: str  # the rule, in words, with its limits
     numbers: tuple[Number, ...] = ()
     not_causes: tuple[str, ...] = ()  # sentences

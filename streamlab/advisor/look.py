@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -51,6 +50,7 @@ A_SAMPLE = Budget(entries=30, records=5_000, bytes=4 << 20, seconds=0.3)
 LETTERS_A_PARTITION = 2
 STALE_MS = 10_000
 _CALM_WINDOW_MS = 15 * 60_000
+CALM_S = 10
 _ATTEMPTS_MS = (9_000, 45_000)
 """A worker's totals are compared with those of this long ago."""
 
@@ -180,7 +180,7 @@ class Looker:
         if not topics:
             return {}
         since_ms = world.now_ms - _CALM_WINDOW_MS
-        series = History(self._connection).many("topic", topics, ["rate"], "10s", since_ms, world.now_ms)
+        series = History(self._connection).many("topic", topics, ["rate"], "1s", since_ms, world.now_ms)
         calm = {topic: calm_rate(series[topic]["rate"]) for topic in topics}
         return {topic: rate for topic, rate in calm.items() if rate is not None}
 
@@ -390,12 +390,15 @@ def _sampled(name: str, numbers: Sequence[int], replies: Sequence[Any]) -> Lette
 
 
 def calm_rate(rates: Sequence[float | None]) -> float | None:
-    """The least that came in for twenty seconds, from cells of ten; None: nothing came in for so long.
+    """The least median of ten neighbouring seconds; None: nothing came in for so long.
 
-    Of two neighbours the larger counts, so that a cell in which somebody began or paused is not taken for calm.
+    A second beside one in which nothing came in is left out: somebody began or paused in it, which is not calm.
 
-    >>> calm_rate([None, 0.0, 25.0, 40.0, 220.0, 400.0]), calm_rate([60.0, 12.0, 60.0]), calm_rate([0.0, 5.0])
-    (40.0, 60.0, None)
+    >>> calm_rate([None, *[0.0] * 20, 25.0, *[40.0] * 12, 220.0, *[400.0] * 30])
+    40.0
+    >>> calm_rate([60.0] * 20 + [0.0, 7.0] + [60.0] * 20), calm_rate([5.0] * 4)
+    (60.0, None)
     """
-    pairs = [(a, b) for a, b in pairwise(rates) if a and b]
-    return min((max(pair) for pair in pairs), default=None)
+    settled = [b for a, b, c in zip(rates, rates[1:], rates[2:], strict=False) if a and b and c]
+    windows = (settled[i : i + CALM_S] for i in range(len(settled) - CALM_S + 1))
+    return min((sorted(window)[CALM_S // 2] for window in windows), default=None)

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from . import (
     OK,
+    advise,
     clients,
     close_stdout,
     config,
@@ -106,6 +107,7 @@ app.add_typer(shop.app, name="shop")
 app.add_typer(lab.app, name="lab")
 app.command(epilog=top.EXAMPLES)(top.top)
 app.command()(doctor.doctor)
+app.command()(advise.advise)
 app.command()(processes.sampler)
 app.command()(processes.server)
 app.command()(processes.version)

@@ -53,6 +53,7 @@ def cause(world: World, found: Behind) -> Finding | None:
         title=f"A hot key on {hottest.topic}" if one_key else f"Partition {name} is hot",
         symptom=f"{found.symptom} {name} alone gets {words.rate(hottest.in_rate)} and is the one that falls behind.",
         cause=_cause(one_key, hottest, mean),
+        record_key=one_key.text if one_key else "",
         judged=f"{JUDGED} A partition gets far more than the others (mean of the others and 2 deviations, 1.5 × "
         f"their mean, beyond chance), and {words.percent(MOSTLY)} or more of the growth is with its owner. A key "
         f"is hot from {words.percent(KEY_SHARE.enter)} of the partition's newest records on.",
@@ -76,7 +77,7 @@ def _cause(key: HeavyKey | None, hottest: PartitionFlow, mean: float) -> str:
     if key is None:
         return f"Its keys are heavy, or happen to lie together: partition {hottest.partition} gets {times}."
     return (
-        f"One key, {key.text}, has {words.percent(key.share)} of the newest records of partition "
+        f"One key has {words.percent(key.share)} of the newest records of partition "
         f"{hottest.partition}, which gets {times}."
     )
 
