@@ -29,13 +29,13 @@ def cards(found: list[Finding], moment: Moment) -> list[presenter.FindingCard]:
 
 
 def inline(moment: Moment, *, group: str = "", topic: str = "") -> list[presenter.FindingCard]:
-    """The findings about one group or topic, for its page; none for an earlier moment."""
+    """The findings about one group or topic, or all of them; none for an earlier moment. Without keys of records."""
     if moment.past:
         return []
     return [
         presenter.card(finding, moment.as_of_ms)
         for finding in advice.findings()
-        if (group and finding.group == group) or (topic and finding.topic == topic)
+        if group in ("", finding.group) and topic in ("", finding.topic)
     ]
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from dashboard.charts import Chart, Legend, Line
 from dashboard.presenters import clients, commands, flow, groups, health, topics
 from dashboard.presenters.figures import byte_rate, count, duration, percent, rate, size, spell_duration
-from dashboard.presenters.words import Trouble, plural
+from dashboard.presenters.words import Tone, Trouble, plural
 from streamlab.metrics.snapshot import Snapshot
 
-from . import running, trouble
+from . import advisor, running, trouble
 from .database import fresh_connection
 from .moments import Moment
 from .page import Address, MenuEntry, Page
@@ -92,6 +92,15 @@ def server_figures(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def likely(verdict: health.Verdict, moment: Moment) -> Any:
+    """The advisor's finding about what the verdict speaks of, or the first one at all where all is well."""
+    if verdict.first is not None:
+        if verdict.first.page != "group" or not verdict.first.name:
+            return None
+        return next(iter(advisor.inline(moment, group=verdict.first.name)), None)
+    return next(iter(advisor.inline(moment)), None) if verdict.tone is not Tone.IDLE else None
+
+
 def _sent(moment: Moment) -> flow.Sent:
     """What each producer sends; {} for an earlier moment, whose clients are not kept."""
     return {} if moment.past else clients.sent(running.clients().values(), moment.read_at_ms)
@@ -111,8 +120,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     )
     failing = trouble.of_all(moment)
     figures = headline_figures(snapshot, failing, moment.past)
+    verdict = health.verdict(snapshot, trends, failing)
     return {
-        "verdict": health.verdict(snapshot, trends, failing),
+        "verdict": verdict,
+        "likely": likely(verdict, moment),
         "figures": figures,
         "groups": rows[:MOST_ROWS],
         "groups_total": len(rows),

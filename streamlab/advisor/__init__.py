@@ -9,6 +9,7 @@ keeps what was found, so that everybody who asks within five seconds gets the sa
 from __future__ import annotations
 
 import threading
+from weakref import WeakKeyDictionary
 
 from ..connection import Connection
 from . import memory
@@ -16,7 +17,7 @@ from .finding import Advice, Experiment, Finding, Lever, Number, Urgency
 from .judge import judge
 from .look import Looker, NothingMeasured
 
-_lookers: dict[int, Looker] = {}
+_lookers: WeakKeyDictionary[Connection, Looker] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -40,11 +41,9 @@ def look(connection: Connection, before: memory.Memory | None = None) -> Advice:
 
 def _looker(connection: Connection) -> Looker:
     with _lock:
-        found = _lookers.get(id(connection))
-        if found is None:
-            _lookers.clear()  # one server at a time, as a rule; what it remembers is only a saving
-            found = _lookers[id(connection)] = Looker(connection)
-        return found
+        if connection not in _lookers:
+            _lookers[connection] = Looker(connection)
+        return _lookers[connection]
 
 
 __all__ = [

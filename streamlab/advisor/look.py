@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
+from weakref import ref
 
 import msgspec
 import zstandard
@@ -77,9 +78,15 @@ class Looker:
     """Reads the evidence. Safe to share between threads; remembers the past snapshots that it has unpacked."""
 
     def __init__(self, connection: Connection):
-        self._connection = connection
+        self._of = ref(connection)  # whoever has the connection keeps the looker, not the other way round
         self._past: dict[bytes, Snapshot] = {}
         self._lock = threading.Lock()
+
+    @property
+    def _connection(self) -> Connection:
+        connection = self._of()
+        assert connection is not None
+        return connection
 
     def look(self, before: Memory | None) -> Looked:
         """Raises NothingMeasured, StreamlabError."""

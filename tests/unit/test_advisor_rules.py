@@ -1,0 +1,284 @@
+"""The advisor's rules: each cause is named from its own evidence, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from streamlab.advisor.judge import LINGER_MS, judge
+from streamlab.advisor.world import Attempts, Happened, HeavyKey, Kept, Letters, Server, SlowCommand
+from streamlab.groups.rebalances import Rebalance
+from tests.advisor_worlds import GROUP, TOPIC, a_client, a_consumer, a_worker, a_world, rules_of, sends
+from tests.snapshots import NOW_MS, a_partition, a_server, a_topic
+
+SIX, EVEN = [20.0] * 6, [10.0] * 6
+
+
+def only(world, rule):
+    found = judge(world).findings
+    assert [finding.rule for finding in found] == [rule]
+    return found[0]
+
+
+def test_nothing_is_said_of_a_group_that_keeps_up():
+    assert rules_of(a_world(SIX, SIX, clients=[a_worker(n) for n in range(3)])) == []
+
+
+def test_nothing_is_said_of_a_lag_that_is_worked_off():
+    assert rules_of(a_world(EVEN, [12.0] * 6, lag=1_000)) == []
+
+
+def test_a_first_half_minute_is_not_judged():
+    world = a_world(SIX, EVEN)
+    assert rules_of(replace(world, past=world.past[-2:])) == []
+    assert "Rises are not judged yet" in " ".join(judge(replace(world, past=world.past[-2:])).missing)
+
+
+def test_lag_on_all_partitions_is_a_matter_of_capacity_and_the_numbers_are_right():
+    busy = [a_worker(n, ready=500, p50=50) for n in range(2)]
+    found = only(a_world(SIX, EVEN, members=2, clients=busy), "capacity")
+    numbers = {number.name: number.value for number in found.numbers}
+    assert numbers["comes in"] == pytest.approx(120) and numbers["is handled"] == pytest.approx(60)
+    assert numbers["lag grows"] == pytest.approx(60) and numbers["lag"] == 3_600
+    assert "50 ms" in found.cause
+    assert found.levers[0].says == "5 members instead of 2"
+    assert "150 records/s" in found.levers[0].effect
+    assert any("Not the size of polls" in sentence for sentence in found.not_causes)
+
+
+def test_lag_without_members_is_nobodys_fault_but_theirs():
+    assert only(a_world(SIX, [0.0] * 6, members=0), "nobody-reads").urgency == "now"
+
+
+def test_a_paused_group_is_told_to_be_paused():
+    world = a_world(SIX, [0.0] * 6, members=0, group={"paused": True})
+    assert "paused" in only(world, "nobody-reads").title
+
+
+HOT = {"in_rates": [10, 10, 100, 10, 10, 10], "out_rates": [10, 10, 60, 10, 10, 10]}
+
+
+def test_lag_on_a_partition_with_a_heavy_key_is_a_hot_keys():
+    world = a_world(**HOT, heavy_keys={TOPIC: [HeavyKey(2, "customer-7", 0.9)]})
+    found = only(world, "hot-key")
+    assert found.record_key == "customer-7" and "customer-7" not in found.cause
+    assert found.levers[1].experiment.setting == "assignor"
+
+
+def test_without_a_heavy_key_it_is_a_hot_partition():
+    only(a_world(**HOT, heavy_keys={TOPIC: [HeavyKey(2, "customer-7", 0.1)]}), "hot-partition")
+
+
+def test_a_member_that_is_slower_than_the_others_is_named():
+    world = a_world(
+        EVEN, [4, 10, 10, 4, 10, 10], members=3, clients=[a_worker(0, 500, 90), a_worker(1), a_worker(2)]
+    )
+    assert "reader-0" in only(world, "slow-member").title
+
+
+def test_as_many_members_as_partitions_need_more_partitions():
+    world = a_world([75, 75], [50, 50], members=4)
+    found = only(world, "too-few-partitions")
+    assert found.levers[0].what_if["partitions"] == "4"
+    assert any("number of members" in sentence for sentence in found.not_causes)
+
+
+def test_members_without_work_are_a_hint_where_nothing_is_late():
+    assert only(a_world([10, 10], members=4), "idle-members").urgency == "hint"
+
+
+def test_ten_times_as_much_as_a_while_ago_is_a_burst():
+    found = only(a_world(SIX, EVEN, calm_rates={TOPIC: 12.0}), "burst")
+    assert found.urgency == "hint" and "10 times" in found.cause
+
+
+def test_a_load_that_the_group_never_kept_up_with_is_no_burst():
+    assert rules_of(a_world(SIX, EVEN, calm_rates={TOPIC: 110.0})) == ["capacity"]
+
+
+def test_small_polls_of_a_cheap_handler_are_told():
+    small = a_consumer(0, 0.1, **{"time-between-poll-avg": 5.0, "records-consumed-rate": 200.0})
+    small = msgspec.structs.replace(small, values=small.values | {"max_poll_records": 1})
+    found = only(a_world([100] * 3, [66] * 3, members=1, clients=[small]), "small-polls")
+    assert found.levers[0].experiment.values == ("1", "100", "500")
+
+
+def a_rebalance(ago_s: int, cause: str = "left") -> Rebalance:
+    return Rebalance(
+        epoch=100 - ago_s, cause=cause, words="", at_ms=NOW_MS - ago_s * 1000, started_ms=NOW_MS - ago_s * 1000 - 50,
+        took_ms=50, outcome="finished", assignor="cooperative-sticky", members_before=[], members_after=[], moved=[],
+    )  # fmt: skip
+
+
+def test_rebalances_over_a_minute_are_a_storm_and_explain_the_lag():
+    storm = {GROUP: [a_rebalance(s) for s in range(0, 60, 5)]}
+    only(a_world(SIX, EVEN, rebalances=storm), "rebalance-storm")
+
+
+def test_the_rebalances_of_a_deployment_are_none():
+    assert rules_of(a_world(rebalances={GROUP: [a_rebalance(s) for s in range(10)]})) == []
+
+
+def test_silent_members_get_another_lever_than_those_that_leave():
+    storm = {GROUP: [a_rebalance(s, "expired") for s in range(0, 60, 5)]}
+    assert (
+        only(a_world(rebalances=storm), "rebalance-storm").levers[0].experiment.setting
+        == "session_timeout_ms"
+    )
+
+
+def test_few_very_slow_records_that_fail_point_at_what_the_handler_calls():
+    slow = a_worker(0, ready=500, p50=8, p95=2_000)
+    tried = {slow.instance: Attempts(30, 300, 45, 0, 0)}
+    only(a_world(SIX, EVEN, members=1, clients=[slow], attempts=tried), "slow-downstream")
+
+
+def test_while_nobody_knows_how_many_attempts_fail_no_other_cause_is_named():
+    slow = a_worker(0, ready=500, p50=8, p95=2_000)
+    assert rules_of(a_world(SIX, EVEN, members=1, clients=[slow])) == []
+
+
+def with_letters(world, dead: int):
+    """The last minute brought so many dead letters."""
+    name = f"{TOPIC}.{GROUP}.dlq"
+    empty, full = (a_topic(name, logs=[a_partition(0, log_end=end)], groups=[]) for end in (5, 5 + dead))
+    past = [msgspec.structs.replace(s, topics=s.topics | {name: empty}) for s in world.past]
+    now = msgspec.structs.replace(world.snapshot, topics=world.snapshot.topics | {name: full})
+    return replace(world, past=past, snapshot=now, dead_letters={name: (TOPIC, GROUP)})
+
+
+def test_dead_letters_are_told_with_what_they_died_of():
+    world = with_letters(a_world(letters={(TOPIC, GROUP): Letters(20, [("PoisonError", 20)])}), 60)
+    found = only(world, "dead-letters")
+    assert "20 letters of the newest 20 died of PoisonError" in found.symptom
+
+
+def test_a_change_right_before_is_named_and_one_of_something_else_is_not():
+    changes = [Happened(NOW_MS - 60_000, f"schema:{TOPIC}-value", "version 4 of schema orders-value", "anna")]
+    found = only(with_letters(a_world(changes=changes), 60), "failing-after-change")
+    assert "version 4 of schema orders-value by anna" in found.cause
+    only(with_letters(a_world(changes=[Happened(NOW_MS, "group:other", "x")]), 60), "dead-letters")
+
+
+def test_attempts_that_fail_and_succeed_later_are_a_hint():
+    worker = a_worker(0)
+    world = a_world(clients=[worker], attempts={worker.instance: Attempts(30, 280, 20, 0, 0)})
+    assert only(world, "retries").urgency == "hint"
+
+
+def test_unread_records_close_to_their_end_are_urgent():
+    world = a_world(SIX, EVEN, lag=600, kept={TOPIC: Kept(ms=90_000)})
+    ages = [
+        msgspec.structs.replace(s, groups={GROUP: aged(s.groups[GROUP], 20_000 + 600 * n)})
+        for n, s in enumerate(world.past)
+    ]
+    now = msgspec.structs.replace(world.snapshot, groups={GROUP: aged(world.snapshot.groups[GROUP], 50_000)})
+    found = judge(replace(world, past=ages, snapshot=now)).findings
+    assert [f.rule for f in found] == ["retention-edge", "capacity"]
+    assert found[0].urgency == "now" and "first records are lost in" in found[0].symptom
+
+
+def aged(group, ms):
+    return msgspec.structs.replace(
+        group, partitions=[msgspec.structs.replace(p, time_lag_ms=ms) for p in group.partitions]
+    )
+
+
+def test_a_lag_that_is_half_as_old_as_retention_and_does_not_age_is_left_alone():
+    world = a_world(EVEN, lag=100, kept={TOPIC: Kept(ms=9_000)})
+    assert rules_of(world) == []
+
+
+def slow(ms: float, name: str = "shop", **values):
+    metrics = {
+        "producer-metrics": {"request-rate": 20.0, "request-latency-p50": ms, "request-latency-p95": 2 * ms}
+    }
+    return a_client(name, metrics=metrics, values=values)
+
+
+@pytest.mark.parametrize(
+    ("about", "server", "here", "cause"),
+    [
+        ("a busy processor", Server(slower_than_ms=10), a_server(cpu_share=0.97), "server is busy"),
+        ("a full memory", Server(), a_server(max_memory_bytes=51_000_000), "memory is 98 % full"),
+        ("one slow command", Server(slow=[SlowCommand(NOW_MS, 400, "KEYS")]), a_server(), "KEYS stands 1 times"),
+        ("a late disk", Server(fsyncs_delayed=3), a_server(), "waits for its disk"),
+        ("nothing at the server", Server(fsyncs_delayed=0), a_server(), "the network between"),
+    ],
+)  # fmt: skip
+def test_slow_requests_say_where_the_time_goes(about, server, here, cause):
+    world = a_world(clients=[slow(40), slow(50, "till")], server=server)
+    world = replace(world, snapshot=msgspec.structs.replace(world.snapshot, server=here))
+    assert cause in only(world, "slow-requests").cause
+
+
+def test_one_slow_producer_among_many_is_named_alone():
+    found = only(a_world(clients=[slow(40), slow(1, "till"), slow(2, "stock")]), "slow-requests")
+    assert found.subject == "client:shop"
+
+
+def test_a_batch_a_record_is_told_when_there_are_many():
+    found = only(a_world(clients=[sends(800, 800)]), "tiny-batches")
+    assert found.levers[0].experiment.setting == "linger_ms"
+    assert (
+        only(a_world(clients=[sends(800, 800, batch_size=1)]), "tiny-batches").levers[0].experiment.setting
+        == "batch_size"
+    )
+
+
+@pytest.mark.parametrize(("batches", "records"), [(100, 100), (600, 6_000)])
+def test_few_or_full_batches_are_no_tiny_ones(batches, records):
+    assert rules_of(a_world(clients=[sends(batches, records)])) == []
+
+
+def test_fetches_that_cannot_bring_anything_are_told():
+    hasty = a_consumer(0, 0.9, **{"fetch-rate": 10.0, "fetch-latency-avg": 2.0, "fetch-size-avg": 5_000.0})
+    hasty = msgspec.structs.replace(hasty, values=hasty.values | {"fetch_max_wait_ms": 5})
+    assert only(a_world(clients=[hasty]), "idle-fetches").levers[0].experiment.values == ("5", "500")
+
+
+def test_crumbs_are_told_unless_tiny_batches_explain_them():
+    crumbs = a_consumer(0, 0.6, **{"fetch-rate": 400.0, "fetch-latency-avg": 2.0, "fetch-size-avg": 330.0})
+    only(a_world([300] * 3, clients=[crumbs]), "idle-fetches")
+    only(a_world([300] * 3, clients=[crumbs, sends(900, 900)]), "tiny-batches")
+
+
+def test_a_member_that_polls_too_seldom_is_told_before_it_is_put_out():
+    found = only(a_world(clients=[a_consumer(0, 0.01, **{"time-between-poll-max": 200_000.0})]), "long-polls")
+    assert found.levers[0].experiment.setting == "max_poll_records"
+
+
+# -- standing ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_found_stays_between_its_two_limits():
+    between = a_world(EVEN, [9.9] * 6, lag=55)  # behind by 6 s, and a hundredth of what comes in is added
+    assert rules_of(between) == []
+    assert rules_of(between, judge(a_world(SIX, EVEN)).findings) == ["capacity"]
+
+
+def test_a_finding_outlives_its_evidence_by_some_seconds_and_then_goes():
+    found = judge(a_world(SIX, EVEN)).findings
+    calm = a_world(SIX, SIX)
+    assert rules_of(calm, found) == ["capacity"]
+    old = [msgspec.structs.replace(f, seen_ms=NOW_MS - LINGER_MS) for f in found]
+    assert rules_of(calm, old) == []
+
+
+def test_another_cause_takes_its_place_at_once():
+    found = judge(a_world(SIX, EVEN)).findings
+    assert rules_of(a_world(SIX, EVEN, calm_rates={TOPIC: 12.0}), found) == ["burst"]
+
+
+def test_a_finding_of_a_group_that_is_gone_goes_with_it():
+    found = judge(a_world(SIX, EVEN)).findings
+    world = a_world()
+    gone = msgspec.structs.replace(world.snapshot, groups={})
+    assert rules_of(replace(world, snapshot=gone), found) == []
+
+
+def test_since_is_the_first_look_that_found_it():
+    first = [msgspec.structs.replace(f, since_ms=5) for f in judge(a_world(SIX, EVEN)).findings]
+    assert judge(a_world(SIX, EVEN), first).findings[0].since_ms == 5
