@@ -20,7 +20,16 @@ from tests.snapshots import a_group, a_member, a_position, a_snapshot, a_topic
 
 pytestmark = pytest.mark.django_db
 
-ADDRESSES = ["/", "/topics/", "/topics/orders/", "/groups/", "/groups/inventory/", "/retries/", "/history/"]
+ADDRESSES = [
+    "/",
+    "/advisor/",
+    "/topics/",
+    "/topics/orders/",
+    "/groups/",
+    "/groups/inventory/",
+    "/retries/",
+    "/history/",
+]
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     '"><script>alert(1)</script>',
