@@ -109,9 +109,15 @@ class Form(forms.Form):
     when: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Fields that are shown for one answer only: field -> (other field, its answers, separated by spaces)."""
 
+    sections: ClassVar[Mapping[str, str]] = {}
+    """Headings before fields, where a form is long."""
+
     def __init__(self, *args: Any, broker: Broker, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.broker = broker
+        for name, heading in self.sections.items():
+            if name in self.fields:
+                self.fields[name].section = heading  # type: ignore[attr-defined]
         for name, condition in self.when.items():
             self.fields[name].when = [condition]  # type: ignore[attr-defined]
         self.fill()

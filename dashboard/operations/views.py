@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -47,7 +48,7 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
     allow(request, kind, kind.name)
     status = 200
     try:
-        form = kind.form(request.POST or None, initial=request.GET.dict(), broker=broker())
+        form = kind.form(request.POST or None, initial=_initial(request), broker=broker())
         if request.method == "POST":
             if form.is_valid():
                 operation = life.draft(kind, form.spec(), actor_of(request))
@@ -55,7 +56,29 @@ def new(request: HttpRequest, name: str) -> HttpResponse:
             status = 422
     except StreamlabError as error:
         return render(request, "pages/operation/cannot.html", _shell(kind, reason=str(error)), status=503)
-    return render(request, kind.template, _shell(kind, form=form), status=status)
+    shell = _shell(kind, form=form, nothing="" if form.is_bound else nothing_to_choose(form))
+    return render(request, kind.template, shell, status=status)
+
+
+NOTHING = {
+    "dlq": "No record has died yet. One that a worker gives up can be chosen here within two seconds.",
+    "group": "No consumer group has ever been here. One is made by the first consumer that subscribes.",
+    "topic": "There is no topic yet. One is made when something is first sent to it.",
+}
+"""What to say of a field that offers no choice, by its name."""
+
+
+def _initial(request: HttpRequest) -> dict[str, str]:
+    """What the address fills in; what is given several times, such as picked letters, in one text."""
+    return {name: " ".join(filter(None, request.GET.getlist(name))) for name in request.GET}
+
+
+def nothing_to_choose(form: forms.BaseForm) -> str:
+    """Why the form cannot be filled in now; "" when it can."""
+    for name, field in form.fields.items():
+        if isinstance(field, forms.ChoiceField) and field.required and not any(field.choices):
+            return NOTHING.get(name, f"There is nothing to choose for “{field.label}” yet.")
+    return ""
 
 
 @require_POST

@@ -75,17 +75,20 @@ def _deaths(failures: list[FailureGroup], since_ms: int) -> dict[Key, dict[int, 
     return deaths
 
 
-def _about(failures: list[FailureGroup]) -> dict[Key, tuple[str, int]]:
-    """Of each failure the topic that its letters are on, and how many died since the newest replay of one of them."""
+def _about(failures: list[FailureGroup]) -> dict[Key, tuple[str, int | None]]:
+    """Of each failure the topic that its letters are on, and how many died since the newest replay of one of them.
+
+    None: none of them was ever replayed.
+    """
     known = (
         DeadLetter.objects.filter(_of(failures))
         .values_list("group", "topic", "fingerprint")
         .annotate(newest=Max("replayed_ms"), dlq=Max("dlq_topic"))
     )
-    about: dict[Key, tuple[str, int]] = {}
+    about: dict[Key, tuple[str, int | None]] = {}
     for group, topic, fingerprint, newest, dlq in known:
         mine = DeadLetter.objects.filter(group=group, topic=topic, fingerprint=fingerprint)
-        fresh = mine.filter(state=LetterState.DEAD, died_ms__gt=newest).count() if newest else 0
+        fresh = mine.filter(state=LetterState.DEAD, died_ms__gt=newest).count() if newest else None
         about[group, topic, fingerprint] = (dlq or dlq_topic(topic, group), fresh)
     return about
 
@@ -100,7 +103,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     for failure in listed.rows:
         key = (failure.group, failure.topic, failure.fingerprint)
         line = letters.deaths_line(deaths.get(key, {}), now_ms - LINE_MS, now_ms, STEP_MS)
-        dlq, fresh = about.get(key, (dlq_topic(failure.topic, failure.group), 0))
+        dlq, fresh = about.get(key, (dlq_topic(failure.topic, failure.group), None))
         said = shield_among(known, failure.topic).said
         rows.append((letters.failure_row(failure, fresh, line, now_ms, said), dlq))
     totals = FailureGroup.objects.aggregate(

@@ -70,6 +70,7 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
         "value_by": value_by,
         "headers": payloads.headers(dead.headers),
         "attributes": records.attributes_of(dead.headers),
+        "error": payloads.visible(dead.error_class.rpartition(".")[2] or dead.cause.value),
         "message": payloads.visible(dead.error_message),
         "traceback": payloads.visible(dead.traceback),
         "died": moment_figure(dead.died_ms if dead.died_ms > 0 else None, now_ms),

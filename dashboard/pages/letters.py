@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from dashboard.masking.rules import rules, shield_among
 from dashboard.presenters import letters
 from dashboard.presenters.words import plural
-from dashboard.projections.models import DeadLetter, LetterState
+from dashboard.projections.models import DeadLetter, FailureGroup, LetterState
 from streamlab.delivery.dead_letter_topics import dlq_topic
 
 from .database import fresh_connection, page_of
@@ -19,6 +20,9 @@ from .page import Address, Page
 from .table import link
 
 _EXACT = ("group", "topic", "fingerprint")
+MOST_SINGLE = 300
+"""Letters that are handed on one by one: their names stand in an address."""
+MOST_PLACES = 8
 
 
 def found(address: Address) -> Any:
@@ -38,14 +42,51 @@ def found(address: Address) -> Any:
     return letters
 
 
-def _replay_query(address: Address) -> dict[str, str]:
-    """The same letters for the form of a replay; {} while they are of more than one group or topic."""
+def _acts_on(address: Address) -> tuple[dict[str, str], int, str]:
+    """The letters that this view shows and that are dead, for the form of an operation; how many; or why not.
+
+    A search is handed on letter by letter: the words of a search mean more to the log than to the database.
+    """
     query = address.query
     if not (query.get("group") and query.get("topic")):
-        return {}
-    asked = {"dlq": dlq_topic(query["topic"], query["group"])}
-    asked |= {name: query[name] for name in ("fingerprint", "partition") if query.get(name)}
-    return asked | ({"text": query["q"]} if query.get("q") else {})
+        return {}, 0, "Choose one group and topic to act on many letters at once."
+    dead = found(address).filter(state=LetterState.DEAD, dlq_offset__isnull=False)
+    count = dead.count()
+    known = dead.values_list("dlq_topic", flat=True).first()
+    asked = {"dlq": known or dlq_topic(query["topic"], query["group"])}
+    if query.get("q", "").strip():
+        if count > MOST_SINGLE:
+            return {}, count, f"Narrow the search to {MOST_SINGLE} dead letters to act on exactly these."
+        places = dead.values_list("dlq_topic", "dlq_partition", "dlq_offset")
+        asked["letters"] = " ".join(f"{topic}/{partition}@{offset}" for topic, partition, offset in places)
+    else:
+        asked |= {name: query[name] for name in ("fingerprint", "partition") if query.get(name)}
+    return (asked, count, "") if count else ({}, 0, "None of these letters is dead.")
+
+
+def _places(address: Address) -> list[tuple[str, str, int]]:
+    """Where letters are, for those who have not chosen a group and topic: link, words, how many are dead."""
+    if address.query.get("group") and address.query.get("topic"):
+        return []
+    some = FailureGroup.objects.filter(dead__gt=0)
+    for name in _EXACT:
+        if address.query.get(name):
+            some = some.filter(**{name: address.query[name]})
+    counted = some.values("group", "topic").annotate(n=Sum("dead")).order_by("-n")[:MOST_PLACES]
+    return [
+        (
+            link(address, group=line["group"], topic=line["topic"], page=None),
+            f"{line['group']} on {line['topic']}",
+            line["n"],
+        )
+        for line in counted
+    ]
+
+
+def dlq_chosen(address: Address) -> str:
+    """The topic of letters that single ones can be picked from; "" while there may be several."""
+    query = address.query
+    return dlq_topic(query["topic"], query["group"]) if query.get("group") and query.get("topic") else ""
 
 
 @fresh_connection
@@ -53,6 +94,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     listed = page_of(found(address), address)
     state = address.query.get("state", "")
     known = rules()
+    acts_on, acts_on_count, acts_not = _acts_on(address)
     return {
         "list": listed,
         "rows": [
@@ -71,7 +113,11 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
             for name in (*_EXACT, "partition")
             if address.query.get(name)
         ],
-        "replay_query": _replay_query(address),
+        "acts_on": urlencode(acts_on, quote_via=quote),
+        "acts_on_count": acts_on_count,
+        "acts_not": acts_not,
+        "picks": acts_on.get("dlq", "") or dlq_chosen(address),
+        "places": _places(address),
     }
 
 
@@ -79,7 +125,7 @@ PAGE = Page(
     name="letters",
     pattern="dead-letters/letters/",
     title=lambda address: "Letters",
-    parts=("summary", "list"),
+    parts=("summary", "acts", "list"),
     context=context,
     measured=False,
     under="dead-letters",

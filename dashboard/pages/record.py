@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
+
+from django.urls import reverse
 
 from dashboard.broker import broker
 from dashboard.masking import reading
 from dashboard.masking.rules import shield_of
-from dashboard.presenters import payload, records
+from dashboard.presenters import letters, payload, records
+from dashboard.projections.models import DeadLetter, RecordEvent
 from streamlab.errors import RecordError, StreamlabError, UnknownTopicOrPartitionError
 from streamlab.model import ConsumerRecord, TopicPartition
 
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
+
+MOST_STEPS = 500
 
 
 def found(address: Address, *, reveal: bool = False) -> ConsumerRecord:
@@ -31,6 +37,30 @@ def found(address: Address, *, reveal: bool = False) -> ConsumerRecord:
     return record
 
 
+def _ways(record: ConsumerRecord, reveal: bool) -> list[tuple[str, list[letters.StepRow], str]]:
+    """Its way through each group that did not handle it at once, and the address of its newest dead letter."""
+    events = RecordEvent.objects.filter(
+        topic=record.topic, partition=record.partition, offset=record.offset
+    ).order_by("group", "at_ms", "replays", "attempt", "id")[:MOST_STEPS]
+    said = (lambda text: text) if reveal else shield_of(record.topic).said
+    found = []
+    for group, steps in groupby(events, key=lambda event: event.group):
+        letter = (
+            DeadLetter.objects.filter(
+                group=group,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                dlq_offset__isnull=False,
+            )
+            .order_by("-died_ms")
+            .first()
+        )
+        where = (letter.dlq_topic, letter.dlq_partition, letter.dlq_offset) if letter else None
+        found.append((group, letters.step_rows(steps, said), reverse("letter", args=where) if where else ""))
+    return found
+
+
 @fresh_connection
 def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[str, Any]:
     try:
@@ -38,6 +68,7 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
     except (RecordError, StreamlabError) as error:
         return {"failed": str(error), "row": None}
     return {
+        "ways": _ways(record, reveal),
         "row": records.row(record, moment.read_at_ms),
         "headers": payload.headers(record.headers),
         "attributes": records.attributes_of(record.headers),

@@ -8,9 +8,11 @@ from math import log10
 
 from .rebalances import RebalanceRow
 
-WIDTH, HEIGHT, BASE, TOP = 960, 112, 84, 18
+WIDTH, HEIGHT, BASE, TOP = 1180, 92, 62, 8
 LABEL_ROOM = 26
 """An epoch's number is written where it has so much room."""
+CAUSE_ROOM = 110
+"""And its cause where it has this much."""
 TALLEST_MS = 60_000.0
 
 
@@ -23,6 +25,7 @@ class Epoch:
     band_width: str  # of the time until the next one
     even: bool  # every other band is shaded
     labelled: bool
+    cause: str  # in a word or two; "" where there is no room
     label_x: str
     work_x: str  # the rebalance itself
     work_width: str
@@ -76,6 +79,7 @@ def _epoch(row: RebalanceRow, start_x: float, x: float, next_x: float, even: boo
         band_width=f"{width:.1f}",
         even=even,
         labelled=width >= LABEL_ROOM,
+        cause=row.cause[:16] if width >= CAUSE_ROOM else "",
         label_x=f"{x + 4:.1f}",
         work_x=f"{min(start_x, x - 3):.1f}",
         work_width=f"{max(3.0, x - start_x):.1f}",
@@ -89,7 +93,7 @@ def _height(standstill_ms: float | None) -> float:
     """Logarithmic from 1 ms at the bottom to a minute at the top.
 
     >>> _height(None), round(_height(60_000.0))
-    (80.0, 18)
+    (58.0, 8)
     """
     if not standstill_ms:
         return BASE - 4.0

@@ -122,11 +122,13 @@ def byte_rate(value: float | None, reason: str = "A rate needs two measurements"
 def spell_duration(ms: float) -> str:
     """The two largest units, so that it reads at a glance.
 
-    >>> [spell_duration(ms) for ms in (0, 83, 1500, 72_000, 7_380_000, 187_200_000)]
-    ['0 s', '83 ms', '1.5 s', '1 min 12 s', '2 h 3 min', '2 d 4 h']
+    >>> [spell_duration(ms) for ms in (0, 0.256, 83, 1500, 72_000, 7_380_000, 187_200_000)]
+    ['0 s', '0.26 ms', '83 ms', '1.5 s', '1 min 12 s', '2 h 3 min', '2 d 4 h']
     """
-    if ms < 1:
+    if ms < 0.005:
         return "0 s"
+    if ms < 0.995:
+        return f"{_short(ms)} ms"
     if ms < 999.5:
         return f"{ms:.0f} ms"
     if ms < 9_950:
@@ -153,7 +155,7 @@ def duration(ms: float | None, reason: str = "Not measured yet") -> Figure:
     number, *unit = spell_duration(ms).split()
     if len(unit) > 1:  # "1 min 12 s" is drawn in one size
         return Figure(spell_duration(ms), "", f"{ms:,.0f} milliseconds", ms)
-    return Figure(number, unit[0], f"{ms:,.0f} milliseconds", ms)
+    return Figure(number, unit[0], f"{ms:,.{0 if ms >= 1 else 3}f} milliseconds", ms)
 
 
 def percent(share: float | None, reason: str = "Not measured yet") -> Figure:

@@ -158,13 +158,16 @@ class StepRow:
     message: str
     note: str
     by: str
+    gap: Figure  # since the step before; unknown of the first
 
 
 def step_rows(steps: Iterable[RecordEvent], said: Said = str) -> list[StepRow]:
-    return [_step_row(step, said) for step in steps]
+    found = list(steps)
+    before = [None, *(step.at_ms for step in found)]
+    return [_step_row(step, then_ms, said) for step, then_ms in zip(found, before, strict=False)]
 
 
-def _step_row(step: RecordEvent, said: Said) -> StepRow:
+def _step_row(step: RecordEvent, then_ms: int | None, said: Said) -> StepRow:
     word, tone = _SAYS.get(step.kind, (step.kind, Tone.NOTE))
     return StepRow(
         at=moment(step.at_ms),
@@ -179,4 +182,5 @@ def _step_row(step: RecordEvent, said: Said) -> StepRow:
         message=visible(said(step.message))[:300],
         note=visible(step.note),
         by=visible(step.by or step.member),
+        gap=duration(None if then_ms is None else max(0, step.at_ms - then_ms), "The first step"),
     )

@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.schema_registry.core import _registry
 from dashboard.schema_registry.decoding import Decoder
 from streamlab import RetryPolicy
 from streamlab.broker import Broker
@@ -49,7 +48,6 @@ AN_ORDER = {"country": "Norway", "pence": 1250, "at": AT, "seal": b"\xff"}
 
 @pytest.fixture
 def registry(broker: Broker) -> Iterator[SchemaRegistry]:
-    _registry.cache_clear()
     with SchemaRegistry(broker.connection) as made:
         yield made
 

@@ -36,9 +36,21 @@ CONTENTS = Contents(
 )
 
 
+class PatchField(forms.JSONField):
+    """Of nothing it shows nothing, where JSON would say null."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else "" if value is None else super().prepare_value(value)
+
+
 class LettersForm(Form):
     """Which letters are meant. All that is given must hold."""
 
+    sections: ClassVar = {
+        "fingerprint": "Which of them? All that is given must hold; empty fields leave nothing out.",
+        "to": "What happens to them",
+        "reason": "What is written down",
+    }
     dlq = forms.ChoiceField(label="Dead letters of")
     fingerprint = forms.CharField(
         label="Failure", required=False, max_length=64, help_text="Its fingerprint."
@@ -150,11 +162,12 @@ class ReplayForm(LettersForm):
     guard = forms.FloatField(
         label="Stop when more fail again than (%)", initial=GUARD_PERCENT, min_value=0, max_value=100
     )
-    merge = forms.JSONField(
+    merge = PatchField(
         label="Change the value",
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text='A JSON merge patch, like {"country": "FR", "draft": null}. The letters themselves stay as they are.',
+        help_text='Edit and replay: a JSON merge patch, like {"country": "FR", "draft": null}. '
+        "The letters themselves stay as they are.",
     )
 
     when: ClassVar = {"to_topic": ("to", "topic")}
