@@ -171,13 +171,11 @@ class Admin(TopicAdmin, ConfigAdmin):
         """
         return control.preview_rebalance(self._connection, group_id, assignor)
 
-    def rebalance_group(self, preview: control.Preview) -> int:
+    def rebalance_group(self, preview: control.Preview, by: str = "") -> int:
         """Do exactly what the preview shows. Returns the new epoch. Raises StalePlanError if the group moved."""
         epoch = control.rebalance(self._connection, preview)
-        if preview.chosen:
-            self.choose_assignor(
-                preview.group_id, preview.target.assignor
-            )  # it is; and the group's settings say so
+        if preview.chosen:  # it is; and the group's settings say so
+            self.choose_assignor(preview.group_id, preview.target.assignor, by)
         return epoch
 
     def remove_group_member(self, group_id: str, member: str) -> str:
@@ -187,13 +185,13 @@ class Admin(TopicAdmin, ConfigAdmin):
         """
         return control.remove_member(self._connection, group_id, member)
 
-    def choose_assignor(self, group_id: str, assignor: str) -> bool:
+    def choose_assignor(self, group_id: str, assignor: str, by: str = "") -> bool:
         """The assignor of that group from now on, whatever its members ask for: the group's setting `assignor`.
 
         Returns whether it is another one than before. Raises IllegalArgumentError.
         """
         changed = control.choose_assignor(self._connection, group_id, control.check_assignor(assignor))
-        Configs(self._connection).set(configs_of_group(group_id), {"assignor": assignor})
+        Configs(self._connection).set(configs_of_group(group_id), {"assignor": assignor}, by=by)
         return changed
 
     def list_rebalances(self, group_id: str, most: int = 20) -> list[rebalances.Rebalance]:

@@ -32,7 +32,7 @@ def rebalance(
     with broker_at(url) as broker:
         admin = broker.admin()
         preview = admin.preview_rebalance(group, assignor)
-        epoch = admin.rebalance_group(preview) if execute else None
+        epoch = admin.rebalance_group(preview, by=me()) if execute else None
     if json:
         print_json(_as_json(preview, epoch))
     else:

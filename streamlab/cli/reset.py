@@ -24,6 +24,7 @@ from .reset_arguments import Scope, duration_ms, format_offsets, moment_ms, pars
 if TYPE_CHECKING:
     from ..broker import Broker
     from ..errors import StreamlabError
+    from ..groups.describe import GroupDescription
     from ..groups.reset import PartitionPlan, Plan, Target
     from ..model import TopicPartition
     from ..topics import Topics
@@ -120,7 +121,7 @@ def reset_offsets(
             )
             _warn(plan)
         else:
-            state = GroupState.EMPTY if live else reset.require_stopped(broker.connection, group).state
+            state = GroupState.EMPTY if live else _stopped(broker, group).state
             plan = reset.plan(broker.connection, log, group, targets())
             if state is GroupState.DEAD and not plan.before:
                 note(f"Nothing is known of a group {group!r} yet. --execute makes it.")
@@ -130,6 +131,17 @@ def reset_offsets(
                     outcome = reset.execute(broker.connection, log, plan, by=me(), strategy=goal.words)
     _print(plan, outcome, export, json)
     _say(plan, outcome)
+
+
+def _stopped(broker: Broker, group: str) -> GroupDescription:
+    """Raises NonEmptyGroupError, which names the way that there is."""
+    from ..errors import NonEmptyGroupError
+    from ..groups import reset
+
+    try:
+        return reset.require_stopped(broker.connection, group)
+    except NonEmptyGroupError as error:
+        raise NonEmptyGroupError(f"{error} Or --live: they pause for it and read on from there.") from error
 
 
 class Goal(NamedTuple):

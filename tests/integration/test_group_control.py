@@ -126,7 +126,8 @@ def test_the_setting_of_the_group_and_the_operators_choice_are_one(broker, membe
     until(lambda: poll_all(members) or group(broker)["generation_id"] == epoch + 1, 10)
     admin.choose_assignor("g", "range")
     assert configs.get("group:g").values["assignor"] == "range"
-    admin.rebalance_group(admin.preview_rebalance("g", "lag-aware"))
+    admin.rebalance_group(admin.preview_rebalance("g", "lag-aware"), by="ann")
+    assert configs.history("group:g", 1)[0].by == "ann"
     assert configs.get("group:g").values["assignor"] == group(broker)["protocol_data"] == "lag-aware"
 
 

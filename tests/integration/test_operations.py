@@ -216,6 +216,8 @@ def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):
         carry_out(operator, operation)
         assert operation.state == State.DONE, operation.error
         until(lambda: poll_all([a, b]) or {p.partition for p in a.assignment()} in ({0, 2}, {1, 3}), 20)
+        [chosen] = Configs(broker.connection).history("group:g")
+        assert (chosen.name, chosen.after, chosen.by) == ("assignor", "roundrobin", "operator")
         stale = ask(operator, "rebalance", group="g", assignor="range")
         with broker.consumer(topic, group_id="g", client_id="c") as c:
             settle([a, b, c], 4)

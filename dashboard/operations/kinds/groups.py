@@ -58,7 +58,7 @@ def _preview_rebalance(broker: Broker, spec: Spec) -> Preview:
 
 def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     seen = msgspec.msgpack.decode(base64.b64decode(world["preview"]), type=GroupPreview)
-    epoch = control.rebalance(broker.connection, seen)
+    epoch = broker.admin().rebalance_group(seen, by=job.by)
     job.step(1, 1)
     return Result(
         f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} change hands."
