@@ -36,6 +36,7 @@ from ..errors import FencedInstanceIdError, StreamlabError, UnknownMemberIdError
 from ..model import TopicPartition
 from ..topics import Topics
 from . import assignors, live_reset, target
+from .by_load import LoadWatch
 from .words import GroupState, Member, group_keys, parse_owners, parse_partition
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ class Membership:
         self._alarm_ms = -1  # when a lease of somebody else may run out; -1: there is none
         self._stamp = ""  # the group's last change of what this member owns, as far as it acted on it
         self._newest_epoch = 0  # an owner epoch that a partition has seen, and the group perhaps has lost
+        self._watch = LoadWatch(connection, topics, self.group_id, clock)
+        self._by_load = False  # the group's assignor goes by work
         self._next_beat = 0.0  # monotonic seconds
         self.beat_at = float("nan")  # monotonic seconds of the last heartbeat that was answered
         self.polled_at = clock.monotonic()
@@ -218,6 +221,7 @@ class Membership:
                     break
             self._view = self._seen(said)
             self._alarm_ms = said.alarm_ms
+            self._by_load = said.assignor.decode() in assignors.BY_LOAD
         self._changed()
 
     def _seen(self, said: _Answer) -> View:
@@ -335,6 +339,8 @@ class Membership:
                 if woken or self._clock.monotonic() >= self._next_beat:
                     try:
                         self.beat()
+                        if self._by_load:
+                            self._watch.look(self.member_id)
                     except (UnknownMemberIdError, FencedInstanceIdError):
                         pass  # noted in `lost` and `fenced`; the consumer's thread joins again, or raises
                     soon = min(self._interval_s, self._until_a_lease_ends_s())

@@ -31,6 +31,7 @@ class Cause(StrEnum):
     PARTITIONS = "partitions"  # a topic grew, came or went
     ASSIGNOR = "assignor"  # another assignor was chosen
     FORCED = "forced"  # an operator wanted it
+    LOAD = "load"  # the work had shifted between the members
     STATIC_RETURN = "static-return"  # a static member came back and wants other topics
 
 

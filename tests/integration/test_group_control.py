@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from streamlab import keys
+from streamlab.clock import SYSTEM_CLOCK
 from streamlab.configs.store import Configs
 from streamlab.errors import (
     CommitFailedError,
@@ -17,9 +18,10 @@ from streamlab.errors import (
     StalePlanError,
 )
 from streamlab.events.relay import Relay
-from streamlab.groups import rebalances
+from streamlab.groups import by_load, load, rebalances
 from streamlab.groups.words import group_keys
 from streamlab.model import TopicPartition
+from streamlab.topics import Topics
 from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, read, settle
 from tests.history import history
 from tests.waiting import until
@@ -156,6 +158,49 @@ def test_lag_aware_gives_the_partition_with_the_backlog_to_one_that_has_little_e
     preview = broker.admin().preview_rebalance("g", "lag-aware")
     shares = sorted(sorted(p.partition for p in share) for share in preview.assignment.values())
     assert shares == [[0], [1, 2, 3]]
+
+
+def test_a_group_that_goes_by_lag_shares_out_anew_when_the_work_stays_shifted(broker, member_of, monkeypatch):
+    monkeypatch.setattr(by_load, "EVERY_S", 0.2)
+    topic = a_topic(broker, 4)
+    lag_aware = {
+        "partition_assignment_strategy": "lag-aware",
+        "enable_auto_commit": False,
+        "max_poll_records": 1,
+    }
+    members = [member_of(topic, **lag_aware) for _ in range(2)]
+    settle(members, 4)
+    epoch = group(broker)["generation_id"]
+    for member in members:
+        member.commit(dict.fromkeys(member.assignment(), 0))
+    mine = sorted(members[0].assignment())
+    for partition in mine:
+        produce(broker, topic, numbered(3_000), partition=partition.partition)
+    until(lambda: poll_all(members) or all(len({*mine} & m.assignment()) == 1 for m in members), 30)
+    newest = until(lambda: poll_all(members) or rebalances.recent(broker.connection, "g", 1), 10)[0]
+    assert (newest.cause, newest.assignor, newest.epoch) == ("load", "lag-aware", epoch + 1)
+
+
+def test_a_wave_of_work_that_is_over_at_the_second_look_moves_nothing(broker, member_of, monkeypatch):
+    topic, admin = a_topic(broker, 4), broker.admin()
+    members = [member_of(topic, partition_assignment_strategy="lag-aware") for _ in range(2)]
+    settle(members, 4)
+    monkeypatch.setattr(by_load, "EVERY_S", 0.0)
+    epoch, first = group(broker)["generation_id"], min(ids(members))
+    watch = by_load.LoadWatch(broker.connection, Topics(broker.connection), "g", SYSTEM_CLOCK)
+
+    def see(*loads, member=first):
+        for each in loads:
+            monkeypatch.setattr(load, "measure", lambda *_, each=each: dict.fromkeys(mine, each))
+            watch.look(member)
+        return group(broker)["generation_id"] - epoch
+
+    mine = members[0].assignment()
+    assert see(100.0, 0.0, 100.0, 0.0) == 0
+    assert see(100.0, 100.0, member=max(ids(members))) == 0  # it is not this one's turn
+    assert see(1.0, 1.0) == 0  # two records a second: by chance, or not worth it
+    assert see(100.0, 100.0) == 1
+    assert admin.describe_groups(["g"])["g"]["protocol_data"] == "lag-aware"
 
 
 def test_what_cannot_be_rebalanced_says_so(broker, member_of):

@@ -570,9 +570,8 @@ def test_the_shell_refuses_a_running_group_in_one_sentence(shell):
     until(lambda: json.loads(shell("groups", "--json").stdout or '{"members": 0}')["members"] == 1)
     done = shell("groups", "reset-offsets", "g", "--to-earliest", "--topic", "orders", "--execute")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "streamlab: Group 'g' has running members. Stop them first. Or --live: they pause for it and read on from there.\n"
-    )
+    assert done.stderr.startswith("streamlab: Group 'g' has running members. Stop them first. Or --live: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_refused_execution_leaves_no_undo_file(cli, tmp_path, broker, hundred, monkeypatch):
