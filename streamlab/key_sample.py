@@ -46,6 +46,7 @@ class KeySample(NamedTuple):
     keyless: int  # of them, without a key
     keys: list[SampledKey]  # the heaviest first
     kept: float  # records that the sampled partitions keep, which is what all weights add up to
+    entries: int  # batches that were looked at
     elsewhere: int  # keys that are not where murmur2 puts them: another partitioner sent them
 
     def share(self, key: SampledKey) -> float:
@@ -66,7 +67,7 @@ def sample(connection: Connection, topic: str, kept: Sequence[int], budget: Budg
     each = max(1, min(ENTRIES_A_PARTITION, budget.entries // max(len(fullest_first), 1)))
     until = time.monotonic() + budget.seconds
     found: dict[int, list[bytes | None]] = {}
-    size = records = 0
+    size = records = looked = 0
     step = max(1, min(PARTITIONS_A_ROUND_TRIP, 200 // each))
     for first in range(0, len(fullest_first), step):
         numbers = fullest_first[first : first + step]
@@ -75,10 +76,11 @@ def sample(connection: Connection, topic: str, kept: Sequence[int], budget: Budg
         )
         for number, entries in zip(numbers, replies, strict=True):
             found[number], read = _keys(entries)
+            looked += len(entries)
             size, records = size + read, records + len(found[number])
         if records >= budget.records or size >= budget.bytes or time.monotonic() >= until:
             break
-    return of_keys(found, kept)
+    return of_keys(found, kept, looked)
 
 
 def _keys(entries: Sequence[bytes]) -> tuple[list[bytes | None], int]:
@@ -96,7 +98,7 @@ def _keys(entries: Sequence[bytes]) -> tuple[list[bytes | None], int]:
     return found, size
 
 
-def of_keys(found: Mapping[int, Sequence[bytes | None]], kept: Sequence[int]) -> KeySample:
+def of_keys(found: Mapping[int, Sequence[bytes | None]], kept: Sequence[int], entries: int = 0) -> KeySample:
     """
     >>> sample = of_keys({0: [b"a", b"a", b"b", None], 1: [b"c"]}, [400, 100])
     >>> [(k.key, k.records, k.weight) for k in sample.keys]
@@ -124,5 +126,6 @@ def of_keys(found: Mapping[int, Sequence[bytes | None]], kept: Sequence[int]) ->
         keyless=sum(key is None for sampled in found.values() for key in sampled),
         keys=heaviest,
         kept=float(sum(kept[number] for number, sampled in found.items() if sampled)),
+        entries=entries,
         elsewhere=sum(partition_for(k.key, len(kept)) != k.partition for k in heaviest),
     )

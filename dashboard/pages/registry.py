@@ -32,6 +32,7 @@ from . import (
     schemas,
     topic,
     topics,
+    what_if,
 )
 from .page import MenuEntry, Page
 
@@ -63,6 +64,7 @@ PAGES: tuple[Page, ...] = (
     experiments_compared.PAGE,
     experiment.PAGE,
     load.PAGE,
+    what_if.PAGE,
 )
 
 

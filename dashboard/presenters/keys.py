@@ -127,11 +127,12 @@ def what_if(sample: KeySample, partitions: int) -> WhatIf | None:
     """None when no key was sampled."""
     if not sample.keys:
         return None
-    now, then = _spread(sample.spread(sample.partitions)), _spread(sample.spread(partitions))
+    now, then = spread_of(sample.spread(sample.partitions)), spread_of(sample.spread(partitions))
     return WhatIf(partitions, now, then, _verdict(sample, now, then))
 
 
-def _spread(amounts: Sequence[float]) -> Spread:
+def spread_of(amounts: Sequence[float]) -> Spread:
+    """Of so many records on each partition."""
     found = skew([round(amount) for amount in amounts])
     whole, most = sum(amounts), max(amounts)
     bars = [

@@ -28,6 +28,7 @@ class PartitionFlow:
     lag: int
     in_rate: float  # records/s
     out_rate: float
+    recent_in_rate: float  # over RECENT_MS
     slope: float  # of the lag, records/s, over WINDOW_MS
     recent_slope: float  # over RECENT_MS
 
@@ -140,9 +141,15 @@ def _flow(now: GroupPartition, before: Sequence[tuple[int, _Positions]], now_ms:
         now.lag,
         max(0, now.log_end - first.log_end) / took_s,
         max(0, (now.committed or 0) - (first.committed or 0)) / took_s,
+        _recent_in_rate(now, earlier, now_ms),
         slope_per_s(points),
         slope_per_s([point for point in points if now_ms - point[0] <= RECENT_MS]),
     )
+
+
+def _recent_in_rate(now: GroupPartition, earlier: Sequence[tuple[int, GroupPartition]], now_ms: int) -> float:
+    ms, then = next(((ms, p) for ms, p in earlier if now_ms - ms <= RECENT_MS), earlier[-1])
+    return max(0, now.log_end - then.log_end) * 1000 / (now_ms - ms)
 
 
 def appended(past: Iterable[Snapshot], now: Snapshot, topic: str) -> tuple[int, float] | None:

@@ -6,7 +6,7 @@ after that, so that one odd look does not take it away; at once when something e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -16,24 +16,33 @@ from .flows import LEAST_MS
 from .world import World
 
 LINGER_MS = 10_000
+SWITCH_MS = 20_000
+"""The cause of a lag is only replaced by another one when it was not found for so long."""
 
 
 def judge(world: World, before: Sequence[Finding] = (), missing: Sequence[str] = ()) -> Advice:
     """`before`: what stood at the last look. `missing`: what could not be read."""
     stood = {finding.key: finding for finding in before}
     found = {f.key: f for f in rules.find_all(world, lambda rule, subject: f"{rule} {subject}" in stood)}
-    now = [_dated(finding, stood.get(key), world.now_ms) for key, finding in found.items()]
+    held = [old for old in before if _holds(old, found.values(), world.now_ms)]
+    taken = {old.group for old in held}
+    now = [
+        _dated(finding, stood.get(key), world.now_ms)
+        for key, finding in found.items()
+        if not (finding.rule in rules.OF_LAG and finding.group in taken)
+    ]
     lingering = [
         old
         for key, old in stood.items()
         if key not in found
+        and old not in held
         and 0 <= world.now_ms - old.seen_ms < LINGER_MS
         and not any(rules.contradicts(old, new) for new in now)
         and _still_there(world, old)
     ]
     return Advice(
         as_of_ms=world.now_ms,
-        findings=in_order([*now, *lingering]),
+        findings=in_order([*now, *held, *lingering]),
         looked_at=_looked_at(world),
         missing=[*missing, *_missing(world)],
     )
@@ -44,6 +53,16 @@ def _dated(finding: Finding, before: Finding | None, now_ms: int) -> Finding:
     if before is None:
         return msgspec.structs.replace(finding, seen_ms=now_ms, since_ms=now_ms)
     return msgspec.structs.replace(finding, seen_ms=now_ms, since_ms=before.since_ms, weight=before.weight)
+
+
+def _holds(old: Finding, found: Iterable[Finding], now_ms: int) -> bool:
+    """Whether the cause of a lag that stands is kept although another one is found.
+
+    Right after a remedy the evidence of the last half minute and that of now do not fit together.
+    """
+    others = {f.rule for f in found if f.group == old.group and f.rule in rules.OF_LAG}
+    fresh = 0 <= now_ms - old.seen_ms < SWITCH_MS
+    return old.rule in rules.OF_LAG and fresh and bool(others) and old.rule not in others
 
 
 def _still_there(world: World, old: Finding) -> bool:

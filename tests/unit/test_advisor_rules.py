@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from streamlab.advisor.judge import LINGER_MS, judge
+from streamlab.advisor.judge import LINGER_MS, SWITCH_MS, judge
 from streamlab.advisor.world import Attempts, Happened, HeavyKey, Kept, Letters, Server, SlowCommand
 from streamlab.groups.rebalances import Rebalance
 from tests.advisor_worlds import GROUP, TOPIC, a_client, a_consumer, a_worker, a_world, rules_of, sends
@@ -267,9 +267,18 @@ def test_a_finding_outlives_its_evidence_by_some_seconds_and_then_goes():
     assert rules_of(calm, old) == []
 
 
-def test_another_cause_takes_its_place_at_once():
+def test_a_lag_gets_another_cause_only_when_the_first_was_not_found_for_a_while():
     found = judge(a_world(SIX, EVEN)).findings
-    assert rules_of(a_world(SIX, EVEN, calm_rates={TOPIC: 12.0}), found) == ["burst"]
+    burst = a_world(SIX, EVEN, calm_rates={TOPIC: 12.0})
+    assert rules_of(burst, found) == ["capacity"]
+    old = [msgspec.structs.replace(f, seen_ms=NOW_MS - SWITCH_MS) for f in found]
+    assert rules_of(burst, old) == ["burst"]
+
+
+def test_what_explains_the_lag_from_outside_takes_its_place_at_once():
+    found = judge(a_world(SIX, EVEN)).findings
+    storm = {GROUP: [a_rebalance(s) for s in range(0, 60, 5)]}
+    assert rules_of(a_world(SIX, EVEN, rebalances=storm), found) == ["rebalance-storm"]
 
 
 def test_a_finding_of_a_group_that_is_gone_goes_with_it():

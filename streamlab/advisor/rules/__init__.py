@@ -41,6 +41,9 @@ NAMES: tuple[str, ...] = (
 )
 """Of all findings that there can be."""
 
+OF_LAG = frozenset(lag.NAMES)
+"""Causes of a lag: a group has one."""
+
 _MODULES = (lag, nobody, burst, hot, slow_member, partitions, polls, capacity, rebalances, downstream, failing,
             retention, requests, batches, fetches, intervals)  # fmt: skip
 LIMITS: tuple[Limit, ...] = tuple(chain.from_iterable(module.LIMITS for module in _MODULES))
@@ -67,8 +70,8 @@ def find_all(world: World, standing: Standing) -> Iterator[Finding]:
 
 def contradicts(old: Finding, new: Finding) -> bool:
     """Whether a finding that is about to go cannot stand beside a new one: a lag has one cause."""
-    of_lag = {*lag.NAMES, partitions.IDLE}
-    causes = {*of_lag, rebalances.NAME, downstream.NAME}
+    of_lag = {*OF_LAG, partitions.IDLE}
+    causes = {*OF_LAG, rebalances.NAME, downstream.NAME}
     of_failing = {failing.NAME, failing.RETRIES, failing.AFTER}
     same = old.group == new.group and old.key != new.key
     return same and (

@@ -19,7 +19,8 @@ def cause(world: World, found: Behind, standing: bool) -> Finding | None:
     topic = found.flow.busiest_topic
     calm = world.calm_rates.get(topic)
     on_topic = [p for p in found.flow.partitions if p.topic == topic]
-    comes_in, handled = sum(p.in_rate for p in on_topic), sum(p.out_rate for p in on_topic)
+    comes_in = max(sum(p.in_rate for p in on_topic), sum(p.recent_in_rate for p in on_topic))
+    handled = sum(p.out_rate for p in on_topic)
     if not calm or not TIMES.beyond(comes_in / calm, standing) or handled < ROOM * calm:
         return None
     spare = handled - calm

@@ -1,0 +1,74 @@
+"""Another retention: the memory that a topic settles at, and what is left of the server's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MEMORY_A_BYTE = 117 / 110
+"""Memory for each byte of a stored batch: a record of 107 bytes is 110 in a batch and takes 117 (docs/scaling.md)."""
+
+
+class Kept(NamedTuple):
+    """A topic after its retention has been what it is for once its length."""
+
+    retention_ms: int
+    bytes: float  # of batches
+    memory_bytes: float
+    records: float
+    by_bytes: bool  # whether retention.bytes removes records before their time
+
+
+class Room(NamedTuple):
+    """What another retention does to the server's memory."""
+
+    after_bytes: float  # used in the end
+    limit_bytes: int  # maxmemory; 0: none is set
+    full_in_s: float | None  # None: never
+
+
+def with_retention(
+    byte_rate: float, rate: float, retention_ms: int, partitions: int, retention_bytes: int = -1
+) -> Kept:
+    """`byte_rate`, `rate`: what comes in a second. `retention_bytes` is of a partition; -1: no limit.
+
+    >>> with_retention(1_000.0, 10.0, 60_000, 3).bytes
+    60000.0
+    >>> with_retention(1_000.0, 10.0, 60_000, 3, retention_bytes=5_000)
+    Kept(retention_ms=60000, bytes=15000.0, memory_bytes=15954.545454545456, records=150.0, by_bytes=True)
+    """
+    wanted = byte_rate * retention_ms / 1000
+    most = float(retention_bytes * partitions) if retention_bytes > 0 else wanted
+    kept = min(wanted, most)
+    records = rate * retention_ms / 1000 * (kept / wanted if wanted else 1.0)
+    return Kept(retention_ms, kept, kept * MEMORY_A_BYTE, records, most < wanted)
+
+
+def room(kept: Kept, size_bytes: int, byte_rate: float, used_bytes: int, limit_bytes: int) -> Room:
+    """`size_bytes`: what the topic keeps now. The memory is full when it has grown by what is free.
+
+    >>> soon = with_retention(1_000.0, 10.0, 3_600_000, 1)
+    >>> round(room(soon, 100_000, 1_000.0, 2_000_000, 3_000_000).full_in_s)
+    940
+    >>> room(soon, 100_000, 1_000.0, 2_000_000, 0).full_in_s is None
+    True
+    """
+    grows = (kept.bytes - size_bytes) * MEMORY_A_BYTE
+    after, free = used_bytes + grows, limit_bytes - used_bytes
+    never = not limit_bytes or after <= limit_bytes or byte_rate <= 0
+    return Room(after, limit_bytes, None if never else max(0.0, free / (byte_rate * MEMORY_A_BYTE)))
+
+
+def ladder(now_ms: int, asked_ms: int) -> Sequence[int]:
+    """Retentions around the one of now and the one that is asked for, for a picture: each once, shortest first.
+
+    >>> ladder(3_600_000, 14_400_000)
+    [1800000, 3600000, 7200000, 14400000, 28800000]
+    """
+    low, high = sorted((now_ms, asked_ms))
+    steps = {now_ms, asked_ms, low // 2, high * 2}
+    step = low * 2
+    while step < high and len(steps) < 9:
+        steps.add(step)
+        step *= 2
+    return sorted(ms for ms in steps if ms > 0)
