@@ -241,5 +241,6 @@ PAGE = Page(
     parts=(),
     context=context,
     live=lambda address: False,
+    measured=False,
     menu=MenuEntry("What if", "Lab", "w", "what-if"),
 )

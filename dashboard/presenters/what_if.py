@@ -135,7 +135,8 @@ def _members_headline(wanted: Outcome, lag: int) -> str:
     keep = "keeps" if wanted.members == 1 else "keep"
     if not lag:
         return f"{who} {keep} up"
-    return f"{who} {keep} up, and {'has' if wanted.members == 1 else 'have'} caught up after {spell_duration(wanted.catch_up_s * 1000)}"
+    have = "has" if wanted.members == 1 else "have"
+    return f"{who} {keep} up, and {have} caught up after {spell_duration(wanted.catch_up_s * 1000)}"
 
 
 def _members_sentences(wanted: Outcome, outcomes: Sequence[Outcome], each: float) -> list[str]:
