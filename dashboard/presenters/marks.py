@@ -115,7 +115,8 @@ def _where(event: BrokerEvent, operation: int | None) -> tuple[str, str]:
     if operation is not None:
         return "operation", str(operation)
     if event.kind == "schema.registered":
-        return "schema", str(event.data.get("subject", ""))
+        subject = str(event.data.get("schema_subject") or "")
+        return ("schema", subject) if subject else ("", "")
     if event.group:
         return "group", event.group
     if event.kind == "config.changed":
@@ -139,6 +140,8 @@ def _sentence(event: BrokerEvent) -> str:
         case "config.changed":
             who = data.get("entity") or data.get("entity_type") or "server"
             return f"{who}: {_change(data)}{by}"
+        case "schema.registered":
+            return f"{data.get('schema_subject')} version {data.get('schema_version')}{by}"
         case "replay.started" | "replay.finished":
             of = event.group or event.topic or event.subject
             return f"{of}{by}"

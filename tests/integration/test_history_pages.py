@@ -121,6 +121,16 @@ def test_what_happened_stands_on_the_axis_and_leads_there(visitor, redis_url):
     )
 
 
+def test_a_registered_schema_leads_to_its_page_and_one_without_a_name_nowhere(visitor, redis_url):
+    publish(redis_url, busy_snapshot())
+    data = {"schema_subject": "orders-value", "schema_version": 2}
+    an_event("schema.registered", 20_000, subject="schemas", by="ann", data=data)
+    an_event("schema.registered", 10_000, data={})
+    html = unescape(text_of(visitor.get("/history/")))
+    assert 'href="/schemas/orders-value/">Schema registered' in html
+    assert "orders-value version 2, by ann" in html
+
+
 def test_alerts_stand_on_the_axis_where_they_opened_and_cleared(visitor, redis_url):
     publish(redis_url, busy_snapshot())
     now = timezone.now()
