@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from streamlab.broker import Broker
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.files import changed
 from streamlab.lab.scenarios import SCENARIOS
+from streamlab.processes import dies_with_parent
 
 from . import machine
 from .rounds import spread
@@ -87,7 +89,7 @@ class Seen:
     gone_s: dict[str, float] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)  # findings that should not have been there
     looks: int = 0
-    told: list[str] = field(default_factory=list)  # by look: the first letters of what was found
+    told: list[str] = field(default_factory=list)  # by look: the rules that were found
 
 
 def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
@@ -165,6 +167,7 @@ def lab(url: str) -> Iterator[None]:
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=dies_with_parent(),
         )
         for command in commands
     ]
@@ -219,6 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(asked.scenarios) - CASES.keys():
         parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
     logging.disable(logging.WARNING)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and processes end with it
     names = [name for name in CASES if name in asked.scenarios or not asked.scenarios]
     rounds: list[dict[str, Seen]] = []
     print(f"Load average {machine.load():.2f} at the start.", file=sys.stderr)
