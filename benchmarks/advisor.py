@@ -51,16 +51,15 @@ class Case:
     also: frozenset[str] = frozenset()  # true as well, but not the point
 
 
-def _case(
-    *expected: str, also: Sequence[str] = (), begins: Mapping[str, str] | None = None, **remedy: str
-) -> Case:
+def _case(*expected: str, also: Sequence[str] = (), begins: Sequence[str] = (), **remedy: str) -> Case:
     changes = {name.replace("__", "."): value for name, value in remedy.items()}
-    return Case(frozenset(expected), changes, begins or {}, frozenset(also))
+    start = dict(change.split("=", 1) for change in begins)
+    return Case(frozenset(expected), changes, start, frozenset(also))
 
 
 CASES: dict[str, Case] = {
     "steady-shop": _case(),
-    "burst": _case("burst", begins={"producers.burst.after_s": "60"}, producers__burst="none"),
+    "burst": _case("burst", begins=["producers.burst.after_s=60"], producers__burst="none"),
     "hot-key": _case("hot-key", producers__keys__kind="uniform"),
     "tiny-batches": _case(
         "tiny-batches", producers__settings__linger_ms="50", producers__settings__batch_size="16384"

@@ -15,7 +15,8 @@ from ..connection import Connection
 from . import memory
 from .finding import Advice, Experiment, Finding, Lever, Number, Urgency
 from .judge import judge
-from .look import Looker, NothingMeasured
+from .look import Looker
+from .parsing import NothingMeasured
 
 _lookers: WeakKeyDictionary[Connection, Looker] = WeakKeyDictionary()
 _lock = threading.Lock()

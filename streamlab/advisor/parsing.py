@@ -1,0 +1,153 @@
+"""From what the server answers to what rules speak of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..configs.store import Change
+from ..delivery.dead_letter_topics import Source
+from ..delivery.letter_headers import CONNECT_CLASS, SPRING_CLASS
+from ..errors import StreamlabError
+from ..groups.rebalances import Rebalance
+from ..log import parse_entry, records_of
+from ..metrics.snapshot import Snapshot, decode
+from ..model import TopicPartition
+from ..schemas import entries
+from ..schemas.model import Version
+from ..schemas.store import SCHEMAS_TOPIC
+from ..server_defaults import server_defaults
+from ..topics import TopicSpec
+from .world import Happened, Kept, Letters
+
+CALM_S = 10
+LETTERS_A_BATCH = 20
+
+_change = msgspec.json.Decoder(Change)
+_rebalance = msgspec.json.Decoder(Rebalance)
+_source = msgspec.json.Decoder(Source)
+_spec = msgspec.json.Decoder(TopicSpec)
+
+
+class NothingMeasured(Exception):
+    """Raised when there is no fresh snapshot to judge. Its text says why and what to do."""
+
+
+def snapshot_of(stored: bytes | None) -> Snapshot:
+    """Raises NothingMeasured."""
+    if stored is None:
+        raise NothingMeasured("Nothing was measured for a minute. Is the sampler running?")
+    try:
+        return decode(stored)
+    except msgspec.DecodeError as error:
+        raise NothingMeasured("The sampler is of another version of Streamlab than this.") from error
+
+
+def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
+    return reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
+
+
+def letter_topics(reply: Any, snapshot: Snapshot) -> dict[str, tuple[str, str]]:
+    """Topics of dead letters that exist, with the topic and the group that they are of."""
+    found = {}
+    for name, text in _pairs(reply):
+        if name.decode() in snapshot.topics:
+            source = _source.decode(text)
+            found[name.decode()] = source.topic, source.group
+    return found
+
+
+def retentions(topics: Any, defaults: Any) -> dict[str, Kept]:
+    """Of topics whose old records are removed."""
+    of_server = server_defaults(_pairs(defaults)).configs
+    found = {}
+    for name, text in _pairs(topics):
+        spec = _spec.decode(text)
+        if "delete" not in str(spec.configs.get("cleanup.policy", of_server.get("cleanup.policy", "delete"))):
+            continue
+        ms, size = (
+            spec.configs.get(setting, of_server.get(setting, spec.config(setting)))
+            for setting in ("retention.ms", "retention.bytes")
+        )
+        found[name.decode()] = Kept(int(ms), int(size))
+    return found
+
+
+def changes_since(reply: Sequence[Any], oldest_ms: int) -> list[Happened]:
+    """Changes of settings, newest first."""
+    found = []
+    for _, fields in reply:
+        fields = fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
+        change = _change.decode(fields[b"data"])
+        if change.at_ms < oldest_ms:
+            break
+        entity = f"{change.entity_type}:{change.entity}" if change.entity else change.entity_type
+        of = f"{change.entity_type} {change.entity}".strip()
+        before, after = (_quoted(v) for v in (change.before, change.after))
+        says = f"{change.name} of {of} from {before} to {after}"
+        found.append(Happened(change.at_ms, entity, says, change.by or ""))
+    return found
+
+
+def _quoted(value: str | None) -> str:
+    return "its default" if value is None else value
+
+
+def registered(item: Any) -> list[Happened]:
+    """Versions of schemas that an entry of the registry's topic holds."""
+    try:
+        records = records_of(TopicPartition(SCHEMAS_TOPIC, 0), parse_entry(item))
+        facts = [entries.decode(record.key, record.value)[1] for record in records]
+    except (StreamlabError, msgspec.MsgspecError):
+        return []
+    return [
+        Happened(
+            fact.registered_ms, f"schema:{fact.subject}", f"version {fact.version} of schema {fact.subject}"
+        )
+        for fact in facts
+        if isinstance(fact, Version) and not fact.deleted
+    ]
+
+
+def rebalanced(reply: Sequence[Any]) -> list[Rebalance]:
+    """From entries of a group's outbox, newest first."""
+    found = []
+    for _, fields in reply:
+        fields = fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
+        if fields[b"type"] == b"group.rebalanced":
+            found.append(_rebalance.decode(fields[b"data"]))
+    return found
+
+
+def sample_of(name: str, numbers: Sequence[int], replies: Sequence[Any]) -> Letters:
+    """What the newest dead letters of a topic died of."""
+    reasons: Counter[str] = Counter()
+    for number, raw in zip(numbers, replies, strict=True):
+        for item in raw:
+            try:
+                records = records_of(TopicPartition(name, number), parse_entry(item))
+            except StreamlabError:
+                continue
+            for record in records[-LETTERS_A_BATCH:]:
+                headers = dict(record.headers)
+                reason = headers.get(SPRING_CLASS) or headers.get(CONNECT_CLASS) or b"an unknown reason"
+                reasons[reason.decode("utf-8", "replace").rpartition(".")[2][:80]] += 1
+    return Letters(sum(reasons.values()), reasons.most_common(3))
+
+
+def calm_rate(rates: Sequence[float | None]) -> float | None:
+    """The least median of ten neighbouring seconds; None: nothing came in for so long.
+
+    A second beside one in which nothing came in is left out: somebody began or paused in it, which is not calm.
+
+    >>> calm_rate([None, *[0.0] * 20, 25.0, *[40.0] * 12, 220.0, *[400.0] * 30])
+    40.0
+    >>> calm_rate([60.0] * 20 + [0.0, 7.0] + [60.0] * 20), calm_rate([5.0] * 4)
+    (60.0, None)
+    """
+    settled = [b for a, b, c in zip(rates, rates[1:], rates[2:], strict=False) if a and b and c]
+    windows = (settled[i : i + CALM_S] for i in range(len(settled) - CALM_S + 1))
+    return min((sorted(window)[CALM_S // 2] for window in windows), default=None)
