@@ -1,4 +1,4 @@
-"""What happened between two moments: rebalances, resets, replays, experiments, alerts, changes of settings and topics."""
+"""What happened between two moments: rebalances, resets, replays, experiments, alerts, changed settings and topics."""
 
 from __future__ import annotations
 
