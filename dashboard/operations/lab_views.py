@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.audit.trail import actor_of
@@ -31,7 +33,7 @@ from .views import allow
 
 WAIT_S = 2.0
 """So long a click waits for its effect, so that the next page shows it."""
-_NOT_FIELDS = ("csrfmiddlewaretoken", "do", "name")
+_NOT_FIELDS = ("csrfmiddlewaretoken", "do", "name", "story")
 
 
 @require_POST
@@ -48,13 +50,21 @@ def now(request: HttpRequest) -> HttpResponse:
         life.confirm(operation, actor_of(request))
         _await(operation)
     except (NotNow, StreamlabError) as reason:
-        messages.error(request, str(reason))
-        return redirect("load", name) if name in SCENARIOS else redirect("lab")
+        return _answer(request, name, str(reason), failed=True)
     if operation.error:
-        messages.error(request, operation.error)
-    else:
-        messages.success(request, operation.result.get("effect") or f"Operation {operation.pk} does it.")
-    return redirect("load", name)
+        return _answer(request, name, operation.error, failed=True)
+    return _answer(request, name, operation.result.get("effect") or f"Operation {operation.pk} does it.")
+
+
+def _answer(request: HttpRequest, name: str, says: str, failed: bool = False) -> HttpResponse:
+    """Back to where the click was made: to the load, or to the step of a story, which may stay where it is."""
+    if "application/json" in request.headers.get("Accept", ""):
+        return JsonResponse({"says": says}, status=409 if failed else 200)
+    (messages.error if failed else messages.success)(request, says)
+    step = request.POST.get("story", "")
+    if step and name in SCENARIOS:
+        return redirect(f"{reverse('story', args=[name])}?{urlencode({'step': step})}")
+    return redirect("load", name) if name in SCENARIOS or not failed else redirect("lab")
 
 
 def _spec(do: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from . import (
     retries,
     schema,
     schemas,
+    story,
     topic,
     topics,
     what_if,
@@ -63,6 +64,7 @@ PAGES: tuple[Page, ...] = (
     experiments.PAGE,
     experiments_compared.PAGE,
     experiment.PAGE,
+    story.PAGE,
     load.PAGE,
     what_if.PAGE,
 )

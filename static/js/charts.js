@@ -25,6 +25,7 @@ class Chart {
     this.seen = false;
     this.dirty = true;
     this.asOf = 0;
+    this.big = element.closest("[data-story]") ? 1.6 : 1; // to be seen from the back of a room
     this.load(spec);
   }
 
@@ -100,7 +101,7 @@ class Chart {
         name: label.replaceAll("<", "‹").replaceAll("&", "＆"), // Plotly reads names as markup
         x,
         y,
-        line: { color: colour, width: 1.75, dash: DASHES[i % 8] },
+        line: { color: colour, width: 1.75 * this.big, dash: DASHES[i % 8] },
         connectgaps: false,
         hovertemplate: `%{y:,.4~g} ${this.spec.unit}<extra>%{fullData.name}</extra>`,
       };
@@ -139,7 +140,7 @@ class Chart {
       gridcolor: token("--line"),
       linecolor: token("--line-strong"),
       zeroline: false,
-      tickfont: { size: 11, color: token("--ink-3") },
+      tickfont: { size: 11 * this.big, color: token("--ink-3") },
       automargin: false,
     };
     return {
@@ -147,7 +148,7 @@ class Chart {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: '"Geist", system-ui, sans-serif', size: 12, color: token("--ink-2") },
-      margin: { l: 52, r: 12, t: 8, b: 28 },
+      margin: { l: 52 * this.big, r: 12, t: 8, b: 28 * this.big },
       showlegend: false,
       hovermode: "x unified",
       barmode: "stack",

@@ -8,10 +8,12 @@ import { start as knobs } from "./knobs.js";
 import { start as live } from "./live.js";
 import { start as palette } from "./palette.js";
 import { start as search } from "./search.js";
+import { start as story } from "./story.js";
 
 charts(Number(document.body.dataset.asOf) || Date.now());
 live();
 search();
+story();
 forms();
 estimate();
 keyboard();

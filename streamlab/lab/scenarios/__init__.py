@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import IllegalArgumentError
 from . import failing, keeping, reading, writing
-from .scenario import Lever, Look, Scenario
+from .scenario import FIGURES, Lever, Look, Scenario, Sight
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -33,4 +33,4 @@ def scenario(name: str) -> Scenario:
     return found
 
 
-__all__ = ["SCENARIOS", "Lever", "Look", "Scenario", "scenario"]
+__all__ = ["FIGURES", "SCENARIOS", "Lever", "Look", "Scenario", "Sight", "scenario"]

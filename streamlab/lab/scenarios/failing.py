@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Consumers, Failures, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario
+from .scenario import Lever, Look, Scenario, Sight
 
 SLOW_DOWNSTREAM = Scenario(
     load=Load(
@@ -27,19 +27,28 @@ SLOW_DOWNSTREAM = Scenario(
         "Fewer than 20 records a second are handled, 40 come in.",
         "Retries wait, and hardly anything becomes a dead letter.",
     ),
+    seen=(
+        Sight(figure="consumed_rate", least=1, most=30),
+        Sight(figure="retrying", least=5),
+    ),
     levers=(
         Lever(
             "Give up after 200 ms",
             {"consumers.handler_timeout_ms": "200", "consumers.failures.stall_ms": "200"},
             "A stalled call costs a tenth of the time: lag falls. The retries stay.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
         Lever(
             "Eight calls at once",
             {"consumers.concurrency": "8"},
             "Waiting costs nothing while others work: lag falls; the downstream gets more at once.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
         Lever(
-            "The downstream recovers", {"consumers.failures.stall_share": "0"}, "Everything is quick again."
+            "The downstream recovers",
+            {"consumers.failures.stall_share": "0"},
+            "Everything is quick again.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
     ),
 )
@@ -67,6 +76,10 @@ POISON = Scenario(
         "Dead letters grow by about 70 a minute; all say PoisonError.",
         "The group keeps up.",
     ),
+    seen=(
+        Sight(figure="dead", least=20),
+        Sight(figure="lag", most=300),
+    ),
     levers=(
         Lever(
             "Mend the handler",
@@ -77,6 +90,7 @@ POISON = Scenario(
             "Block the partition instead",
             {"consumers.ordering": "partition"},
             "Every retry now holds up its partition: lag rises in steps.",
+            seen=Sight(figure="lag", least=50),
         ),
     ),
 )

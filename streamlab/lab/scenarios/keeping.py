@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Consumers, Load, Producers
-from .scenario import Lever, Look, Scenario
+from .scenario import Lever, Look, Scenario, Sight
 
 RETENTION = Scenario(
     load=Load(
@@ -24,6 +24,10 @@ RETENTION = Scenario(
         "After about two and a half minutes the first records are lost, and counted as lost.",
         "Lag then stays where it is, which looks like health and is the opposite.",
     ),
+    seen=(
+        Sight(figure="lost", least=1),
+        None,
+    ),
     levers=(
         Lever(
             "Keep an hour",
@@ -31,7 +35,10 @@ RETENTION = Scenario(
             "The danger is gone at once; the lag is not.",
         ),
         Lever(
-            "Three readers", {"consumers.count": "3"}, "75 a second: they catch up before anything is lost."
+            "Three readers",
+            {"consumers.count": "3"},
+            "75 a second: they catch up before anything is lost.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
     ),
 )
@@ -51,8 +58,14 @@ REPLAY = Scenario(
         Look("topic", "A few customers buy much, so partitions differ a little."),
     ),
     expect=("About 100 records/s, lag near 0.",),
+    seen=(Sight(figure="consumed_rate", least=80),),
     levers=(
-        Lever("Ten times as quick", {"producers.rate": "1000"}, "Two readers manage 400: lag rises."),
+        Lever(
+            "Ten times as quick",
+            {"producers.rate": "1000"},
+            "Two readers manage 400: lag rises.",
+            seen=Sight(figure="rate", least=500),
+        ),
         Lever("Key by article", {"producers.key_field": "article"}, "Other partitions become the full ones."),
     ),
 )

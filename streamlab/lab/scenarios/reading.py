@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Consumers, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario
+from .scenario import Lever, Look, Scenario, Sight
 
 TOO_FEW_PARTITIONS = Scenario(
     load=Load(
@@ -22,18 +22,29 @@ TOO_FEW_PARTITIONS = Scenario(
         "Lag rises by about 50 records a second.",
         "Adding readers changes nothing.",
     ),
+    seen=(
+        Sight(figure="lag", least=500),
+        None,
+    ),
     levers=(
-        Lever("Six readers", {"consumers.count": "6"}, "No help: now four of them idle."),
+        Lever(
+            "Six readers",
+            {"consumers.count": "6"},
+            "No help: now four of them idle.",
+            seen=Sight(figure="members", least=6),
+        ),
         Lever(
             "Six partitions",
             {"partitions": "6"},
             "A rebalance gives everybody work and lag stops rising; keys move, so their order breaks once, and "
             "what waits in the two old partitions is still read by two.",
+            seen=Sight(figure="partitions", least=6),
         ),
         Lever(
             "Handle four at once",
             {"consumers.concurrency": "4"},
             "Two readers are then enough, without a seventh partition; order within a partition goes.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
     ),
 )
@@ -54,9 +65,23 @@ SLOW_CONSUMER = Scenario(
         "Lag rises by about 20 records a second, on every partition.",
         "Time lag grows as well: what is read now is older and older.",
     ),
+    seen=(
+        Sight(figure="lag", least=300),
+        Sight(figure="time_lag", least=5),
+    ),
     levers=(
-        Lever("A second reader", {"consumers.count": "2"}, "80 a second: lag falls by about 20 a second."),
-        Lever("A quicker handler", {"consumers.handler_ms": "5"}, "200 a second: lag falls at once."),
+        Lever(
+            "A second reader",
+            {"consumers.count": "2"},
+            "80 a second: lag falls by about 20 a second.",
+            seen=Sight(figure="lag_change", most=-1),
+        ),
+        Lever(
+            "A quicker handler",
+            {"consumers.handler_ms": "5"},
+            "200 a second: lag falls at once.",
+            seen=Sight(figure="lag_change", most=-1),
+        ),
         Lever(
             "Larger polls",
             {"consumers.settings.max_poll_records": "2000"},
@@ -81,6 +106,10 @@ FLAPPING = Scenario(
     expect=(
         "A rebalance every two or three seconds.",
         "Partitions whose owner stays are never stopped; the others stand still for a moment.",
+    ),
+    seen=(
+        Sight(figure="epoch", least=12),
+        None,
     ),
     levers=(
         Lever(

@@ -1,10 +1,48 @@
-"""A scenario: a load that shows one thing, where to see it, and what helps."""
+"""A scenario: a load that shows one thing, where to see it, and what helps.
+
+Told as a story it waits until what it speaks of is really seen: a `Sight` is that as a number.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 from ..loads.load import Load
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be seen in the figures of the load; both bounds belong to it."""
+
+    figure: str  # one of `FIGURES`
+    least: float | None = None  # None: no bound
+    most: float | None = None
+
+    def holds(self, value: float | None) -> bool:
+        """
+        >>> Sight(figure="lag", least=100).holds(120), Sight(figure="lag", most=5).holds(None)
+        (True, False)
+        """
+        if value is None:
+            return False
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+FIGURES = {
+    "rate": ("In", "records/s"),
+    "consumed_rate": ("Out", "records/s"),
+    "lag": ("Lag", "records"),
+    "lag_change": ("Lag changes by", "records/s"),  # negative: it falls
+    "time_lag": ("Time lag", "s"),
+    "members": ("Readers", "readers"),
+    "partitions": ("Partitions", "partitions"),
+    "skew": ("Skew", "times the mean"),
+    "epoch": ("Epoch of the group", "epochs"),
+    "record_bytes": ("Bytes a record", "bytes"),
+    "retrying": ("Retrying", "records"),
+    "dead": ("Dead letters", "letters"),
+    "lost": ("Lost", "records"),
+}
+"""What a sight may speak of: its label, its unit."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -20,6 +58,7 @@ class Lever(msgspec.Struct, frozen=True):
     says: str  # "Two more readers"
     changes: dict[str, str]  # of the load, as `streamlab lab change` takes them
     then: str  # what should be seen after it
+    seen: Sight | None = None  # that it is; None: no figure says so
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +66,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     about: str  # what goes on, in a sentence or two
     look: tuple[Look, ...]
     expect: tuple[str, ...]  # what should be seen, in the order in which it comes
+    seen: tuple[Sight | None, ...] = ()  # of each sentence of `expect`, in the same order; missing: none
     levers: tuple[Lever, ...]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Burst, Consumers, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario
+from .scenario import Lever, Look, Scenario, Sight
 
 STEADY = Scenario(
     load=Load(
@@ -24,10 +24,22 @@ STEADY = Scenario(
         "About 120 records/s in and out.",
         "Lag moves between 0 and a few dozen, because a batch waits up to 50 ms and a commit up to a second.",
     ),
+    seen=(
+        Sight(figure="consumed_rate", least=90, most=150),
+        Sight(figure="lag", most=120),
+    ),
     levers=(
-        Lever("One reader less", {"consumers.count": "1"}, "Half the room is gone; lag still stays low."),
         Lever(
-            "Four times the rate", {"producers.rate": "480"}, "Two readers are at their limit: lag creeps up."
+            "One reader less",
+            {"consumers.count": "1"},
+            "Half the room is gone; lag still stays low.",
+            seen=Sight(figure="members", most=1),
+        ),
+        Lever(
+            "Four times the rate",
+            {"producers.rate": "480"},
+            "Two readers are at their limit: lag creeps up.",
+            seen=Sight(figure="rate", least=400),
         ),
     ),
 )
@@ -50,12 +62,23 @@ BURST = Scenario(
         "After the burst it falls by about 160 a second and is gone within one and a half minutes.",
         "Nothing is lost and nothing fails.",
     ),
+    seen=(
+        Sight(figure="lag", least=5000),
+        Sight(figure="lag_change", most=-50),
+        Sight(figure="lost", most=0),
+    ),
     levers=(
-        Lever("Four readers", {"consumers.count": "4"}, "The next burst hardly leaves a trace."),
+        Lever(
+            "Four readers",
+            {"consumers.count": "4"},
+            "The next burst hardly leaves a trace.",
+            seen=Sight(figure="members", least=4),
+        ),
         Lever(
             "Handle four at once in each",
             {"consumers.concurrency": "4"},
             "The same as more readers, without a rebalance; fits handlers that wait for others.",
+            seen=Sight(figure="lag_change", most=0),
         ),
     ),
 )
@@ -77,17 +100,28 @@ HOT_KEY = Scenario(
         "Two readers idle, one falls behind by about 25 records a second.",
         "More readers change nothing: a partition has one owner.",
     ),
+    seen=(
+        Sight(figure="lag", least=200),
+        None,
+    ),
     levers=(
-        Lever("More readers", {"consumers.count": "6"}, "No help: the hot partition still has one owner."),
+        Lever(
+            "More readers",
+            {"consumers.count": "6"},
+            "No help: the hot partition still has one owner.",
+            seen=Sight(figure="members", least=6),
+        ),
         Lever(
             "Spread the key",
             {"producers.keys.kind": "uniform"},
             "The skew goes from the rate at once, and from the lag as it is worked off.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
         Lever(
             "Give up order within the partition",
             {"consumers.ordering": "none", "consumers.concurrency": "4"},
             "Its owner handles four at a time and catches up; records of a key may overtake each other.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
     ),
 )
@@ -108,11 +142,16 @@ TINY_BATCHES = Scenario(
         "One record a batch; the producer's process is busy with requests.",
         "Size on the server grows several times as fast as it needs to.",
     ),
+    seen=(
+        Sight(figure="rate", least=500),
+        Sight(figure="record_bytes", least=322),
+    ),
     levers=(
         Lever(
             "Wait 50 ms for company",
             {"producers.settings.linger_ms": "50", "producers.settings.batch_size": "16384"},
             "Several records a batch, fewer bytes each, and up to 50 ms more until a record is read.",
+            seen=Sight(figure="record_bytes", most=318),
         ),
         Lever(
             "And compress",

@@ -1,0 +1,142 @@
+"""A scenario told to a room: one caption a step beside the live charts, moved on by keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dashboard.broker import broker
+from dashboard.charts import WINDOW_MS, Chart, Columns, Legend, Line
+from dashboard.operations.kinds.loads import NO_LAB
+from dashboard.operations.models import Operation, State
+from dashboard.presenters import loads, story
+from streamlab.errors import StreamlabError
+from streamlab.lab.loads.desired import Loads
+from streamlab.lab.loads.figures import LoadFigures, figures_of
+from streamlab.lab.loads.load import Load
+from streamlab.lab.scenarios import SCENARIOS, Scenario
+
+from .database import fresh_connection
+from .moments import Gone, Moment
+from .page import Address, Page
+from .table import link
+
+MOST_MARKS = 20
+
+
+def _scenario(address: Address) -> Scenario:
+    """Raises Gone."""
+    found = SCENARIOS.get(address.args["name"])
+    if found is None:
+        raise Gone(f"There is no scenario “{address.args['name']}”, so there is no story to tell.")
+    return found
+
+
+def _step(address: Address, many: int) -> int:
+    """From 1; what is not there is read as the nearest."""
+    asked = address.query.get("step", "1")
+    return min(max(1, int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 4 else 1), many)
+
+
+@fresh_connection
+def context(moment: Moment, address: Address) -> dict[str, Any]:
+    scenario = _scenario(address)
+    scenes = story.scenes(scenario)
+    number = _step(address, len(scenes))
+    scene = scenes[number - 1]
+    desired, figures, failed, no_lab, change = None, LoadFigures(), "", "", None
+    try:
+        store = Loads(broker().connection)
+        desired, no_lab = store.get(scenario.name), "" if store.status() else NO_LAB
+        load = desired.load if desired else scenario.load
+        figures = figures_of(broker().connection, load, moment.snapshot)
+        if load.group_id in moment.snapshot.groups:
+            change = moment.trends([load.group_id])[load.group_id].per_s
+    except StreamlabError as error:
+        failed, load = str(error), scenario.load
+    values = story.values_of(figures, load, moment.snapshot, change)
+    lever = scenario.levers[scene.lever] if scene.lever is not None else None
+    button = loads.lever_button(lever, load) if lever else None
+    row = loads.row(desired, figures, None, moment.read_at_ms) if desired else None
+    pulled = bool(desired and button and button.done)
+    return {
+        "scenario": scenario,
+        "scene": scene,
+        "number": number,
+        "many": len(scenes),
+        "steps": [
+            (n, link(address, step=str(n)), n == number, n < number) for n in range(1, len(scenes) + 1)
+        ],
+        "previous_href": link(address, step=str(number - 1)) if number > 1 else "",
+        "next_href": link(address, step=str(number + 1)) if number < len(scenes) else "",
+        "runs": desired is not None,
+        "failed": failed,
+        "no_lab": no_lab,
+        "starting": story.plain_start(load),
+        "lever": lever,
+        "pulled": pulled,
+        "look": loads.look_link(scene.look, load) if scene.look else None,
+        "seen": story.seen(scene.sight, values) if scene.sight and (lever is None or pulled) else None,
+        "levers": [(n, loads.lever_button(one, load)) for n, one in enumerate(scenario.levers)],
+        "row": row,
+        "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
+        "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
+        "marks": _marks(scenario.name, moment),
+    }
+
+
+def _marks(name: str, moment: Moment) -> list[Operation]:
+    """When it was started, changed and stopped, for the charts to mark."""
+    since = datetime.fromtimestamp((moment.read_at_ms - WINDOW_MS) / 1000, UTC)
+    found = Operation.objects.filter(subject=f"load {name}", state=State.DONE, finished_at__gte=since)
+    return list(
+        found.filter(kind__in=("start-load", "change-load", "stop-load")).order_by("-pk")[:MOST_MARKS]
+    )
+
+
+def charts(moment: Moment, address: Address) -> list[Chart]:
+    """Empty until the load runs; then they fill by themselves."""
+    load = Load(name=_scenario(address).name)
+    source = None if load.topic_name in moment.snapshot.topics else _nothing
+    return [
+        Chart(
+            "story-rate",
+            "Records a second",
+            "records/s",
+            (
+                Line("in", "topic", load.topic_name, "rate"),
+                Line("out", "group", load.group_id, "consumed_rate"),
+            ),
+            "Records that came in and records that were handled each second.",
+            floor=10,
+            source=source,
+        ),
+        Chart(
+            "story-lag",
+            "Lag",
+            "records",
+            (Line("lag", "group", load.group_id, "lag"),),
+            "Records that wait to be read.",
+            area=True,
+            floor=10,
+            source=source,
+        ),
+    ]
+
+
+def _nothing(what: str, name: str, field: str, since_ms: int) -> Columns:
+    return Columns([], [])
+
+
+PAGE = Page(
+    name="story",
+    pattern="lab/<slug:name>/story/",
+    title=lambda address: (
+        SCENARIOS[address.args["name"]].title if address.args["name"] in SCENARIOS else address.args["name"]
+    ),
+    parts=("caption", "steps", "figures", "rate-legend", "lag-legend", "marks"),
+    context=context,
+    charts=charts,
+    measured=False,
+    under="lab",
+)

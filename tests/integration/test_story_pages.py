@@ -1,0 +1,116 @@
+"""Scenarios as stories: a page for each step from the scenario's own texts, and clicks that come back to their step."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.access.roles import Role
+from dashboard.operations import lab_views, tasks
+from dashboard.presenters import story
+from streamlab.broker import Broker
+from streamlab.lab.loads.desired import Loads
+from streamlab.lab.scenarios import SCENARIOS
+from tests.integration.broker_pictures import busy_snapshot, publish
+from tests.people import a_person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def loads(broker: Broker) -> Loads:
+    return Loads(broker.connection)
+
+
+@pytest.fixture
+def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) -> Client:
+    """Signed in as an Operator; a confirmed operation runs at once, as a worker would."""
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.OPERATOR))
+    monkeypatch.setattr(tasks, "send", tasks.run)
+    monkeypatch.setattr(lab_views, "WAIT_S", 5.0)
+    return client
+
+
+def text(response) -> str:
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_sentence_of_a_scenario_is_a_step_with_a_link_of_its_own(operator, name):
+    scenario = SCENARIOS[name]
+    scenes = story.scenes(scenario)
+    said = [scene.says for scene in scenes]
+    assert said[0] == scenario.about
+    assert {
+        *scenario.expect,
+        *(look.at for look in scenario.look),
+        *(one.says for one in scenario.levers),
+    } <= {*said}
+    for number in range(1, len(scenes) + 1):
+        answer = operator.get(f"/lab/{name}/story/?step={number}")
+        assert answer.context["scene"].says == said[number - 1]
+        assert f"{number} / {len(scenes)}" in text(answer)
+
+
+def test_a_step_that_is_not_there_is_the_nearest_and_what_is_no_scenario_has_no_story(operator, loads):
+    assert operator.get("/lab/burst/story/?step=0").context["number"] == 1
+    assert operator.get("/lab/burst/story/?step=x").context["number"] == 1
+    last = operator.get("/lab/burst/story/?step=999").context
+    assert last["number"] == last["many"]
+    assert operator.get("/lab/mine/story/").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_started_pulled_and_stopped_from_its_steps(operator, loads):
+    started = operator.post("/operations/now/load/", {"do": "start", "name": "slow-consumer", "story": "1"})
+    assert started.headers["Location"] == "/lab/slow-consumer/story/?step=1"
+    assert "It runs:" in text(operator.get("/lab/slow-consumer/story/?step=1"))
+
+    number = next(n for n, s in enumerate(story.scenes(SCENARIOS["slow-consumer"]), 1) if s.lever == 0)
+    step = f"/lab/slow-consumer/story/?step={number}"
+    lever = SCENARIOS["slow-consumer"].levers[0]
+    before = text(operator.get(step))
+    assert "Pull it" in before and f">{lever.then}<" not in before
+    pulled = operator.post(
+        "/operations/now/load/",
+        {"do": "change", "name": "slow-consumer", "story": number, **lever.changes},
+        headers={"accept": "application/json"},
+    )
+    assert "version 2" in pulled.json()["says"]
+    after = text(operator.get(step))
+    assert "Pull it" not in after and f">{lever.then}<" in after
+    assert 'data-mark-kind="settings"' in after, "the charts mark it"
+
+    again = operator.post(
+        "/operations/now/load/",
+        {"do": "change", "name": "slow-consumer", **lever.changes},
+        headers={"accept": "application/json"},
+    )
+    assert (again.status_code, again.json()["says"]) == (409, "That is what it does already.")
+    operator.post("/operations/now/load/", {"do": "stop", "name": "slow-consumer", "story": "9"})
+    assert loads.all() == {}
+
+
+def test_what_is_waited_for_is_told_with_its_figure(operator, redis_url, loads):
+    publish(redis_url, busy_snapshot())
+    loads.start(SCENARIOS["slow-consumer"].load)
+    page = text(operator.get("/lab/slow-consumer/story/?step=4"))
+    assert "wait for 300 or more" in page
+
+
+def test_a_viewer_may_listen_and_pulls_nothing(client, redis_url, settings, loads):
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.VIEWER))
+    loads.start(SCENARIOS["burst"].load)
+    page = text(client.get("/lab/burst/story/"))
+    assert "operations/now/load/" not in page
+
+
+def test_the_story_is_there_when_the_server_is_not(client, settings):
+    settings.STREAMLAB_URL = "redis://127.0.0.1:1/0"
+    client.force_login(a_person(Role.OPERATOR))
+    assert "cannot be reached" in text(client.get("/lab/hot-key/story/"))
