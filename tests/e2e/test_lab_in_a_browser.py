@@ -98,7 +98,9 @@ def test_a_sweep_over_five_values_is_asked_for_watched_and_drawn(open_page, load
         page = open_page(f"/lab/experiments/new/?entity=client:{PRODUCER}&setting=linger_ms")
         page.get_by_label("Lever", exact=True).select_option("batch_size")
         page.wait_for_url(re.compile("setting=batch_size"))
-        assert page.get_by_label("Values", exact=True).input_value() == "16384, 1, 1024, 4096, 65536", "today's first"
+        assert page.get_by_label("Values", exact=True).input_value() == "16384, 1, 1024, 4096, 65536", (
+            "today's first"
+        )
         assert page.get_by_label("Topic", exact=True).input_value() == "lab-sweep"
         for label, value in (("Rounds", "2"), ("Warm-up (s)", "2"), ("Window (s)", "2")):
             page.get_by_label(label, exact=True).fill(value)
@@ -128,3 +130,39 @@ def test_a_sweep_over_five_values_is_asked_for_watched_and_drawn(open_page, load
     expect(page.locator("#list tbody tr")).to_have_count(1)
     assert serious_violations(page) == []
     loads.stop("sweep")
+
+
+def test_a_scenario_is_told_by_keys_alone(open_page, loads):
+    until(loads.status, 60, "the lab is open")
+    page = live(open_page("/lab/too-few-partitions/story/"))
+    expect(page.locator("#caption")).to_contain_text("Four readers share two partitions")
+    page.keyboard.press("Space")
+    expect(page.locator("#caption")).to_contain_text("It runs:", timeout=30_000)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert serious_violations(page) == [], scheme
+    for width in (360, 768, 1440, 3840):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width, width
+
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")  # quicker than the picture follows
+    expect(page.locator(".steps .count")).to_have_text("3 / 9", timeout=30_000)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#caption .words")).to_have_text("Lag rises by about 50 records a second.")
+    assert page.url.endswith("?step=4"), "each step is a link"
+    expect(page.locator("#caption .sight")).to_contain_text("seen", timeout=120_000)
+    expect(page.locator("[data-chart=story-lag] .main-svg").first).to_be_visible(timeout=30_000)
+
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("PageDown")  # as a remote control does
+    expect(page.locator("#caption .words")).to_have_text("Six readers")
+    page.keyboard.press("Space")
+    expect(page.locator("#caption .then")).to_contain_text("now four of them idle", timeout=30_000)
+    assert loads.require("too-few-partitions").load.consumers.count == 6
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".steps .count")).to_have_text("5 / 9")
+    page.locator(".steps ol a").last.click()
+    page.get_by_role("button", name="Stop the load").click()
+    expect(page.locator("#story-says")).to_contain_text("was stopped", timeout=30_000)
+    assert loads.all() == {}
