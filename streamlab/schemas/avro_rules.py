@@ -34,9 +34,20 @@ _PROMOTED = {
 }
 
 
+_STEPS = 2_000_000
+"""Branches of unions that are held against each other; some seconds."""
+
+
+class _TooComplex(Exception):
+    """Raised when there are more."""
+
+
 def incompatibilities(reader: AvroSchema, writer: AvroSchema) -> list[Incompatibility]:
     """Empty when the reader can read everything that the writer can write."""
-    return _Check(reader, writer).run()
+    try:
+        return _Check(reader, writer).run()
+    except _TooComplex:
+        return [Incompatibility("TOO_COMPLEX", "/", "The schemas' unions are too large to be compared.")]
 
 
 class _Check:
@@ -46,6 +57,7 @@ class _Check:
         self._reader, self._writer = reader, writer
         self._met: set[tuple[str, str]] = set()
         self._found: list[Incompatibility] = []
+        self._steps = 0
 
     def run(self) -> list[Incompatibility]:
         if self._reader.tree != self._writer.tree:
@@ -72,6 +84,9 @@ class _Check:
     def _into_union(self, reader: list[Tree], writer: Tree, path: str) -> None:
         """Rule 2. Libraries differ in whether a branch of the very same name goes before the first one that matches, so
         where these are two, both must do."""
+        self._steps += len(reader)
+        if self._steps > _STEPS:
+            raise _TooComplex
         branches = [self._defined(branch, self._reader) for branch in reader]
         matching = [i for i, branch in enumerate(branches) if self._matches(branch, writer)]
         if not matching:

@@ -29,6 +29,8 @@ from .model import Incompatibility
 from .patterns import TextTooLong, pattern
 
 _STEPS = 100_000
+_SEARCHES_A_STEP = 10
+"""For patterns in the names of properties."""
 _NOT_FILLED = frozenset(
     ("maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "propertyNames", "patternProperties",
      "uniqueItems", "contains", "enum", "const", "not", "if", "anyOf", "oneOf", "unevaluatedProperties",
@@ -61,11 +63,14 @@ class _Check:
     def run(self) -> Found:
         return self._covers(self._read.root, [self._write.root], "", True)
 
-    def _covers(self, new: Written, old: Sequence[Written], path: str, fills: bool) -> Found:
-        """Everything that fits all of `old` fits `new`. `fills`: a reader fills in defaults here."""
-        self._steps += 1
+    def _count(self, steps: int) -> None:
+        self._steps += steps
         if self._steps > _STEPS:
             raise TooComplex
+
+    def _covers(self, new: Written, old: Sequence[Written], path: str, fills: bool) -> Found:
+        """Everything that fits all of `old` fits `new`. `fills`: a reader fills in defaults here."""
+        self._count(1)
         pair = (new.identity, frozenset(part.identity for part in old))
         if pair in self._entered:
             return []  # holds if it holds for the smaller values inside
@@ -169,6 +174,9 @@ class _Check:
     def _objects(
         self, new: Written, old: list[Written], plain: list[Schema], path: str, fills: bool
     ) -> Found:
+        names = len(_names(plain)) + len(new.schema.get("properties", {}))
+        patterns = sum(len(part.get("patternProperties", {})) for part in [*plain, new.schema])
+        self._count(names * patterns // _SEARCHES_A_STEP)
         found = list(keywords.object_limits(new.schema, plain, path, self._one_draft))
         found += self._named_properties(new, old, plain, path, fills)
         found += self._pattern_properties(new, old, plain, path)

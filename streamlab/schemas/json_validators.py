@@ -1,4 +1,4 @@
-"""The validators of the drafts, with patterns that are searched for in bounded time."""
+"""The validators of the drafts: patterns are searched for in bounded time, long lists of texts at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import jsonschema.validators
+from jsonschema._utils import equal
 from jsonschema.exceptions import ValidationError
 
 from .patterns import TextTooLong, pattern
@@ -22,8 +23,39 @@ def guarded(kind: Any) -> Any:
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional,
+        "enum": _enum,
     }
     return jsonschema.validators.extend(kind, ours)
+
+
+class _Texts:
+    """Which texts are in the lists of `enum`; the newest lists are remembered."""
+
+    def __init__(self, most: int = 1_000):
+        self._most = most
+        self._known: dict[int, tuple[Any, frozenset[str]]] = {}  # by id of the list, which is kept for that
+
+    def of(self, listed: Any) -> frozenset[str]:
+        known = self._known.get(id(listed))
+        if known is None:
+            texts = frozenset(each for each in listed if isinstance(each, str))
+            if len(self._known) >= self._most:
+                self._known.clear()
+            known = self._known[id(listed)] = listed, texts
+        return known[1]
+
+
+_texts = _Texts()
+
+
+def _enum(validator: Any, listed: Any, value: Any, schema: Any) -> Errors:
+    if isinstance(value, str):
+        there = value in _texts.of(listed)
+    else:
+        there = any(equal(each, value) for each in listed if not isinstance(each, str))
+    if not there:
+        shown = ", ".join(map(repr, listed[:20])) + (", …" if len(listed) > 20 else "")
+        yield ValidationError(f"{value!r} is not one of [{shown}]")
 
 
 def _pattern(validator: Any, wanted: str, value: Any, schema: Any) -> Errors:

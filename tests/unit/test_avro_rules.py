@@ -89,3 +89,11 @@ def test_a_type_used_in_many_places_is_looked_at_once():
         deep = record(f"R{depth}", field("a", deep), field("b", again))
     wider = json.loads(json.dumps(deep).replace('"int"', '"long"'))
     assert incompatibilities(schema(wider), schema(deep)) == []
+
+
+def test_unions_without_end_are_refused_and_not_tried():
+    def union(extra):
+        return schema([{"type": "record", "name": f"R{n}", "fields": extra} for n in range(1_500)])
+
+    found = incompatibilities(union([field("a", "int", default=1)]), union([]))
+    assert [one.kind for one in found] == ["TOO_COMPLEX"]

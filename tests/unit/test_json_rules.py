@@ -102,3 +102,22 @@ def test_large_multiples_are_compared_exactly():
 def test_what_cannot_be_compared_or_stored_is_refused(text, why):
     with pytest.raises(InvalidSchemaError, match=why):
         parse(text)
+
+
+def test_long_lists_of_texts_are_compared_and_checked_at_once():
+    codes = [f"code-{n}" for n in range(20_000)]  # one by one, 200 million comparisons
+    old, new = schema({"enum": codes}), schema({"enum": [*codes, "one-more", 7]})
+    assert incompatibilities(new, old) == []
+    [narrowed] = incompatibilities(old, new)
+    assert narrowed.message == "'one-more', 7 is accepted no more."
+    assert new.accepts(7) and not new.accepts("code")
+    assert not schema({"enum": [1]}).accepts(True)
+    assert len(new.error("code")[1]) < 500
+
+
+def test_patterns_and_names_without_end_are_refused_and_not_tried():
+    many = {f"^x{n}": {"type": "string", "maxLength": 9} for n in range(600)}
+    names = {f"x{n}": {"type": "string"} for n in range(600)}
+    tree = {"patternProperties": many, "properties": names}
+    found = incompatibilities(schema(tree | {"maxProperties": 9}), schema(tree))
+    assert [one.kind for one in found] == ["TOO_COMPLEX"]
