@@ -206,6 +206,24 @@ def test_a_replay_can_be_changed_on_the_way_and_the_letter_stays(operator, broke
     assert "??" in html_of(operator, f"/dead-letters/{name}.revenue.dlq/0/0/")
 
 
+@pytest.mark.parametrize(
+    "merge",
+    [
+        '{"a":' + "[" * 5_000 + "]" * 5_000 + "}",
+        '{"a":' + "[" * 200 + "]" * 200 + "}",
+        '{"a":' + "9" * 5_000 + "}",
+    ],
+    ids=["without end", "200 levels", "5,000 digits"],
+)
+def test_a_change_that_no_parser_takes_is_an_error_of_the_form(operator, topic, merge):
+    response = operator.post(
+        "/operations/new/replay/", {"dlq": f"{topic}.revenue.dlq", "to": "group", "merge": merge}
+    )
+    assert response.status_code == 422
+    assert "nested too deeply" in response.content.decode() or "levels" in response.content.decode()
+    assert not Operation.objects.exists()
+
+
 def test_a_viewer_cannot_replay_by_one_click(operator, broker, topic):
     viewer = Client()
     viewer.force_login(a_person())

@@ -24,6 +24,7 @@ from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit
 
 from ..kind import Contents, Form, GaveUp, Job, Kind, Preview, Result, Spec, Stopped
 from .fields import offer_topics, plural, shell, shortened
+from .patch_field import PatchField
 
 _HOUR_FIRST = "%Y-%m-%dT%H:%M:%S"
 
@@ -34,13 +35,6 @@ CONTENTS = Contents(
     facts=("First changed, before", "and after"),
     columns=("Message",),
 )
-
-
-class PatchField(forms.JSONField):
-    """Of nothing it shows nothing, where JSON would say null."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return value if isinstance(value, str) else "" if value is None else super().prepare_value(value)
 
 
 class LettersForm(Form):
