@@ -33,7 +33,7 @@ EARLIEST_MS = 1_262_304_000_000
 """2010: an id below is a number of somebody's own, no time."""
 
 _OURS = re.compile(rb"sl:\{(.+)/\d+\}:log", re.DOTALL)
-_OURS_BESIDES = re.compile(rb"sl:\{.+\}:(events|cleaned)", re.DOTALL)
+_OURS_BESIDES = re.compile(rb"sl:\{.+\}:(events|cleaned)|sl:past:\d+s", re.DOTALL)
 _ZERO = EntryId(0, 0)
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import streamlab
-from streamlab import foreign_streams
+from streamlab import foreign_streams, keys
 from streamlab.connection import Connection
 from streamlab.errors import StreamlabError
 from tests.builders import a_topic, numbered, produce
@@ -51,6 +51,7 @@ def test_only_streams_of_others_are_found(broker, other):
     other.xadd("jobs", {"a": 1})
     other.xadd("sl:mine", {"a": 1})
     other.xadd(b"\xff\x00", {"a": 1})
+    other.xadd(keys.past("10s"), {"a": 1})
     assert foreign_streams.find(broker.connection) == ([b"jobs", b"sl:mine", b"\xff\x00"], True)
 
 
