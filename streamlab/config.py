@@ -17,6 +17,11 @@ from . import codec
 from .errors import InvalidConfigurationError, KafkaConfigurationError
 
 
+def _exact(bound: float) -> str:
+    """Every digit of a whole number: who is told a range may want its end."""
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting and what it may be."""
@@ -51,7 +56,8 @@ class Setting:
             if self._whole and not isinstance(value, int):
                 return f"must be a whole number{f' of {self.unit}' if self.unit else ''}, not {value!r}"
             if not self.low <= value <= self.high:
-                return f"must be between {self.low:g} and {self.high:g}{f' {self.unit}' if self.unit else ''}"
+                unit = f" {self.unit}" if self.unit else ""
+                return f"must be between {_exact(self.low)} and {_exact(self.high)}{unit}"
         return None
 
 

@@ -13,7 +13,7 @@ from streamlab.errors import InvalidConfigurationError, KafkaConfigurationError
     [
         ({"linger": 5}, "Did you mean 'linger_ms'"),
         ({"batch_size": "big"}, "must be a number of bytes"),
-        ({"linger_ms": -1}, "must be between 0 and"),
+        ({"linger_ms": -1}, "must be between 0 and 2147483647 ms"),
         ({"acks": 2}, "must be one of 0, 1, -1, 'all'"),
         ({"compression_type": "brotli"}, "must be one of 'none', 'gzip', 'lz4', 'zstd'"),
         ({"enable_idempotence": 1}, "must be True or False"),
