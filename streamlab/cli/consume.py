@@ -69,7 +69,7 @@ def consume(
             close_stdout()  # whoever read us has gone, for example `| head`; nothing of it is committed
         finally:
             consumer.close(autocommit=False)
-    note(f"{reading.printed} records.")
+    note(f"{reading.printed} record{'' if reading.printed == 1 else 's'}.")
 
 
 class Reading:
