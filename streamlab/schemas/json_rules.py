@@ -56,6 +56,9 @@ class _Check:
         self._reader = reader
         self._read = Alternatives(reader)
         self._write = Alternatives(writer)
+        self._whole_numbers_differ = (
+            "draft-04" in self._read.root.draft and "draft-04" not in self._write.root.draft
+        )
         self._one_draft = self._read.root.draft == self._write.root.draft
         self._entered: set[tuple[int, frozenset[int]]] = set()
         self._steps = 0
@@ -99,7 +102,7 @@ class _Check:
         values = facts.values(plain)
         if values is not None:
             return self._each(values, new, plain, path)
-        found: Found = []
+        found = self._whole_numbers(new.schema, plain, path)
         for rule in (keywords.types, keywords.enum, keywords.strings, keywords.numbers):
             found += rule(new.schema, plain, path)
         found += keywords.opaque(new, old, path)
@@ -112,6 +115,17 @@ class _Check:
         if "array" in possible:
             found += self._arrays(new, old, plain, path, fills)
         return found
+
+    def _whole_numbers(self, new: Schema, plain: list[Schema], path: str) -> Found:
+        """1.0 is an integer from draft 6 on, and none before."""
+        now = facts.types_of(new)
+        if (
+            not self._whole_numbers_differ
+            or "number" in now
+            or "integer" not in facts.both(facts.types(plain), now)
+        ):
+            return []
+        return [Incompatibility("TYPE_NARROWED", f"{path}/type", "1.0 is no integer in this schema's draft.")]
 
     def _each(self, values: list[Any], new: Written, plain: list[Schema], path: str) -> Found:
         """The old one lists what fits: the validator itself says of each whether it still does."""

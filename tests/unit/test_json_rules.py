@@ -79,6 +79,9 @@ TWO_TEXTS = {"contains": TEXT, "minContains": 2}
         (DRAFT_4 | {"if": TEXT, "then": {"not": {}}}, {"if": TEXT, "then": {"not": {}}}, "x"),
         (DRAFT_2020 | {"dependencies": {"a": ["b"]}}, DRAFT_7 | {"dependencies": {"a": ["b"]}}, {"a": 1}),
         (TWO_TEXTS, DRAFT_2020 | TWO_TEXTS, ["a"]),
+        ({"type": "integer"}, DRAFT_4 | {"type": "integer"}, 1.0),
+        ({"type": "number", "multipleOf": 1}, DRAFT_4 | {"type": "integer"}, 1.0),
+        ({"items": {"type": "integer"}}, DRAFT_4 | {"items": {"type": "integer"}}, [1.0]),
     ],
 )
 def test_a_keyword_counts_only_in_drafts_that_know_it(old, new, value):
