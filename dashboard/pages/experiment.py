@@ -45,7 +45,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     running = experiments.runs(outcome, note)
     said = sweeps.words(swept) if swept and sweeps.detected(swept, outcome) else ""
     chosen = _chosen(outcome, address)
-    best = [p.index for p in swept.points if p.best] if swept else []
+    best = [p.index for p in swept.points if p.best] if swept and said else []
     names = effects.measured(outcome)
     return {
         "outcome": outcome,
@@ -56,7 +56,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "status": experiments.status(outcome, note),
         "values": experiments.values(outcome.plan),
         "started": moment_of(outcome.started_ms),
-        "sweep": sweeps.picture(swept) if swept else None,
+        "sweep": sweeps.picture(swept, frontier=bool(said)) if swept else None,
         "sweep_words": said,
         "heads": [(MEASURES[name].label, MEASURES[name].more_is_better) for name in names],
         "value_rows": effects.value_rows(outcome, best),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.broker import broker
-from dashboard.charts import WINDOW_MS, Chart, Columns, Legend, Line
+from dashboard.charts import Chart, Columns, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.operations.models import Operation, State
 from dashboard.presenters import loads, story
@@ -22,6 +22,8 @@ from .page import Address, Page
 from .table import link
 
 MOST_MARKS = 20
+STORY_MS = 5 * 60_000
+"""So much of the past is drawn: a room looks at what happens now."""
 
 
 def _scenario(address: Address) -> Scenario:
@@ -87,7 +89,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
 
 def _marks(name: str, moment: Moment) -> list[Operation]:
     """When it was started, changed and stopped, for the charts to mark."""
-    since = datetime.fromtimestamp((moment.read_at_ms - WINDOW_MS) / 1000, UTC)
+    since = datetime.fromtimestamp((moment.read_at_ms - STORY_MS) / 1000, UTC)
     found = Operation.objects.filter(subject=f"load {name}", state=State.DONE, finished_at__gte=since)
     return list(
         found.filter(kind__in=("start-load", "change-load", "stop-load")).order_by("-pk")[:MOST_MARKS]
@@ -109,6 +111,7 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
             ),
             "Records that came in and records that were handled each second.",
             floor=10,
+            window_ms=STORY_MS,
             source=source,
         ),
         Chart(
@@ -119,6 +122,7 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
             "Records that wait to be read.",
             area=True,
             floor=10,
+            window_ms=STORY_MS,
             source=source,
         ),
     ]

@@ -105,7 +105,7 @@ def _relative(effect: Effect) -> tuple[float, float] | None:
     if effect.low is None or effect.high is None or not effect.baseline:
         return None
     low, high = sorted((effect.low / effect.baseline, effect.high / effect.baseline))
-    return low, high
+    return max(-1.0, low), high  # nothing that is measured is below 0
 
 
 def _interval(effect: Effect) -> str:

@@ -122,9 +122,10 @@ class Box:
         return not apart
 
 
-def place(x: float, y: float, width: float, height: float, taken: Sequence[Box], within: Box) -> Box:
+def place(
+    x: float, y: float, width: float, height: float, taken: Sequence[Box], within: Box, gap: float = 9.0
+) -> Box:
     """Room for a label beside a point: right, left, above or below it, where nothing else is; else right."""
-    gap = 9.0
     tried = [
         Box(x + gap, y - height / 2, width, height),
         Box(x - gap - width, y - height / 2, width, height),

@@ -78,11 +78,10 @@ def figure(name: str, value: float | None) -> Figure:
     match FIGURES[name][1]:
         case "records/s":
             shown = rate(value)
-            return (
-                Figure(shown.text.replace("-", "−"), shown.unit, shown.exact, value)
-                if value is not None
-                else shown
-            )
+            if value is None or name != "lag_change":
+                return shown
+            sign = "+" if value > 0 else ""
+            return Figure(sign + shown.text.replace("-", "−"), shown.unit, shown.exact, value)
         case "s":
             return duration(None if value is None else value * 1000)
         case "bytes":

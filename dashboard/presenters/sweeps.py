@@ -61,7 +61,8 @@ class SweepPicture:
     middle_x, middle_y = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
 
 
-def picture(sweep: Sweep) -> SweepPicture:
+def picture(sweep: Sweep, frontier: bool = True) -> SweepPicture:
+    """`frontier`: whether it is drawn; where nothing was detected it would be drawn through chance."""
     flat = [window for point in sweep.points for window in point.windows]
     x = around([latency for latency, _ in flat], LEFT, WIDTH - RIGHT)
     y = from_zero([throughput for _, throughput in flat], HEIGHT - BOTTOM, TOP)
@@ -70,7 +71,7 @@ def picture(sweep: Sweep) -> SweepPicture:
     return SweepPicture(
         spots=_spots(sweep, x, y),
         dots=[_dot(p, window, x, y) for p in sweep.points for window in p.windows],
-        line=" ".join(f"{x.at(p.latency):.1f},{y.at(p.throughput):.1f}" for p in best),
+        line=" ".join(f"{x.at(p.latency):.1f},{y.at(p.throughput):.1f}" for p in best) if frontier else "",
         x_ticks=[Tick(f"{x.at(v):.1f}", figure(v, units[0]).plain) for v in x.ticks()],
         y_ticks=[Tick(f"{y.at(v):.1f}", figure(v, "records").text) for v in y.ticks(5)],
         x_title=MEASURES[sweep.latency].label + ("" if not x.log else ", logarithmic"),
@@ -86,9 +87,9 @@ def _spots(sweep: Sweep, x: Axis, y: Axis) -> list[Spot]:
     for point in sweep.points:
         at_x, at_y = x.at(point.latency), y.at(point.throughput)
         label = shown(point.value) + (" (today)" if point.today and point.value is not None else "")
-        box = place(
-            at_x, at_y, len(label) * CHARACTER, LINE, [b for b in taken if not _around(b, at_x, at_y)], inside
-        )
+        others = [b for b in taken if not _around(b, at_x, at_y)]
+        gap = 16.0 if point.today else 9.0  # a ring is around it
+        box = place(at_x, at_y, len(label) * CHARACTER, LINE, others, inside, gap)
         taken.append(box)
         throughput = figure(point.throughput, MEASURES[sweep.throughput].unit)
         latency = figure(point.latency, MEASURES[sweep.latency].unit)
