@@ -12,7 +12,9 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import cache
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -21,8 +23,13 @@ from dashboard.access import api_token
 from dashboard.access.models import User
 from dashboard.access.roles import Role, has_role
 from dashboard.access.scopes import allows
+from dashboard.access.throttle import Buckets
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_WRONG = Buckets(per_s=1, burst=20)
+"""Tokens that are none, by address: each costs a look into the database."""
+BURST_S = 10
+"""A caller may save up the calls of so many seconds."""
 
 
 class NotSignedIn(Exception):
@@ -51,11 +58,14 @@ class Caller:
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    """Raises NotSignedIn, NotAllowed."""
+    """Raises NotSignedIn, NotAllowed, TooOften."""
     header = request.headers.get("Authorization", "")
     if header:
+        address = request.META.get("REMOTE_ADDR") or ""
+        _WRONG.take(address, cost=0)
         row = api_token.find(_token_in(header))
         if row is None:
+            _WRONG.take(address)
             raise NotSignedIn("The token is unknown, expired or revoked.")
         return Caller(row.owner, tuple(row.scopes), row.prefix)
     user: User | AnonymousUser = request.user  # type: ignore[assignment]
@@ -66,6 +76,17 @@ def caller_of(request: HttpRequest) -> Caller:
     if request.method not in _SAFE:
         _check_csrf(request)
     return Caller(user, None)
+
+
+def pace(caller: Caller) -> None:
+    """Count a call. Raises TooOften."""
+    if per_s := settings.API_RATE:
+        _calls(per_s).take(f"{caller.user.pk}:{caller.token}")
+
+
+@cache
+def _calls(per_s: float) -> Buckets:
+    return Buckets(per_s, per_s * BURST_S)
 
 
 def _token_in(header: str) -> str:

@@ -13,6 +13,7 @@ _ALWAYS = {
     "401": "No token, or one that is unknown, expired or revoked.",
     "403": "The role or the token's scope is missing.",
     "422": "Asked for wrongly; `errors` says where.",
+    "429": "Too often: `Retry-After` says when to come again.",
     "503": "The broker, or the sampler that measures it, does not answer. Try again after `Retry-After`.",
 }
 _OF_PATHS = {"404": "There is no such thing (any more)."}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
-from dashboard.access.caller import Caller, NotAllowed, caller_of
+from dashboard.access.caller import Caller, NotAllowed, caller_of, pace
 from dashboard.access.roles import Role
 from dashboard.access.scopes import ALERTS_WRITE, API_READ, OPERATIONS_WRITE, RECORDS_READ, RECORDS_REVEAL
 from dashboard.audit import trail
@@ -30,8 +30,9 @@ class Token(AuthBase):
         super().__init__()
 
     def __call__(self, request: HttpRequest) -> Caller:
-        """Raises NotSignedIn, NotAllowed."""
+        """Raises NotSignedIn, NotAllowed, TooOften."""
         caller = caller_of(request)
+        pace(caller)
         try:
             caller.require(self.role, self.scope)
         except NotAllowed:

@@ -4,6 +4,7 @@
 403  the role or the scope is missing                            422  asked for wrongly: `errors` says where
 404  there is no such thing (any more)                           503  the broker or its sampler does not answer
 405  not with this method                                        400  no JSON
+429  too often: `Retry-After` says when to come again
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel
 
 from dashboard.access.caller import NotAllowed, NotSignedIn
+from dashboard.access.throttle import TooOften
 from dashboard.operations.life import NotNow
 from dashboard.pages.moments import Gone, NoMeasurements
 from streamlab.errors import (
@@ -87,6 +89,10 @@ def of_error(error: Exception) -> HttpResponse:
             | SubjectNotFoundError()
         ):
             return problem(404, str(error))
+        case TooOften():
+            response = problem(429, str(error))
+            response.headers["Retry-After"] = str(error.retry_after_s)
+            return response
         case NotNow():
             return problem(409, str(error))
         case AskedWrongly():

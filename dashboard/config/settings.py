@@ -124,6 +124,10 @@ AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 
+API_RATE = env.number(
+    "STREAMLAB_API_RATE", 50
+)  # calls a second of one token or person; 0: as many as they like
+
 # Cookies and headers
 
 SESSION_COOKIE_NAME = "__Host-streamlab_session" if HTTPS else "streamlab_session"

@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from dashboard.access.caller import NotAllowed, NotSignedIn, caller_of
 from dashboard.access.roles import Role
 from dashboard.access.scopes import INGEST
+from dashboard.access.throttle import TooOften
 from streamlab.errors import (
     InvalidRecordError,
     InvalidTopicError,
@@ -54,6 +55,8 @@ def ingest(request: HttpRequest, topic: str) -> HttpResponse:
         return _error(401, str(reason), **{"WWW-Authenticate": "Bearer"})
     except NotAllowed as reason:
         return _error(403, str(reason))
+    except TooOften as reason:
+        return _error(429, str(reason), **{"Retry-After": str(reason.retry_after_s)})
     except _NoLength:
         return _error(411, "Say how long the body is: Content-Length.")
     except RequestDataTooBig:

@@ -41,9 +41,9 @@ def now(request: HttpRequest) -> HttpResponse:
     """One click: `do` is start, change or stop; further fields are places of the load."""
     do, name = request.POST.get("do", ""), request.POST.get("name", "")
     kind = KINDS.get(f"{do}-load")
+    allow(request, kind or KINDS["start-load"], f"{do} load {name}")
     if kind is None:
         raise Http404(f"There is no “{do}”.")
-    allow(request, kind, f"{do} load {name}")
     try:
         spec = _spec(do, name, {p: v for p, v in request.POST.items() if p not in _NOT_FIELDS})
         operation = life.draft(kind, spec, actor_of(request))

@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from dashboard.access.caller import NotAllowed, NotSignedIn, caller_of
+from dashboard.access.caller import NotAllowed, NotSignedIn, caller_of, pace
 from dashboard.access.roles import Role
 from dashboard.access.scopes import SCHEMAS_READ, SCHEMAS_WRITE
+from dashboard.access.throttle import TooOften
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 from streamlab.errors import StreamlabError
@@ -64,16 +65,21 @@ def _guarded(
 ) -> HttpResponse:
     try:
         caller = caller_of(request)
+        pace(caller)
         caller.require(*needed)
         response = handler(request, registry(caller.user.get_username()), **named)
         if request.method in ("PUT", "DELETE"):  # who registered what stands in the broker's own history
-            actor = Actor(caller.user, request.META.get("REMOTE_ADDR") or "")
+            actor = Actor(caller.user, request.META.get("REMOTE_ADDR") or "", "schema registry", caller.token)
             trail.record(actor, f"schemas.{handler.__name__}", named.get("subject", ""), **_asked(request))
         return response
     except NotSignedIn as reason:
         return error(401, str(reason))
     except NotAllowed as reason:
         return error(403, str(reason))
+    except TooOften as reason:
+        response = error(429, str(reason))
+        response.headers["Retry-After"] = str(reason.retry_after_s)
+        return response
     except Refused as refused:
         return error(refused.code, str(refused))
     except StreamlabError as problem:

@@ -8,6 +8,8 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.http import HttpResponse
+from django.test import Client
 from django.utils import timezone
 
 from dashboard.access import api_token
@@ -118,3 +120,47 @@ def test_the_command_without_a_person_makes_the_first_one():
 def test_the_command_refuses_what_makes_no_sense(arguments):
     with pytest.raises(CommandError):
         command(*arguments)
+
+
+# How often
+
+
+def calls(
+    token: str, times: int, path: str = "/api/v1/audit", address: str = "10.1.0.1"
+) -> list[HttpResponse]:
+    client = Client(headers={"Authorization": f"Bearer {token}"}, REMOTE_ADDR=address)
+    return [client.get(path) for _ in range(times)]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/audit", "/schema-registry/subjects"])
+def test_a_token_that_calls_too_often_is_asked_to_wait_and_no_other_one(settings, redis_url, path):
+    settings.API_RATE, settings.STREAMLAB_URL = 1, redis_url
+    owner = a_person()
+    (_, busy), (_, other) = (api_token.create(owner, "", ["api:read", "schemas:read"]) for _ in "ab")
+    first, last = calls(busy, 10, path), calls(busy, 5, path)
+    assert {response.status_code for response in first} == {200}
+    assert last[-1].status_code == 429 and int(last[-1].headers["Retry-After"]) >= 1
+    assert "come again" in last[-1].content.decode()
+    assert calls(other, 1, path)[0].status_code == 200
+
+
+def test_guessing_tokens_is_slowed_down_for_that_place_only():
+    _, right = api_token.create(a_person(), "", ["api:read"])
+    guesses = [response.status_code for response in calls("sl_guess", 40, address="10.1.0.2")]
+    assert guesses[0] == 401 and guesses[-1] == 429
+    assert calls(right, 1, address="10.1.0.2")[0].status_code == 429
+    assert calls(right, 1, address="10.1.0.3")[0].status_code == 200
+
+
+@pytest.mark.parametrize("name", ["ada", " ada", "ada ", "\uff41da"])
+def test_guessing_a_password_is_stopped_however_the_name_is_written(name):
+    """A name is read without spaces around it, and wide letters as plain ones."""
+    ada = a_person()
+    ada.set_password("a long enough passphrase")
+    ada.save()
+    client = Client(REMOTE_ADDR="10.1.0.4")
+    for n in range(8):
+        client.post("/sign-in/", {"username": name if n % 2 else "ada", "password": "wrong"})
+    for written in ("ada", name):
+        reply = client.post("/sign-in/", {"username": written, "password": "a long enough passphrase"})
+        assert reply.status_code == 429, written

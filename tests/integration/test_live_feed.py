@@ -39,10 +39,10 @@ class Browser:
         headers = [(b"origin", origin.encode()), (b"host", b"localhost")]
         if cookie:
             headers.append((b"cookie", f"{django_settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-        scope = {
+        self.scope: dict[str, Any] = {
             "type": "websocket", "path": "/ws/live/", "query_string": b"", "headers": headers, "subprotocols": [],
         }  # fmt: skip
-        self._wire = ApplicationCommunicator(application, scope)
+        self._wire = ApplicationCommunicator(application, self.scope)
 
     async def open(self) -> dict[str, Any]:
         await self._wire.send_input({"type": "websocket.connect"})
@@ -106,10 +106,43 @@ async def test_nobody_listens_without_signing_in(live):
     assert await browser.hears_nothing()
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost.evil.example", "null"])
+@pytest.mark.parametrize("origin", [
+    "http://evil.example", "http://localhost.evil.example", "null", "", "http://localhost:9999", "https://localhost",
+    "http://localhost/a", "http://evil.example@localhost", "http://[localhost",
+])  # fmt: skip
 async def test_a_page_of_somebody_else_cannot_listen(live, origin):
     browser = Browser(await sync_to_async(_sign_in)(), origin)
     assert (await browser.open())["type"] == "websocket.close"
+
+
+async def test_who_says_nothing_of_its_origin_or_names_another_host_cannot_listen(live):
+    cookie = await sync_to_async(_sign_in)()
+    ours, evil, name = (
+        (b"origin", b"http://localhost"),
+        (b"origin", b"http://evil.example"),
+        (b"host", b"localhost"),
+    )
+    for headers in (
+        [name],
+        [evil, (b"host", b"evil.example")],
+        [evil, ours, name],
+        [ours, evil, name],
+        [ours],
+    ):
+        browser = Browser(cookie)
+        kept = [header for header in browser.scope["headers"] if header[0] == b"cookie"]
+        browser.scope["headers"] = [*headers, *kept]
+        assert (await browser.open())["type"] == "websocket.close", headers
+
+
+async def test_pages_of_an_origin_that_is_trusted_can_listen(live, settings):
+    settings.CSRF_TRUSTED_ORIGINS = ["https://*.lab.example", "https://one.example:8443"]
+    cookie = await sync_to_async(_sign_in)()
+    for origin, opened in (("https://a.lab.example", "accept"), ("https://one.example:8443", "accept"),
+                           ("https://one.example", "close"), ("https://evil-lab.example", "close")):  # fmt: skip
+        browser = Browser(cookie, origin)
+        assert (await browser.open())["type"] == f"websocket.{opened}", origin
+        await browser.leave()
 
 
 @pytest.mark.both_engines
