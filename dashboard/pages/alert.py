@@ -8,6 +8,7 @@ from dashboard.alerts.conditions import CONDITIONS, described
 from dashboard.alerts.models import Firing
 from dashboard.presenters import alerts
 from dashboard.presenters.figures import moment as moment_figure
+from dashboard.presenters.payload import visible
 
 from .database import fresh_connection
 from .moments import Gone, Moment
@@ -27,6 +28,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "alert": firing,
         "row": alerts.firing_row(firing, [n for n in notices if n.event == "opened"], now_ms),
         "rule": rule,
+        "cleared_says": visible(firing.cleared_says),
         "looks_for": described(rule) if rule and rule.condition in CONDITIONS else "",
         "cleared": moment_figure(alerts.ms(firing.cleared_at), now_ms, "It still fires"),
         "acknowledged": moment_figure(alerts.ms(firing.acknowledged_at), now_ms, "Nobody is at it yet"),

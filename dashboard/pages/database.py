@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from django.db import close_old_connections, connection
 from django.db.models import QuerySet
@@ -14,7 +14,7 @@ from .moments import Moment
 from .page import Address
 from .table import PAGE_SIZE, link
 
-Context = Callable[[Moment, Address], dict[str, Any]]
+How = ParamSpec("How")
 MOST_COUNTED = 10_000
 """More rows than this are not counted: a list of millions must not cost a count for each look at it."""
 
@@ -57,13 +57,15 @@ def page_of(found: QuerySet[Any], address: Address) -> RowsPage:
     )
 
 
-def fresh_connection(context: Context) -> Context:
+def fresh_connection(
+    context: Callable[Concatenate[Moment, Address, How], dict[str, Any]],
+) -> Callable[Concatenate[Moment, Address, How], dict[str, Any]]:
     """For the contexts of live pages: they are drawn in threads that no request begins or ends."""
 
     @wraps(context)
-    def drawn(moment: Moment, address: Address) -> dict[str, Any]:
+    def drawn(moment: Moment, address: Address, *args: How.args, **named: How.kwargs) -> dict[str, Any]:
         if not connection.in_atomic_block:  # a test's
             close_old_connections()
-        return context(moment, address)
+        return context(moment, address, *args, **named)
 
     return drawn

@@ -9,6 +9,7 @@ from dashboard.masking.operations import shown_preview, shown_spec
 from dashboard.operations.models import Operation
 from dashboard.operations.registry import KINDS
 from dashboard.presenters import operations
+from dashboard.presenters.payload import visible
 
 from .database import fresh_connection
 from .moments import Gone, Moment
@@ -23,8 +24,9 @@ def _operation(address: Address) -> Operation:
         raise Gone(f"There is no operation {address.args['number']}; drafts are kept for a day.") from None
 
 
-def _with_columns(shown: dict[str, Any]) -> dict[str, Any]:
-    """A preview or result whose table's cells know whether their column holds numbers."""
+def _for_people(shown: dict[str, Any]) -> dict[str, Any]:
+    """A preview or result: what it quotes made visible, its cells with whether their column holds numbers."""
+    shown = _visible({name: part for name, part in shown.items() if name != "data"})
     table = shown.get("table")
     if not table:
         return shown
@@ -36,6 +38,17 @@ def _with_columns(shown: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _visible(shown: Any) -> Any:
+    match shown:
+        case str():
+            return visible(shown)
+        case list() | tuple():
+            return [_visible(part) for part in shown]
+        case dict():
+            return {name: _visible(part) for name, part in shown.items()}
+    return shown
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     operation = _operation(address)
@@ -43,11 +56,12 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     undo = operation.undone_by.order_by("-id").first()
     return {
         "operation": operation,
+        "error": visible(operation.error),
         "row": operations.row(operation, moment.read_at_ms),
         "kind": kind,
-        "command": kind.command(shown_spec(kind.name, operation.spec)) if kind else "",
-        "preview": _with_columns(shown_preview(operation)),
-        "result": _with_columns(operation.result),
+        "command": visible(kind.command(shown_spec(kind.name, operation.spec))) if kind else "",
+        "preview": _for_people(shown_preview(operation)),
+        "result": _for_people(operation.result),
         "typed_name": operation.subject.partition(" ")[2],
         "share": operations.share_done(operation),
         "steps": operations.steps(operation),

@@ -11,6 +11,7 @@ from dashboard.alerts.models import Channel, Firing, Notice, NoticeState, Rule, 
 from dashboard.alerts.now import TONES
 
 from .figures import Figure, count, moment, spell_duration
+from .payload import visible
 from .words import Status, Tone, listed, plural
 
 
@@ -38,9 +39,9 @@ def firing_row(firing: Firing, notices: list[Notice], now_ms: int) -> FiringRow:
     end_ms = ms(firing.cleared_at) or now_ms
     return FiringRow(
         number=firing.pk,
-        rule=firing.rule_name,
-        subject=firing.subject,
-        says=firing.opened_says,
+        rule=visible(firing.rule_name),
+        subject=visible(firing.subject),
+        says=visible(firing.opened_says),
         href=firing.href,
         severity=severity(firing.severity),
         state=firing_state(firing),
@@ -56,11 +57,11 @@ def severity(name: str) -> Status:
 
 def firing_state(firing: Firing) -> Status:
     if firing.cleared_at:
-        return Status("cleared", Tone.OK, firing.cleared_says)
+        return Status("cleared", Tone.OK, visible(firing.cleared_says))
     if firing.acknowledged_at:
         who = firing.acknowledged_by.get_username() if firing.acknowledged_by else "somebody"
         return Status("acknowledged", Tone.NOTE, f"{who} is at it")
-    return Status("firing", TONES[Severity(firing.severity)], firing.opened_says)
+    return Status("firing", TONES[Severity(firing.severity)], visible(firing.opened_says))
 
 
 def told_words(firing: Firing, notices: list[Notice]) -> str:
@@ -69,7 +70,7 @@ def told_words(firing: Firing, notices: list[Notice]) -> str:
         return "nobody: muted"
     if not notices:
         return "nobody: no channel"
-    told = [notice.channel_name for notice in notices if notice.state == NoticeState.TOLD]
+    told = [visible(notice.channel_name) for notice in notices if notice.state == NoticeState.TOLD]
     missing = len(notices) - len(told)
     words = listed(told) if told else "nobody yet"
     return f"{words}; {missing} not yet" if told and missing else words
@@ -91,10 +92,10 @@ class NoticeRow:
 
 def notice_row(notice: Notice, now_ms: int) -> NoticeRow:
     return NoticeRow(
-        channel=notice.channel_name,
+        channel=visible(notice.channel_name),
         event=notice.event,
         status=notice_status(notice, now_ms),
-        answer=notice.answer,
+        answer=visible(notice.answer),
         attempts=notice.attempts,
         made=moment(ms(notice.created_at), now_ms),
         told=moment(ms(notice.told_at), now_ms, "Not told yet"),
@@ -135,12 +136,12 @@ def rule_row(rule: Rule, firing: int, now: datetime) -> RuleRow:
     """`firing` counts the subjects for which it fires now."""
     return RuleRow(
         number=rule.pk,
-        name=rule.name,
-        looks_for=described(rule) if rule.condition in CONDITIONS else rule.condition,
+        name=visible(rule.name),
+        looks_for=visible(described(rule) if rule.condition in CONDITIONS else rule.condition),
         severity=severity(rule.severity),
         state=_rule_state(rule, firing, now),
         muted=rule.muted(now),
-        channels=listed([channel.name for channel in rule.channels.all()]) or "nobody",
+        channels=visible(listed([channel.name for channel in rule.channels.all()])) or "nobody",
         owner=rule.owner.get_username() if rule.owner else "—",
         firing=count(firing, "alerts fire now"),
     )
@@ -174,7 +175,7 @@ def channel_row(channel: Channel, last: Notice | None, waiting: int, rules: int)
     """`last` is the newest notice of which an attempt was made."""
     return ChannelRow(
         number=channel.pk,
-        name=channel.name,
+        name=visible(channel.name),
         kind=channel.kind,
         where=channel.where,
         signed=bool(channel.secret),

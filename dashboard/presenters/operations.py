@@ -10,6 +10,7 @@ from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 
 from .figures import Figure, count, moment, spell_duration
+from .payload import visible
 from .words import Status, Tone
 
 _TONES = {
@@ -43,12 +44,14 @@ def row(operation: Operation, now_ms: int) -> OperationRow:
     return OperationRow(
         number=operation.pk,
         title=kind.title if kind else operation.kind,
-        subject=operation.subject,
+        subject=visible(operation.subject),
         status=status(operation),
         who=who.get_username() if who else "—",
         created=moment(_ms(operation.created_at), now_ms),
         took=_took(operation),
-        effect=operation.error or operation.result.get("effect") or operation.preview.get("effect", ""),
+        effect=visible(
+            operation.error or operation.result.get("effect") or operation.preview.get("effect", "")
+        ),
     )
 
 
@@ -57,9 +60,9 @@ def status(operation: Operation) -> Status:
     if operation.cancel_wanted and state is State.RUNNING:
         return Status("stopping", Tone.WARN, "It stops at its next step")
     if state is State.DRAFT and operation.preview.get("blocked"):
-        return Status("cannot be done now", Tone.WARN, operation.preview["blocked"])
+        return Status("cannot be done now", Tone.WARN, visible(operation.preview["blocked"]))
     word = "waits for confirmation" if state is State.DRAFT else state.value
-    return Status(word, _TONES[state], operation.error or operation.note)
+    return Status(word, _TONES[state], visible(operation.error or operation.note))
 
 
 def share_done(operation: Operation) -> float | None:
