@@ -141,7 +141,7 @@ def here(redis_url: str, settings: Settings, broker: Broker) -> Given:
         {
             "topic": "orders", "partition": "0", "offset": "0", "dlq": dlq, "group": "revenue", "token": "x",
             "instance": "till", "subject": "orders-value", "version": "1", "id": "1", "kind": "webhook", "rest": "x",
-            "resource": "x",
+            "resource": "x", "ending": "json",
         },
         {
             "operations/": operation.pk, "api/v1/operations/": operation.pk, "alerts/rules/": rule.pk,
@@ -161,8 +161,8 @@ def world(url: str) -> dict[str, Any]:
     }
     client = redis.Redis.from_url(url)
     for key in client.scan_iter(count=1_000):
-        if key.startswith(b"sl:clients"):
-            continue  # what clients push of themselves, once a second
+        if key.startswith((b"sl:clients", b"sl:advisor")):
+            continue  # what clients push of themselves once a second, and what the advisor saw last
         found[key.decode("utf-8", "replace")] = client.dump(key)
     client.close()
     return found
