@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "dashboard.config.headers.SecurityHeadersMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dashboard.config.nul.NoNulMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -262,8 +263,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"no_probes": {"()": "dashboard.config.probes.NotAProbe"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "no_probes": {"()": "dashboard.config.probes.NotAProbe"},
+        "no_links": {"()": "dashboard.config.secrets_in_logs.WithoutLinks"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["stderr"], "level": env.text("STREAMLAB_LOG_LEVEL", "INFO")},
     "loggers": {
         "django.server": {"level": "WARNING"},

@@ -84,6 +84,8 @@ class LiveSocket(AsyncWebsocketConsumer):
     async def _subscribe(self, key: str) -> None:
         self._leave()
         try:
+            if "\x00" in key or "%00" in key:  # as in dashboard/config/nul.py
+                raise Http404
             self._hub.subscribe(key, self._mailbox)
         except Http404:
             await self.close(NO_SUCH_PAGE)

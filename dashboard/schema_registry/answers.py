@@ -86,6 +86,8 @@ def _decoded(request: HttpRequest, kind: Any) -> Any:
         return msgspec.json.decode(request.body, type=kind)
     except RequestDataTooBig:
         raise Refused(413, "The request is too large.") from None
+    except RecursionError:
+        raise Refused(400, "The body cannot be read: it is nested too deeply.") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise Refused(400, f"The body cannot be read: {problem}.") from None
 
