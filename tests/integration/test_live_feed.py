@@ -232,7 +232,9 @@ async def test_a_group_that_disappears_is_said_to_be_gone(live):
         assert (await browser.hear())["gone"] == "There is no group “inventory”."
 
 
-@pytest.mark.parametrize("key", ["/nothing/", "/healthz", "/sign-in/", "//evil.example/", "", "topics/", "/alerts/?q=%00"])
+@pytest.mark.parametrize(
+    "key", ["/nothing/", "/healthz", "/sign-in/", "//evil.example/", "", "topics/", "/alerts/?q=%00"]
+)
 async def test_only_pages_can_be_listened_to(live, key):
     async with a_browser(key) as browser:
         assert await browser.hear() == {"type": "websocket.close", "code": 4404}
