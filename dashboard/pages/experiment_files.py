@@ -39,9 +39,24 @@ def as_csv(outcome: Outcome) -> str:
     """A line for each window."""
     text, each = io.StringIO(), len(outcome.plan.values)
     lines = csv.writer(text)
-    lines.writerow(["round", outcome.plan.setting_name, "started_ms", "ended_ms", *MEASURES])
+    lines.writerow(["round", harmless(outcome.plan.setting_name), "started_ms", "ended_ms", *MEASURES])
     for number, run in enumerate(outcome.runs):
         figures = [run.figures.get(name) for name in MEASURES]
-        value = shown(outcome.plan.values[run.value])
+        value = harmless(shown(outcome.plan.values[run.value]))
         lines.writerow([number // each + 1, value, run.started_ms, run.ended_ms, *figures])
     return text.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """A cell that a spreadsheet takes for text, whatever somebody wrote into it.
+
+    >>> harmless("=HYPERLINK(1)"), harmless("-1.5"), harmless("lz4")
+    ("'=HYPERLINK(1)", '-1.5', 'lz4')
+    """
+    if cell[:1] not in ("=", "+", "-", "@", "\t", "\r") or not cell:
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
