@@ -212,6 +212,8 @@ def _edit(
             set_headers=named,
             remove_headers=[header.removeprefix("header.") for header in unset or []],
         )
+    except OSError as error:
+        raise usage_error(f"--edit: {file} cannot be read: {error.strerror}.") from None
     except IllegalArgumentError as error:
         raise usage_error(str(error)) from error
 

@@ -165,6 +165,12 @@ def test_a_replay_shows_what_would_happen_and_then_does_it(
     assert nothing.returncode == 0 and "nothing to replay" in nothing.stderr
 
 
+def test_an_edit_that_is_no_file_is_named(shell: Shell, broker: Broker) -> None:
+    letters = dead_orders(broker, count=1)
+    refused = shell("dead-letters", "replay", letters.dlq, "--edit", "nowhere.json")
+    assert refused.returncode == 2 and "nowhere.json cannot be read: No such file" in refused.stderr
+
+
 def test_ctrl_c_pauses_and_resume_goes_on(shell: Shell, broker: Broker) -> None:
     letters = dead_orders(broker, count=120, partitions=2)
     running = shell.start("dead-letters", "replay", letters.dlq, "--rate", "40", "--execute")

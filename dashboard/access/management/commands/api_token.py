@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "--scope",
             action="append",
             required=True,
-            help="schemas:read, schemas:write, ingest:TOPIC, ingest:* or api:read; several times for several",
+            help="such as api:read, schemas:write, ingest:TOPIC or ingest:*; several times for several",
         )
         create.add_argument("--days", type=int, help="how long it lives; without it: until it is revoked")
         verbs.add_parser("list", help="every token in force, without its secret")
@@ -69,4 +69,6 @@ def _person(name: str | None) -> User:
     try:
         return User.objects.get(username=name)
     except User.DoesNotExist:
-        raise CommandError(f"There is no user {name!r}.") from None
+        raise CommandError(
+            f"There is no user {name!r}. Admins add people on the page People; without --user it is admin's."
+        ) from None
