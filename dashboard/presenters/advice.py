@@ -112,8 +112,8 @@ def _number(number: Number) -> NumberRow:
 
 def figure(value: float | None, unit: str) -> Figure:
     """
-    >>> [figure(v, u).plain for v, u in ((0.25, "share"), (1500, "ms"), (8, "s"), (60, "records/s"), (3, "members"))]
-    ['25 %', '1.5 s', '8 s', '60/s', '3 members']
+    >>> [figure(v, u).plain for v, u in ((0.25, "share"), (1500, "ms"), (8, "s"), (60, "records/s"), (1, "members"))]
+    ['25 %', '1.5 s', '8 s', '60/s', '1 member']
     """
     if value is None:
         return unknown("Not known")
@@ -135,7 +135,7 @@ def figure(value: float | None, unit: str) -> Figure:
     found = count(value, unit)
     whole = float(value).is_integer() or abs(value) >= 100
     text = found.text if whole else f"{value:.2g}"
-    return Figure(text, unit, found.exact, value)
+    return Figure(text, unit.removesuffix("s") if value == 1 else unit, found.exact, value)
 
 
 def _lever(lever: Lever) -> LeverRow:

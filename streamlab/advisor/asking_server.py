@@ -10,10 +10,9 @@ import redis
 
 from ..connection import Connection
 from ..errors import translated
-from .world import Server, SlowCommand
+from .world import SLOW_WINDOW_MS, Server, SlowCommand
 
-SLOW_WINDOW_MS = 60_000
-_SLOW_ENTRIES = 32
+_SLOW_ENTRIES = 128
 _OURS = frozenset(["SLOWLOG", "INFO", "CONFIG"])
 
 

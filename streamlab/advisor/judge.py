@@ -101,9 +101,8 @@ def _missing(world: World) -> list[str]:
         for member in group.members
     )
     if silent:
-        said.append(
-            f"{words.many(silent, 'member')} of groups tell nothing of themselves (metrics_enabled is off)."
-        )
+        tell = "tells nothing of itself" if silent == 1 else "tell nothing of themselves"
+        said.append(f"{words.many(silent, 'member')} of groups {tell}: metrics_enabled is off, or just come.")
     if any(c.kind == "worker" and i not in world.attempts for i, c in world.clients.items()):
         said.append(
             "How many attempts of some workers fail is known from a second look on, 10 s after the first."

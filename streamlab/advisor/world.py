@@ -19,6 +19,10 @@ Standing = Callable[[str, str], bool]
 """Whether a rule's finding about a subject stands since an earlier look: `standing("rebalances", "group:x")`."""
 
 
+SLOW_WINDOW_MS = 60_000
+"""Slow commands of this long are looked at."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """What a topic's retention is. -1: no limit."""

@@ -203,7 +203,8 @@ def slow(ms: float, name: str = "shop", **values):
     [
         ("a busy processor", Server(slower_than_ms=10), a_server(cpu_share=0.97), "server is busy"),
         ("a full memory", Server(), a_server(max_memory_bytes=51_000_000), "memory is 98 % full"),
-        ("one slow command", Server(slow=[SlowCommand(NOW_MS, 400, "KEYS")]), a_server(), "KEYS stands 1 times"),
+        ("one slow command", Server(slow=[SlowCommand(NOW_MS, 400, "KEYS")] * 40), a_server(), "KEYS stands 40 times"),
+        ("a machine without time", Server(slow=[SlowCommand(NOW_MS, 28, "EVALSHA")]), a_server(), "gives it no time"),
         ("a late disk", Server(fsyncs_delayed=3), a_server(), "waits for its disk"),
         ("nothing at the server", Server(fsyncs_delayed=0), a_server(), "the network between"),
     ],

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...metrics.telemetry import ClientTelemetry
 from .. import words
 from ..finding import Experiment, Finding, Lever, Number
 from ..limits import Limit
-from ..world import Standing, World, mean, sent
+from ..world import SLOW_WINDOW_MS, SlowCommand, Standing, World, mean, sent
 
 NAME = "slow-requests"
 MEDIAN = Limit("request time", 20, 10, "ms", "the median of a producer's round trips in the last half minute")
 CPU = Limit("server's processor", 0.8, 0.8, "share", "of one core, by the server")
 MEMORY = Limit("server's memory", 0.9, 0.9, "share", "of maxmemory")
 LIMITS = (MEDIAN, CPU, MEMORY)
+HELD_UP = 0.2
+"""Slow commands explain a slow median only when they take so much of the time together."""
 ENOUGH = 0.5
 """Requests a second: with fewer a median says nothing."""
 
@@ -61,14 +63,28 @@ def _finding(
             Number("median round trip", median, "ms", MEDIAN.enter),
             Number("of the others", others, "ms"),
             Number("95th percentile", mean([sent(c, "request-latency-p95") for c in slow]), "ms"),
-            Number("server's processor", server.cpu_share, "share", CPU.enter),
-            Number("server's memory", _memory(world), "share", MEMORY.enter),
+            _held("server's processor", server.cpu_share, CPU),
+            _held("server's memory", _memory(world), MEMORY),
             Number("slow commands in a minute", len(world.server.slow), "commands"),
             Number("syncs that were late", world.server.fsyncs_delayed, "since the last look"),
         ),
         not_causes=_not(world),
         levers=levers,
     )
+
+
+def _held(name: str, value: float | None, limit: Limit) -> Number:
+    """With its limit where it is beyond it."""
+    return Number(name, value, limit.unit, limit.enter if limit.beyond(value, False) else None)
+
+
+def held_up(slow: Sequence[SlowCommand]) -> float:
+    """The share of the time that slow commands took, from the first of them on; of a minute at least.
+
+    >>> held_up([SlowCommand(0, 6_000, "KEYS"), SlowCommand(30_000, 6_000, "KEYS")])
+    0.2
+    """
+    return sum(command.took_ms for command in slow) / SLOW_WINDOW_MS
 
 
 def _memory(world: World) -> float | None:
@@ -120,7 +136,7 @@ def _of_server(world: World, slow: list[ClientTelemetry]) -> tuple[str, tuple[Le
             f"The server's memory is {words.percent(memory)} full: it looks for what to give up, or refuses writes.",
             (Lever("Shorter retention, or more maxmemory", "Room for what comes in."),),
         )
-    if server.slow:
+    if server.slow and held_up(server.slow) >= HELD_UP:
         names = Counter(command.name for command in server.slow).most_common(1)[0]
         worst = max(command.took_ms for command in server.slow)
         return (
@@ -147,6 +163,18 @@ def _of_server(world: World, slow: list[ClientTelemetry]) -> tuple[str, tuple[Le
                 "acks=1 where a loss can be borne",
                 "One round trip less; records of the last moments can be lost with the server.",
                 Experiment(f"client:{slow[0].client_id}", "acks", ("all", "1")),
+            ),
+        )
+    if server.slow and cpu is not None and cpu < CPU.enter / 2:
+        worst = max(command.took_ms for command in server.slow)
+        return (
+            f"The server's machine gives it no time: ordinary commands take up to {words.time(worst)}, and "
+            "yet it uses only "
+            f"{words.percent(cpu)} of a core."
+        ), (
+            Lever(
+                "See what else runs there",
+                "Redis needs a core when it needs it; nothing else should compete for it.",
             ),
         )
     return (

@@ -124,7 +124,9 @@ def _finding(
                 "Keep records longer",
                 f"{'retention.bytes' if edge and edge.by == 'retention.bytes' else 'retention.ms'} × 4: the danger is "
                 "gone at once, the lag is not. It costs memory for as long.",
-                what_if={"topic": topic, "group": name, "retention_ms": str(4 * kept.ms)} if kept.ms > 0 else {},
+                what_if={}
+                if kept.ms <= 0 or (edge and edge.by == "retention.bytes")
+                else {"topic": topic, "group": name, "retention_ms": str(4 * kept.ms)},
             ),
             Lever("Read faster", "More members, or a quicker handler: the lag goes, and the danger with it.",
                   what_if={"topic": topic, "group": name}),
