@@ -30,6 +30,18 @@ def test_nothing_is_said_of_a_lag_that_is_worked_off():
     assert rules_of(a_world(EVEN, [12.0] * 6, lag=1_000)) == []
 
 
+def test_nothing_is_said_of_a_rise_that_is_over():
+    world = a_world(SIX, EVEN)
+    then = {p.partition: p.lag for p in world.past[3].groups[GROUP].partitions}
+    group = world.snapshot.groups[GROUP]
+    caught_up = [msgspec.structs.replace(p, lag=then[p.partition]) for p in group.partitions]
+    now = msgspec.structs.replace(
+        world.snapshot, groups={GROUP: msgspec.structs.replace(group, partitions=caught_up)}
+    )
+    assert world.flows[GROUP].slope > 0
+    assert rules_of(replace(world, snapshot=now)) == []
+
+
 def test_a_first_half_minute_is_not_judged():
     world = a_world(SIX, EVEN)
     assert rules_of(replace(world, past=world.past[-2:])) == []
@@ -96,6 +108,10 @@ def test_ten_times_as_much_as_a_while_ago_is_a_burst():
 
 def test_a_load_that_the_group_never_kept_up_with_is_no_burst():
     assert rules_of(a_world(SIX, EVEN, calm_rates={TOPIC: 110.0})) == ["capacity"]
+
+
+def test_a_group_that_could_not_keep_up_before_the_burst_either_is_too_slow():
+    assert rules_of(a_world(SIX, [50 / 6] * 6, calm_rates={TOPIC: 45.0})) == ["capacity"]
 
 
 def test_small_polls_of_a_cheap_handler_are_told():
@@ -238,6 +254,12 @@ def test_fetches_that_cannot_bring_anything_are_told():
     hasty = a_consumer(0, 0.9, **{"fetch-rate": 10.0, "fetch-latency-avg": 2.0, "fetch-size-avg": 5_000.0})
     hasty = msgspec.structs.replace(hasty, values=hasty.values | {"fetch_max_wait_ms": 5})
     assert only(a_world(clients=[hasty]), "idle-fetches").levers[0].experiment.values == ("5", "500")
+
+
+def test_a_short_wait_does_not_matter_where_every_fetch_brings_something():
+    quick = a_consumer(0, 0.2, **{"fetch-rate": 100.0, "fetch-latency-avg": 10.0, "fetch-size-avg": 5_000.0})
+    quick = msgspec.structs.replace(quick, values=quick.values | {"fetch_max_wait_ms": 5})
+    assert rules_of(a_world(clients=[quick])) == []
 
 
 def test_crumbs_are_told_unless_tiny_batches_explain_them():
