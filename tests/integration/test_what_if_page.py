@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from dashboard import advice
 from dashboard.access.roles import Role
 from dashboard.audit.trail import Actor
 from dashboard.masking import rules as masking
@@ -17,6 +18,12 @@ from tests.integration.test_advisor import measured
 from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nothing_heard(monkeypatch):
+    """What pages heard in another test is forgotten."""
+    monkeypatch.setattr(advice, "_asked", advice._Asked())
 
 
 @pytest.fixture
