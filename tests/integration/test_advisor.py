@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -156,6 +157,17 @@ def test_the_page_shows_what_is_wrong_why_and_what_helps(viewer, broker):
     ):
         assert said in page
     assert page.index("revenue cannot keep up") < page.index("shop sends tiny batches")
+
+
+def test_one_click_leads_from_a_lever_to_its_experiment_filled_in(client, redis_url, settings, broker):
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.OPERATOR))
+    broker.admin().create_topics({TOPIC: {"num_partitions": 3}})
+    measured(broker, a_world([800 / 3] * 3, clients=[sends(800, 800)]))
+    [href] = re.findall(r'href="(/lab/experiments/new/[^"]*)"', client.get("/advisor/").content.decode())
+    form = text(client.get(html.unescape(href)))
+    assert 'value="client:shop"' in form or ">client:shop<" in form
+    assert "linger_ms" in form and "0,50" in form.replace(" ", "")
 
 
 def test_the_page_of_nothing_says_what_was_looked_at(viewer, broker):
