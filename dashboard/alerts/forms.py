@@ -35,6 +35,14 @@ def proposed(condition: Condition, preset: Preset | None = None) -> dict[str, An
     return {**plain, "name": preset.name, **preset.fields} if preset else plain
 
 
+def _plain(value: float | None) -> float | int | None:
+    """
+    >>> _plain(300.0), _plain(0.5), _plain(None)
+    (300, 0.5, None)
+    """
+    return int(value) if value is not None and float(value).is_integer() else value
+
+
 class RuleForm(forms.ModelForm):
     statuses = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="When it is")
 
@@ -59,6 +67,7 @@ class RuleForm(forms.ModelForm):
         self.fields["enabled"].label = "Switched on"
         channels = self.fields["channels"]
         channels.label, channels.required = "Tell", False
+        channels.label_from_instance = lambda channel: channel.name  # type: ignore[attr-defined]
         if not Channel.objects.exists():
             channels.help_text = "There is no channel yet: alerts show on the page and nobody is told."
 
@@ -71,6 +80,8 @@ class RuleForm(forms.ModelForm):
         if words:
             del self.fields["threshold"], self.fields["clear_at"]
             return
+        for name in ("threshold", "clear_at"):
+            self.initial[name] = _plain(self.initial.get(name))
         above = condition.side is Side.ABOVE
         threshold, clear_at = self.fields["threshold"], self.fields["clear_at"]
         threshold.label = f"{'More' if above else 'Fewer'} than, in {condition.unit}"

@@ -142,6 +142,14 @@ def test_every_condition_has_a_form_that_previews_and_saves_as_it_is_proposed(op
     assert operator.get(f"/alerts/rules/{rule.pk}/").status_code == 200
 
 
+def test_the_form_of_a_rule_names_channels_and_shows_plain_numbers(operator):
+    Channel.objects.create(name="night watch", kind="webhook", url="https://a.example/")
+    rule = Rule.objects.create(name="Late", condition="group-lag", threshold=300, clear_at=0.5)
+    html = operator.get(f"/alerts/rules/{rule.pk}/").content.decode()
+    assert 'value="300"' in html and 'value="0.5"' in html
+    assert "channel night watch" not in html and "night watch" in html
+
+
 def test_a_preview_says_what_fires_now_and_what_would_have_fired(operator):
     text = text_of(
         operator.post("/alerts/rules/new/?condition=group-lag", {**RULE, "scope": "*", "preview": "1"})
