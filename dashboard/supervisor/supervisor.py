@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dashboard.address import note as note_address
 from dashboard.config.redis_urls import control_url
 from dashboard.supervisor import boot
 from dashboard.supervisor.child import Child, wait_until_gone
@@ -152,6 +153,7 @@ class Supervisor:
     def _announce(self, probe: HealthProbe) -> None:
         self._announced = True
         address, say = self._plan.address, self._terminal.say
+        note_address(address)
         say()
         say(f"Streamlab is up: {address}/")
         if probe.down:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
+from dashboard import address
 from dashboard.access import signin_link
 from dashboard.access.models import SigninLink, User
 from dashboard.access.roles import Role, has_role, role_of
@@ -115,6 +118,16 @@ def test_the_command_makes_the_first_admin_and_prints_a_link(client: Client) -> 
     admin = User.objects.get()
     assert role_of(admin) is Role.ADMIN
     assert not admin.has_usable_password()
+
+
+def test_the_link_leads_to_where_the_pages_run(settings: Settings, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    for noted in (None, "http://127.0.0.1:9000"):
+        if noted:
+            address.note(noted)
+        out = StringIO()
+        call_command("signin_link", stdout=out)
+        assert out.getvalue().startswith(f"{noted or address.USUAL}/sign-in/")
 
 
 def test_the_command_names_who_is_not_there() -> None:

@@ -273,8 +273,8 @@ def _replay(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> R
 
 def _came_of_it(ended: ReplayJob) -> Result:
     counts = ended.counts
-    facts = [("Replayed", f"{counts.sent:,}"), ("Recovered so far", f"{counts.recovered:,}")]
-    facts += [("Failed again so far", f"{counts.failed_again:,}")]
+    facts = [("Replayed", f"{counts.sent:,}"), ("Recovered when it ended", f"{counts.recovered:,}")]
+    facts += [("Failed again when it ended", f"{counts.failed_again:,}")]
     facts += [("Left: taken by others", f"{counts.skipped:,}")] if counts.skipped else []
     facts += [("Left: unfit", f"{counts.unfit:,}")] if counts.unfit else []
     return Result(f"{plural(counts.sent, 'dead letter')} of group {ended.spec.group} were replayed.", facts)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dashboard import address
 from dashboard.access import signin_link
 from dashboard.access.models import User
 
@@ -15,13 +16,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", help="whom it signs in; without it: admin, made if there is none yet")
-        parser.add_argument("--base", default="http://127.0.0.1:8000", help="what the link begins with")
+        parser.add_argument("--base", help="what the link begins with; without it: where `up` runs here")
 
-    def handle(self, *args: Any, user: str | None, base: str, **options: Any) -> None:
+    def handle(self, *args: Any, user: str | None, base: str | None, **options: Any) -> None:
         person = self._person(user)
         if not person.is_active:
             raise CommandError(f"{person.username} is deactivated.")
-        self.stdout.write(base.rstrip("/") + signin_link.path_of(signin_link.create(person)))
+        self.stdout.write(
+            (base or address.known()).rstrip("/") + signin_link.path_of(signin_link.create(person))
+        )
 
     @staticmethod
     def _person(name: str | None) -> User:
