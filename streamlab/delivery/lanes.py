@@ -131,6 +131,7 @@ class Lanes:
             if failure is None and job.lane is not None:
                 self._release(job.lane)
             someone_waits = job.lane is not None and (failure is not None or job.lease is not None)
+            someone_waits |= job.lease is not None and job.lease.losses > 0  # the next suspect
             wake = someone_waits or len(self._ready) + len(self._retries) == self._low
         if wake:
             self.attention = True

@@ -1,7 +1,14 @@
-"""The worker's side of the retry queues: looks for what is due, hands it out, holds the leases of what is in hand."""
+"""The worker's side of the retry queues: looks for what is due, hands it out, holds the leases of what is in hand.
+
+A worker that dies leaves all that it had in hand, and one of it may be what killed it. These suspects are handed out
+one at a time, and each is marked before its handler is called: so of a hundred only the culprit is found at work by the
+next death, and none but it is given up.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -15,6 +22,8 @@ from .lanes import Lanes
 from .partition_retries import Lease, PartitionRetries
 from .settling import Settling
 from .stint import Stint
+
+log = logging.getLogger(__name__)
 
 LEASE_MS = 60_000
 """Of a retry in hand; renewed at a third of it. A partition's new owner does not wait for its end."""
@@ -44,10 +53,13 @@ class Leasing:
         self._room = max(IN_HAND, 4 * concurrency)
         self._fenced = fenced
         self._next_extension = 0.0
+        self._unheard: set[Stint] = set()  # they may have leases that we were not told of
+        self._suspects: deque[Job] = deque()
+        self._suspect: Job | None = None  # the one that is handed out
 
     def soonest(self, stints: Collection[Stint]) -> float:
         """When to look again, in monotonic seconds."""
-        waiting = (stint.look_at for stint in stints if len(stint.leases) < self._room)
+        waiting = (stint.look_at for stint in stints if self._room_of(stint) > 0)
         return min(waiting, default=float("inf"))
 
     def wanting_commits(self, stints: Collection[Stint]) -> list[Stint]:
@@ -58,12 +70,14 @@ class Leasing:
     def look(self, stints: Collection[Stint]) -> None:
         """Hand out what is due, as far as there is room. Raises StreamlabErrors."""
         now = self._clock.monotonic()
+        self._extend(stints, now)
+        self._recall()
         asked = [
-            (stint, self._room - len(stint.leases))
-            for stint in stints
-            if stint.look_at <= now and len(stint.leases) < self._room
+            (stint, most) for stint in stints if stint.look_at <= now and (most := self._room_of(stint)) > 0
         ]
+        self._unheard |= {stint for stint, _ in asked}
         replies = self._ask([(stint, stint.retries.lease(most, LEASE_MS)) for stint, most in asked])
+        self._unheard.clear()
         for (stint, most), reply in zip(asked, replies, strict=True):
             if reply is None:
                 continue
@@ -72,16 +86,49 @@ class Leasing:
             stint.look_at = now + (0 if len(found.leases) == most else min(soon_s, LOOK_AGAIN_S))
             stint.queued = found.records
             self._hand_out(stint, found.leases)
-        self._extend(stints, now)
+        self._hand_out_a_suspect()
+
+    def _room_of(self, stint: Stint) -> int:
+        """Suspects take none: they wait for each other, and nobody else does for them."""
+        if self._suspect is None:
+            return self._room - len(stint.leases)
+        return self._room - sum(not lease.losses for lease in stint.leases.values())
+
+    def _recall(self) -> None:
+        """Call back what an answer told of that was lost."""
+        if self._unheard:
+            stints = [stint for stint in self._unheard if not stint.over]
+            self._ask([(stint, stint.retries.recall(stint.leases)) for stint in stints])
 
     def _hand_out(self, stint: Stint, leases: list[Lease]) -> None:
         jobs = []
         for lease in leases:
             stint.leases[lease.id] = lease
             job = stint.retry(lease)
-            if not self._settling.lost_too_often(job, lease):
+            if lease.losses == 0:
                 jobs.append(job)
+            elif not self._settling.lost_too_often(job, lease):
+                self._suspects.append(job)
         self._lanes.add(jobs)
+
+    def _hand_out_a_suspect(self) -> None:
+        if self._suspect is not None and not (self._suspect.ended or self._suspect.stint.over):
+            return
+        self._suspect = None
+        while self._suspects and self._suspect is None:
+            job = self._suspects.popleft()
+            if not job.stint.over:
+                self._suspect = job
+                self._lanes.add([job])
+
+    def begin(self, job: Job) -> None:
+        """In a handler's thread, before it calls the handler."""
+        if job.lease is None or not job.lease.losses:
+            return
+        try:
+            self._connection.run_many([job.stint.retries.begin(job.lease)])
+        except (RedisError, OSError) as error:
+            log.debug("Nobody will know who was at work, should this process die now: %s", error)
 
     def _extend(self, stints: Collection[Stint], now: float) -> None:
         if now < self._next_extension:
@@ -90,11 +137,11 @@ class Leasing:
         held = [(stint, list(stint.leases.values())) for stint in stints if stint.leases]
         self._ask([(stint, stint.retries.extend(leases, LEASE_MS)) for stint, leases in held])
 
-    def give_back(self, jobs: Sequence[Job]) -> None:
-        """They were handed out and not begun. Raises StreamlabErrors."""
+    def give_back(self, stints: Collection[Stint], jobs: Sequence[Job]) -> None:
+        """These stints end with these jobs in hand, begun or not. Raises StreamlabErrors."""
         by_stint: dict[Stint, list[Lease]] = {}
-        for job in jobs:
-            if job.lease is not None:
+        for job in (*jobs, *self._suspects):
+            if job.lease is not None and job.stint in stints:
                 by_stint.setdefault(job.stint, []).append(job.lease)
         self._ask([(stint, stint.retries.give_back(leases)) for stint, leases in by_stint.items()])
 

@@ -55,7 +55,7 @@ class Lease:
     id: str
     turn: str  # a lease of the same record taken later has another one
     planned_ms: int  # when it was due, server time
-    losses: int  # how often a worker died on it
+    losses: int  # how often a worker died that had it in hand; since the second one: that had begun with it
     chain: str
     record: QueuedRecord
 
@@ -164,8 +164,16 @@ class PartitionRetries:
         return self._call("extend", int(lease_ms), *_pairs(leases))
 
     def give_back(self, leases: Sequence[Lease]) -> Call:
-        """They were not begun."""
+        """They are given up, and no worker died."""
         return self._call("give_back", *_pairs(leases))
+
+    def recall(self, known: Iterable[str]) -> Call:
+        """No leases but these are known here: an answer was lost. Answer: how many are due again."""
+        return self._call("recall", *known)
+
+    def begin(self, lease: Lease) -> Call:
+        """Its handler is called now; to be told of those on which a worker may have died."""
+        return self._call("begin", lease.id, lease.turn)
 
     # -- the outbox -----------------------------------------------------------------------------------------------
 

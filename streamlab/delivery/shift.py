@@ -22,14 +22,13 @@ from ..errors import (
     UnknownTopicOrPartitionError,
 )
 from ..events import Journal
-from ..groups.offsets import NOT_COMMITTED, claim
-from ..model import Commit, ConsumerRecord, OffsetAndMetadata, TopicPartition
+from ..model import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from ..subscription import ConsumerRebalanceListener
 from ..topics import Topics
+from .holdings import Holdings
 from .job import Job
 from .lanes import Lanes
 from .leasing import Leasing
-from .partition_retries import PartitionRetries
 from .relay import BACKLOG, Relay
 from .server_clock import ServerClock
 from .settling import Settling
@@ -47,7 +46,6 @@ HELD_BACK = 20
 """Times max_poll_records: so many records may be done behind one that is not, before the partition waits for it."""
 _TURN_S = 0.05
 _PAUSE_S = 0.2
-_REOPEN_S = 0.5
 _RELAY_TIMEOUT_S = 5.0
 
 
@@ -71,10 +69,7 @@ class Shift(ConsumerRebalanceListener):
         self._connection = connection
         self._options = options
         self._clock = clock
-        self._stints: dict[TopicPartition, Stint] = {}
-        self._unopened: dict[TopicPartition, int | None] = {}  # assigned, no stint: where the last one began
-        self._next_reopening = 0.0
-        self._held: set[TopicPartition] | None = None  # as the consumer was told last; None: tell it again
+        self._held: set[TopicPartition] = set()  # as the consumer was told last
         self._next_commit = 0.0
         self._in_trouble = False
         self._prepared = False
@@ -84,24 +79,19 @@ class Shift(ConsumerRebalanceListener):
         name = self._consumer.config["client_id"]
         timeout_ms = options.handler_timeout_ms
         self._lanes = Lanes(self.wake, clock.monotonic, None if timeout_ms is None else timeout_ms / 1000)
-        self._slots = Slots(options.concurrency, name, self._lanes, steps)
         self._tally = Tally()
         self._server = ServerClock(connection, clock)
         self._journal = Journal(connection)
         self._relay = Relay(connection, self._journal, Topics(connection), name)
+        self._holdings = Holdings(
+            connection, self._consumer, self._group_id, options.ordering, self._relay, self._lanes, clock
+        )
+        fenced = self._holdings.fenced
         self._settling = Settling(
-            connection,
-            self._lanes,
-            self._relay,
-            options.retry,
-            self._server,
-            clock,
-            self._tally,
-            self._is_fenced,
+            connection, self._lanes, self._relay, options.retry, self._server, clock, self._tally, fenced
         )
-        self._leasing = Leasing(
-            connection, self._lanes, self._settling, clock, options.concurrency, self._is_fenced
-        )
+        self._leasing = Leasing(connection, self._lanes, self._settling, clock, options.concurrency, fenced)
+        self._slots = Slots(options.concurrency, name, self._lanes, steps, self._leasing.begin)
         self._topics = list(topics)
         self._prepared = True
         self._reconfigure()
@@ -110,6 +100,10 @@ class Shift(ConsumerRebalanceListener):
         """The retry policy may be another one now. Called in other threads too."""
         if self._prepared:
             self._settling.policy = self._options.retry.with_settings(self._consumer.config)
+
+    @property
+    def _stints(self) -> dict[TopicPartition, Stint]:
+        return self._holdings.stints
 
     def halt(self) -> None:
         """Begin nothing new, and let the loop look now. From any thread, and from a signal's handler."""
@@ -149,7 +143,7 @@ class Shift(ConsumerRebalanceListener):
             self._server.keep()
             self._collect()
             self._give_up_overdue()
-            self._reopen()
+            self._holdings.reopen()
             self._commit(self._leasing.wanting_commits(self._stints.values()))
             self._leasing.look(list(self._stints.values()))
             self._commit_now_and_then()
@@ -172,10 +166,10 @@ class Shift(ConsumerRebalanceListener):
     def _read(self) -> None:
         """Hand out what is there, of partitions that have room for it."""
         full = self._full()
-        if full != self._held:
+        if full != self._held or self._holdings.changed:
             self._consumer.hold(full)
-            self._held = full
-        if full and len(full) == len(self._stints) + len(self._unopened):
+            self._held, self._holdings.changed = full, False
+        if full and len(full) == self._holdings.count:
             self._consumer.keep_up()
             return
         try:
@@ -188,12 +182,12 @@ class Shift(ConsumerRebalanceListener):
             stint = self._stints.get(partition)
             if stint is not None:
                 self._hand_out(stint, records)
-            elif partition in self._unopened:  # assigned by this very poll
+            elif partition in self._holdings.unopened:  # assigned by this very poll
                 self._consumer.seek(partition, records[0].offset)
 
     def _full(self) -> set[TopicPartition]:
         """Partitions that are not to be read on now."""
-        unopened = set(self._unopened)
+        unopened = set(self._holdings.unopened)
         if self._in_trouble or self._relay.is_full or self._settling.waiting >= BACKLOG:
             return unopened | set(self._stints)
         ahead, most = self._consumer.config["max_poll_records"], self._options.max_queued
@@ -290,70 +284,17 @@ class Shift(ConsumerRebalanceListener):
     # -- partitions come and go -----------------------------------------------------------------------------------
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._held = None
-        self._open(sorted(assigned))
+        self._holdings.open(sorted(assigned))
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finish what is in hand, as far as the time allows, and commit."""
-        stints = [self._stints[partition] for partition in revoked if partition in self._stints]
+        stints = [stint for partition, stint in self._stints.items() if partition in revoked]
         if stints:
             self._finish(stints)
-
-        self._forget(revoked)
+        self._holdings.lose(revoked)
 
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
-        self._forget(lost)
-        for partition in lost:
-            if partition in self._stints:
-                self._drop(self._stints[partition])
-
-    def _forget(self, gone: Iterable[TopicPartition]) -> None:
-        for partition in gone:
-            self._unopened.pop(partition, None)
-
-    def _is_fenced(self, stint: Stint) -> None:
-        """Its partition has another owner; the group will say so. When the group says nothing, a failover has taken
-        back that it is ours."""
-        self._drop(stint)
-        if stint.partition in self._consumer.assignment():
-            self._unopened[stint.partition] = stint.began_at
-
-    def _reopen(self) -> None:
-        """Try again to take over what could not be taken over, and go on reading from what is committed."""
-        now = self._clock.monotonic()
-        if not self._unopened or now < self._next_reopening:
-            return
-        self._next_reopening = now + _REOPEN_S
-        for partition, began_at in list(self._unopened.items()):
-            epochs = {partition: self._consumer.owner_epoch(partition)}
-            owner = self._consumer.group_metadata().member_id
-            found = claim(self._connection, self._group_id, owner, epochs)[partition]
-            if not isinstance(found, Commit):
-                log.debug("%s", found)
-                continue
-            self._open([partition])
-            if partition in self._stints and began_at is not None:
-                self._consumer.seek(partition, began_at if found.offset == NOT_COMMITTED else found.offset)
-
-    def _open(self, partitions: Iterable[TopicPartition]) -> None:
-        """Take over the queues of these. One that fails is tried again and again, and not read until then."""
-        owner = self._consumer.group_metadata().member_id
-        for partition in partitions:
-            retries = PartitionRetries(
-                self._group_id, partition, owner, self._consumer.owner_epoch(partition)
-            )
-            try:
-                found = retries.take_over(self._connection)
-            except StreamlabError as error:
-                log.warning("%s cannot be taken over yet: %s", partition, error)
-                self._unopened.setdefault(partition, None)
-                self._held = None
-                continue
-            self._unopened.pop(partition, None)
-            self._relay.know(retries, found.numbering)
-            self._relay.put_all(retries, found.outbox)
-            self._stints[partition] = Stint(retries, owner, found, self._options.ordering)
-            self._held = None
+        self._holdings.lose(lost)
 
     def _finish(self, stints: list[Stint]) -> None:
         """Nothing new is begun; what runs may end within drain_timeout_ms, and then counts for nothing any more."""
@@ -368,28 +309,19 @@ class Shift(ConsumerRebalanceListener):
                 threading.Event().wait(0.005)
                 running = self._lanes.out_of(theirs)
             self._collect()
-            self._leasing.give_back(withdrawn)
+            self._leasing.give_back(theirs, [*withdrawn, *running])
             self._commit(stints)
         except StreamlabError as error:
             log.warning("What was in hand of %s is done again by its next owner: %s", stints, error)
         for stint in stints:
-            self._drop(stint)
+            self._holdings.drop(stint)
         self._slots.give_up(running, "its partition was given up")
-
-    def _drop(self, stint: Stint) -> None:
-        """It is over: whatever comes of its jobs does not count."""
-        stint.over = True
-        self._lanes.withdraw(lambda job: job.stint is stint)
-        if self._stints.get(stint.partition) is stint:
-            del self._stints[stint.partition]
-        self._held = None
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
         self._consumer.close(autocommit=False)  # which revokes, and so finishes
-        for stint in list(self._stints.values()):
-            self._drop(stint)
+        self._holdings.lose(list(self._stints))
         self._lanes.close()
         if not self._relay.drain(_RELAY_TIMEOUT_S):
             log.warning("%d dead letters and events wait beside their partitions.", self._relay.backlog)
@@ -409,7 +341,7 @@ class Shift(ConsumerRebalanceListener):
             "records-outstanding": float(sum(stint.mark.outstanding for stint in stints)),
             "records-queued": float(sum(stint.queued for stint in stints)),
             "partitions-assigned": float(len(stints)),
-            "partitions-held": float(len(self._held or ())),
+            "partitions-held": float(len(self._held)),
             "lost-threads": float(self._slots.lost),
             "outbox-backlog": float(self._relay.backlog),
         }

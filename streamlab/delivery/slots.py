@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 from .job import Failure, Job
@@ -22,16 +23,18 @@ from .verdicts import HandlerTimeout
 class Slot(threading.Thread):
     """One handler's thread."""
 
-    def __init__(self, name: str, lanes: Lanes, steps: Steps):
+    def __init__(self, name: str, lanes: Lanes, steps: Steps, begin: Callable[[Job], None]):
         super().__init__(name=name, daemon=True)
         self._lanes = lanes
         self._steps = steps
+        self._begin = begin
         self.job: Job | None = None
 
     def run(self) -> None:
         lanes, steps = self._lanes, self._steps
         while (job := lanes.take()) is not None:
             self.job = job
+            self._begin(job)
             failure = steps.run(job)
             self.job = None
             if not lanes.finish(job, failure):
@@ -41,10 +44,19 @@ class Slot(threading.Thread):
 class Slots:
     """Used by the worker's thread."""
 
-    def __init__(self, count: int, name: str, lanes: Lanes, steps: Steps):
+    def __init__(
+        self,
+        count: int,
+        name: str,
+        lanes: Lanes,
+        steps: Steps,
+        begin: Callable[[Job], None] = lambda job: None,
+    ):
+        """`begin` is called in a handler's thread with what it handles next."""
         self._name = name
         self._lanes = lanes
         self._steps = steps
+        self._begin = begin
         self._numbers = itertools.count()
         self._lost: list[Slot] = []
         self._slots = [self._new() for _ in range(count)]
@@ -54,7 +66,7 @@ class Slots:
             slot.start()
 
     def _new(self) -> Slot:
-        return Slot(f"{self._name}-handler-{next(self._numbers)}", self._lanes, self._steps)
+        return Slot(f"{self._name}-handler-{next(self._numbers)}", self._lanes, self._steps, self._begin)
 
     @property
     def running(self) -> list[Job]:

@@ -241,6 +241,35 @@ def test_records_of_a_key_follow_one_by_one(owner, counts):
     assert counts() == (0, 0, 0)
 
 
+def test_of_what_a_dead_worker_had_in_hand_only_what_was_at_work_at_the_second_death_is_blamed_again(
+    broker, partition, owner
+):
+    for offset in (1, 2):
+        owner.fail(offset)
+    owner.lease()
+    second = Owner(broker, partition, 2, "worker-2")
+    one, two = second.lease().leases
+    assert (one.losses, two.losses) == (1, 1)
+    second.ask(second.retries.begin(one))
+    third = Owner(broker, partition, 3, "worker-3")
+    one, two = third.lease().leases
+    assert (one.losses, two.losses) == (2, 1)
+    third.ask(third.retries.begin(one))
+    third.ask(third.retries.give_back([one, two]))
+    assert [lease.losses for lease in Owner(broker, partition, 4, "worker-4").lease().leases] == [2, 1]
+
+
+def test_a_lease_that_its_owner_was_not_told_of_is_called_back(owner):
+    for offset in (1, 2, 3):
+        owner.fail(offset)
+    known = owner.lease(most=1).leases
+    unheard = owner.lease()
+    assert ids(unheard) == ["2", "3"]
+    assert owner.ask(owner.retries.recall([lease.id for lease in known])) == 2
+    again = owner.lease()
+    assert ids(again) == ["2", "3"] and not any(lease.losses for lease in again.leases)
+
+
 def test_what_keeps_an_order_is_not_tried_again_before_it_is_committed(owner):
     owner.fail(200, chain=KEY)
     owner.fail(201)

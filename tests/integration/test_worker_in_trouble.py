@@ -40,13 +40,13 @@ def rejecting(record, context):
     raise Permanent("no")
 
 
-def losing_an_answer(monkeypatch, to):
+def losing_an_answer(monkeypatch, to, that=lambda replies: True):
     """The first answer to this script is lost, and so are those to whatever was sent with it."""
     run_many, lost = Connection.run_many, []
 
     def run(self, calls, *more):
         replies = run_many(self, calls, *more)
-        if not lost and any(call.script == to for call in calls):
+        if not lost and any(call.script == to for call in calls) and that(replies):
             lost.append(len(calls))
             raise LostConnectionError("the line was cut")
         return replies
@@ -65,6 +65,16 @@ def test_a_dead_letter_arrives_although_nobody_heard_that_it_was_stored(broker, 
     until(lambda: settled(broker, topic, 6))
     assert lost
     assert [letter.value for letter in letters(broker, topic)] == numbered(6)
+
+
+def test_a_retry_is_handled_soon_although_nobody_heard_that_it_was_leased(broker, worker_of, monkeypatch):
+    topic = a_topic(broker)
+    recorder = Recorder(lambda record, context: 1 / (context.attempt - 1))
+    lost = losing_an_answer(monkeypatch, "delivery/lease", lambda replies: any(len(r) > 2 for r in replies))
+    worker_of(topic, recorder)
+    produce(broker, topic, [b"0"])
+    until(lambda: settled(broker, topic, 1), 20)  # a lease lasts for a minute
+    assert lost and recorder.attempts == [(b"0", 1), (b"0", 2)]
 
 
 def test_a_recovery_is_told_although_nobody_heard_that_it_was_stored(broker, worker_of, monkeypatch):

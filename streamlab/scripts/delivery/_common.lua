@@ -2,8 +2,9 @@
 -- KEYS  1 commits  2 retry-due  3 retry-records  4 retry-state  5 retry-chain  6 retry-leases  7 retry-done
 --       8 retry-outbox  9 retry-counts  10 meta  11 retry-replays
 -- An entry's id is "<offset>", or "<offset>r<n>d<dead letter>" for the n-th replay of that record.
--- Its state is "<kind> <losses> <planned> <chain>": kind R has a time, P is parked behind another; losses: how often a
--- worker died on it; planned: when its next attempt is due (server ms; 0: as soon as it is not parked any more);
+-- Its state is "<kind> <losses> <planned> <chain>": kind R has a time, B as well and its handler has begun, P is parked
+-- behind another; losses: how often a worker died that had it in hand, and since the second one: that had begun with it;
+-- planned: when its next attempt is due (server ms; 0: as soon as it is not parked any more);
 -- chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key. Of a chain only the first is leased.
 local COMMITS, DUE, RECORDS, STATE, CHAIN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LEASES, DONE, OUTBOX, COUNTS, META, REPLAYS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
@@ -64,7 +65,7 @@ end
 -- Nobody is before it any more.
 local function unpark(id)
   local kind, losses, planned, chain = state_of(id)
-  if kind == 'R' then return end
+  if kind ~= 'P' then return end
   redis.call('HINCRBY', COUNTS, 'parked', -1)
   plan(id, math.max(planned, server_ms()), chain, losses)
 end
@@ -75,10 +76,19 @@ local function add(id, chain, record)
   if chain ~= '-' then redis.call('ZADD', CHAIN, 0, link_of(chain, id)) end
 end
 
--- Its worker died on it.
+-- Its worker died with it in hand. Who was near one death is only a suspect: from then on it has to be at work.
 local function lose(id)
   local kind, losses, planned, chain = state_of(id)
-  set_state(id, kind, losses + 1, planned, chain)
+  if kind == 'B' or losses == 0 then losses = losses + 1 end
+  set_state(id, kind == 'P' and 'P' or 'R', losses, planned, chain)
+end
+
+-- It is nobody's any more, and due at once; no worker died.
+local function free(id)
+  local kind, losses, planned, chain = state_of(id)
+  if kind == 'B' then set_state(id, 'R', losses, planned, chain) end
+  redis.call('HDEL', LEASES, id)
+  redis.call('ZADD', DUE, 'XX', string.format('%.0f', server_ms()), id)
 end
 
 -- Out of the queue; whoever is parked behind it is due at once.
