@@ -200,6 +200,8 @@ class Consumer:
             self._pace.leave()
 
     def _note_ages(self, polled: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        if self._ages.passes(polled, self._pace.began):
+            return
         now_ms = self._running.server_now_ms()
         if now_ms is None:
             return  # the server's time was not asked for yet

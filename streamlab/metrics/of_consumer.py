@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
+from typing import Any
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..model import ConsumerRecord
@@ -80,6 +81,10 @@ ALIKE = 0.01
 """Ages that differ by less are one: so it is when a consumer catches up, which is when it must be quick."""
 
 
+EVERY_S = 0.002
+"""Polls that follow each other more quickly are not looked at: the next one stands for them too."""
+
+
 class Ages:
     """How old records are when poll() hands them out: from their timestamp, by the server's clock.
 
@@ -88,11 +93,21 @@ class Ages:
     ahead cannot make it younger.
     """
 
-    __slots__ = ("_add", "ms")
+    __slots__ = ("_add", "_due", "_passed", "ms")
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK):
         self.ms = Weighted(clock)
         self._add = self.ms.add
+        self._due = 0.0  # monotonic seconds of the next poll that is looked at
+        self._passed = 0  # records of polls since the last one that was
+
+    def passes(self, polled: Mapping[Any, Sequence[ConsumerRecord]], began: float) -> bool:
+        """Whether this poll, begun then (monotonic seconds), is one of those that another one stands for."""
+        if began >= self._due:
+            self._due = began + EVERY_S
+            return False
+        self._passed += sum(map(len, polled.values()))
+        return True
 
     def note(self, records: Sequence[ConsumerRecord], now_ms: float, append_ms: int | None) -> None:
         """`now_ms` and `append_ms` (of the newest of them; None: not known) are server time.
@@ -105,9 +120,12 @@ class Ages:
         many = len(records)
         least = 0.0 if append_ms is None or append_ms > now_ms else now_ms - append_ms
         oldest, newest = now_ms - records[0].timestamp, now_ms - records[-1].timestamp
+        passed, self._passed = self._passed, 0
         if 0 <= oldest - newest <= ALIKE * newest:
-            self._add((max(least, newest), many))
+            self._add((max(least, newest), many + passed))
             return
+        if passed:
+            self._add((max(least, now_ms - records[many // 2].timestamp), passed))
         step = many // SAMPLES or 1
         for first in range(0, many, step):
             age = now_ms - records[first].timestamp

@@ -13,6 +13,7 @@ from streamlab.broker import Broker
 from streamlab.config import CONSUMER, PRODUCER, resolved
 from streamlab.configs import agent
 from streamlab.configs.running import RunningClient
+from streamlab.metrics import of_consumer
 from streamlab.metrics.distribution import percentile
 from streamlab.metrics.telemetry import TTL_MS, ClientTelemetry, read_all, read_states
 from tests.waiting import until
@@ -110,7 +111,10 @@ def test_a_producer_pushes_what_it_measures(broker: Broker) -> None:
     assert seen(broker) == []
 
 
-def test_a_consumer_tells_how_old_records_are_when_they_are_handed_out(broker: Broker) -> None:
+def test_a_consumer_tells_how_old_records_are_when_they_are_handed_out(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_consumer, "EVERY_S", 0.0)
     broker.admin().create_topics({"orders": {"num_partitions": 1}})
     with broker.consumer("orders", auto_offset_reset="earliest") as consumer, broker.producer() as producer:
         until(lambda: not consumer.poll() and consumer._running.server_now_ms())

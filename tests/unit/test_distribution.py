@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlab.metrics.distribution import Distribution, added, bucket, percentile
-from streamlab.metrics.of_consumer import Pace
+from streamlab.metrics.of_consumer import Ages, Pace
 from streamlab.metrics.windows import Window
+from streamlab.model import ConsumerRecord
 
 
 class AClock:
@@ -107,3 +108,12 @@ def test_time_in_poll_counts_while_it_lasts():
     assert pace.inside_until(clock.now) == 3
     assert pace.between_ms.read().largest == 4_000
     assert pace.polls == 2
+
+
+def test_polls_in_quick_succession_are_told_by_the_next_one_and_none_is_forgotten():
+    ages = Ages()
+    polled = {0: [ConsumerRecord("t", 0, n, 1_000, None, b"") for n in range(10)]}
+    for began in (5.0, 5.0005, 5.001, 5.0015, 5.003):
+        if not ages.passes(polled, began):
+            ages.note(polled[0], 1_000.0 + began, None)
+    assert ages.ms.read().count == 50
