@@ -207,6 +207,15 @@ def test_a_lag_that_is_half_as_old_as_retention_and_does_not_age_is_left_alone()
     assert rules_of(world) == []
 
 
+def test_a_full_partition_loses_nothing_while_nothing_comes_in():
+    world = a_world([0.0] * 3, lag=500, kept={TOPIC: Kept(bytes=10_000)})
+    quiet = [msgspec.structs.replace(p, rate=0.0) for p in world.snapshot.topics[TOPIC].partitions]
+    topic = msgspec.structs.replace(world.snapshot.topics[TOPIC], partitions=quiet)
+    assert rules_of(world) == ["retention-edge"]
+    still = msgspec.structs.replace(world.snapshot, topics={TOPIC: topic})
+    assert rules_of(replace(world, snapshot=still)) == []
+
+
 def slow(ms: float, name: str = "shop", **values):
     metrics = {
         "producer-metrics": {"request-rate": 20.0, "request-latency-p50": ms, "request-latency-p95": 2 * ms}

@@ -74,7 +74,7 @@ def _used(topic: TopicSnapshot, position: GroupPartition, kept: Kept) -> dict[st
         used["retention.ms"] = position.time_lag_ms / kept.ms
     log = topic.partitions[position.partition] if position.partition < len(topic.partitions) else None
     records = log.log_end - log.log_start if log else 0
-    if kept.bytes > 0 and log and records > 0:
+    if kept.bytes > 0 and log and records > 0 and log.rate != 0:  # without new records none has to go
         unread = min(1.0, (position.lag or 0) / records) * log.size_bytes
         used["retention.bytes"] = unread / kept.bytes
     return used
@@ -106,7 +106,9 @@ def _finding(
         title=f"{name} loses records of {topic}" if lost else f"{name} is about to lose records of {topic}",
         symptom=_symptom(edge, lost, limit, left_s),
         cause=f"The group reads more slowly than {limit} forgets: what it has not read when its time is "
-        "over is removed.",
+        "over is removed."
+        if group.members
+        else f"The group has no member, so nothing is read, and {limit} forgets all the same.",
         judged=f"Records go unread, or {words.percent(USED.enter)} of retention.ms (or of retention.bytes) "
         "or more is used up "
         f"by what is unread and it grows, or {words.percent(CALM_SHARE)} if it does not; gone below "
