@@ -637,7 +637,7 @@ def test_a_dead_letter_on_its_way_arrives_although_the_group_is_deleted(broker, 
         never.setattr(Relay, "_carried", lambda self, items: False)
         worker = worker_of(topic, dying)
         until(lambda: committed(broker, topic) == 3, 30)
-        worker.stop(0)
+        worker.stop(30)
     assert letters(broker, topic) == []
     broker.admin().delete_groups([GROUP])
     assert len(letters(broker, topic)) == 3
