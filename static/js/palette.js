@@ -46,7 +46,7 @@ function keys(event) {
     choose((to + options.length) % options.length);
   } else if (event.key === "Enter" && options[chosen]) {
     event.preventDefault();
-    options[chosen].querySelector("a").click();
+    location.assign(options[chosen].dataset.href);
   }
 }
 
@@ -80,17 +80,15 @@ function show(items) {
     const option = document.createElement("li");
     option.role = "option";
     option.id = `found-${i}`;
-    const link = document.createElement("a");
-    link.href = item.href;
-    link.tabIndex = -1;
+    option.dataset.href = item.href;
     const label = document.createElement("span");
     label.textContent = item.label;
     const kind = document.createElement("span");
     kind.className = "kind";
     kind.textContent = item.kind;
-    link.append(label, kind);
-    option.append(link);
+    option.append(label, kind);
     option.addEventListener("pointermove", () => choose(i));
+    option.addEventListener("click", () => location.assign(item.href));
     return option;
   }));
   says.textContent = items.length ? "" : "Nothing of that name.";

@@ -15,7 +15,7 @@ import streamlab
 from streamlab import RetryPolicy
 from streamlab.broker import Broker
 from tests.builders import a_topic, numbered, produce
-from tests.e2e.test_pages_in_a_browser import serious_violations
+from tests.e2e.browsing import serious_violations
 
 pytestmark = pytest.mark.e2e
 

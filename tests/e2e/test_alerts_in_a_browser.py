@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 import streamlab
 from streamlab.broker import Broker
 from tests.builders import a_topic, numbered, produce
-from tests.e2e.test_pages_in_a_browser import serious_violations
+from tests.e2e.browsing import serious_violations
 from tests.receivers import WebhookReceiver
 from tests.waiting import until
 

@@ -11,7 +11,7 @@ import streamlab
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.load import Consumers, Load, Producers
 from streamlab.metrics.telemetry import read_states
-from tests.e2e.test_pages_in_a_browser import live, serious_violations
+from tests.e2e.browsing import live, serious_violations
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e

@@ -1,21 +1,14 @@
-"""What only a browser can tell: accessibility, weight, keyboard, narrow screens, and that patching disturbs nobody."""
+"""What only a browser can tell: keyboard, themes, and that patching disturbs nobody."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import brotli
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.e2e.browsing import live, serious_violations
 from tests.e2e.conftest import Load
 
 pytestmark = pytest.mark.e2e
-
-AXE = (Path(__file__).resolve().parents[1] / "vendor/axe/axe.min.js").read_text()
-PATHS = ["/", "/topics/", "/topics/orders/", "/groups/", "/groups/revenue/"]
-WITH_CHARTS = {"/", "/topics/orders/", "/groups/revenue/"}
-MOST_BYTES_WITH_CHARTS, MOST_BYTES_WITHOUT = 560_000, 130_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,32 +25,6 @@ def something_to_see(stack, browser, signed_in):
     flowing.stop()
 
 
-def live(page: Page) -> Page:
-    expect(page.locator("#connection")).to_have_text("Live", timeout=20_000)
-    return page
-
-
-def serious_violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    result = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
-    return [
-        f"{found['id']}: {node['target']} {node['failureSummary']}"
-        for found in result["violations"]
-        if found["impact"] in ("serious", "critical")
-        for node in found["nodes"]
-    ]
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_nothing_serious_in_either_theme(open_page, path):
-    page = live(open_page(path))
-    if path in WITH_CHARTS:
-        expect(page.locator(".plot .main-svg").first).to_be_visible(timeout=15_000)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        assert serious_violations(page) == [], scheme
-
-
 def test_axe_finds_nothing_serious_before_signing_in(browser, stack):
     context = browser.new_context(base_url=stack.address)
     page = context.new_page()
@@ -67,33 +34,6 @@ def test_axe_finds_nothing_serious_before_signing_in(browser, stack):
             page.emulate_media(color_scheme=scheme)
             assert serious_violations(page) == [], (path, scheme)
     context.close()
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_a_first_load_is_light(open_page, path):
-    page = open_page("about:blank")
-    sizes: dict[str, int] = {}
-
-    def weigh(response) -> None:
-        if response.status == 200:
-            body = response.body()
-            packed = body if response.url.endswith(".woff2") else brotli.compress(body, quality=11)
-            sizes[response.url] = len(packed)
-
-    page.on("response", weigh)
-    page.goto(path)
-    live(page)
-    most = MOST_BYTES_WITH_CHARTS if path in WITH_CHARTS else MOST_BYTES_WITHOUT
-    assert 20_000 < sum(sizes.values()) <= most, sizes
-    assert any("plotly" in url for url in sizes) == (path in WITH_CHARTS)
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_no_page_is_wider_than_its_screen(open_page, path):
-    page = live(open_page(path))
-    for width in (360, 768, 1440, 3840):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width, width
 
 
 def test_updates_keep_focus_selection_and_open_details(open_page):
@@ -125,6 +65,23 @@ def test_the_keyboard_reaches_search_pages_and_help(open_page):
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_palette_finds_a_group_and_what_the_page_offers(open_page):
+    page = live(open_page("/topics/orders/"))
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("combobox")
+    expect(box).to_be_focused()
+    box.fill("purge")
+    expect(page.get_by_role("option").first).to_contain_text("Purge…")
+    assert serious_violations(page) == []
+    box.fill("reve")
+    expect(page.get_by_role("option").first).to_contain_text("revenue")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/groups/revenue/")
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
 
 
 def test_the_theme_can_be_chosen_and_is_kept_without_a_flash(open_page):
