@@ -16,6 +16,7 @@ from streamlab import RetryPolicy
 from streamlab.broker import Broker
 from tests.builders import a_topic, numbered, produce
 from tests.e2e.browsing import serious_violations
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -106,6 +107,9 @@ def test_a_replay_of_many_shows_its_progress_and_is_cancelled_midway(open_page, 
     assert 0 < replayed < 200
     page.get_by_role("button", name="The same again…").click()
     expect(page.locator("#headline")).to_contain_text(f"{200 - replayed} dead letters")
+    page.get_by_role("button", name="Replay: confirm").click()
+    expect(page.locator("#headline .status")).to_have_text("done", timeout=40_000)
+    expect(page.locator("#outcome")).to_contain_text(f"{200 - replayed} dead letters")
 
 
 def test_a_stopped_group_is_reset_and_the_reset_is_taken_back(open_page, broker):
@@ -131,6 +135,38 @@ def test_a_stopped_group_is_reset_and_the_reset_is_taken_back(open_page, broker)
     expect(page.locator("#list")).to_contain_text("operation.done")
 
 
+def test_a_rebalance_is_previewed_and_seen_on_the_time_line(open_page, broker):
+    topic = a_topic(broker, partitions=4)
+    with (
+        broker.consumer(topic, group_id="packing", client_id="one") as one,
+        broker.consumer(topic, group_id="packing", client_id="two") as two,
+    ):
+
+        def settled() -> bool:
+            one.poll(timeout_ms=100)
+            two.poll(timeout_ms=100)
+            return len(one.assignment()) == len(two.assignment()) == 2
+
+        until(settled, 30, "both have two partitions")
+        page = open_page("/operations/new/rebalance/?group=packing")
+        page.get_by_label("Assignor").select_option("range")
+        page.get_by_role("button", name="Preview").click()
+        expect(page.locator("#headline")).to_contain_text("packing")
+        page.get_by_role("button", name="Rebalance: confirm").click()
+        done = page.locator("#headline .status")
+
+        def is_done() -> bool:
+            settled()
+            return done.inner_text() == "done"
+
+        until(is_done, 60, "the operation is done")
+        page.goto("/groups/packing/")
+        expect(page.locator("#rebalances tbody tr").first).to_be_visible(timeout=30_000)
+        expect(page.locator("#rebalances svg .work").first).to_be_attached()
+        expect(page.locator("#rebalances tbody")).to_contain_text("joined")
+        expect(page.locator("#rebalances tbody")).to_contain_text("forced")
+
+
 def test_a_knob_reaches_the_clients_that_run(open_page, broker):
     topic = a_topic(broker)
     with broker.producer(client_id="till") as producer:
@@ -151,7 +187,7 @@ def test_records_are_found_by_what_they_hold(open_page, broker):
     produce(broker, topic, [b'{"country": "France"}', b'{"country": "<script>alert(1)</script>"}'])
     page = open_page(f"/topics/{topic}/messages/")
     page.get_by_label("JSON path").fill("$.country = France")
-    page.get_by_role("button", name="Find").click()
+    page.get_by_role("search").get_by_role("button", name="Find").click()
     expect(page.locator("#list tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Follow the newest").click()
     expect(page.locator("#connection")).to_have_text("Live", timeout=20_000)
