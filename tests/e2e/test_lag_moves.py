@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 def lag_of(page: Page) -> int | None:
     """The lag that the group's page shows; None while it is unknown."""
     figure = page.locator("#figures > dl > div", has_text="Lag").first.locator("data")
-    return int(float(figure.get_attribute("value"))) if figure.count() else None
+    return int(float(figure.first.get_attribute("value"))) if figure.count() else None
 
 
 def wait_for_lag(page: Page, wanted, timeout_s: float = 30) -> int:
