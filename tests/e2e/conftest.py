@@ -162,8 +162,9 @@ def load(stack: Stack) -> Iterator[Callable[..., Load]]:
         one.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole run: Playwright's event loop would stay open in tests of the database behind these."""
     with sync_playwright() as playwright:
         if Path(CHROMIUM).exists():
             launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -49,6 +49,7 @@ ADDRESSES: dict[str, str] = {
     "experiments-compared": "/lab/experiments/compare/?of={busy.experiment}",
     "experiment": "/lab/experiments/{busy.experiment}/",
     "load": "/lab/steady-shop/",
+    "story": "/lab/hot-key/story/",
     "tokens": "/tokens/",
     "api-docs": "/api/",
     "people": "/people/",
