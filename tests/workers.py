@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from streamlab import keys
+from streamlab import RetryPolicy, keys
 from streamlab.broker import Broker
 from streamlab.delivery.dead_letter import DeadLetter, dead_letter_of
 from streamlab.delivery.dead_letter_topics import dlq_topic
@@ -16,6 +16,7 @@ from streamlab.model import ConsumerRecord, TopicPartition
 from tests.waiting import until
 
 GROUP = "accounts"
+QUICK = RetryPolicy(base_ms=20, cap_ms=100)
 SOON = {"auto_commit_interval_ms": 50, "heartbeat_interval_ms": 100}
 """So that tests wait less."""
 

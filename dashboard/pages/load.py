@@ -63,26 +63,33 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
     load = Load(name=address.args["name"])
     if load.topic_name not in moment.snapshot.topics:
         return []
+    return charts_of(load, "load", ", over the last 15 minutes")
+
+
+def charts_of(load: Load, name: str, span: str = "", **how: Any) -> list[Chart]:
+    """Its rates and its lag, under the ids NAME-rate and NAME-lag. `how`: more of `Chart`."""
     return [
         Chart(
-            "load-rate",
+            f"{name}-rate",
             "Records a second",
             "records/s",
             (
                 Line("in", "topic", load.topic_name, "rate"),
                 Line("out", "group", load.group_id, "consumed_rate"),
             ),
-            "Records that came in and records that were handled each second, over the last 15 minutes.",
+            f"Records that came in and records that were handled each second{span}.",
             floor=10,
+            **how,
         ),
         Chart(
-            "load-lag",
+            f"{name}-lag",
             "Lag",
             "records",
             (Line("lag", "group", load.group_id, "lag"),),
-            "Records that wait to be read, over the last 15 minutes.",
+            f"Records that wait to be read{span}.",
             area=True,
             floor=10,
+            **how,
         ),
     ]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.broker import broker
-from dashboard.charts import Chart, Columns, Legend, Line
+from dashboard.charts import Chart, Columns, Legend
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.operations.models import Operation, State
 from dashboard.presenters import loads, story
@@ -17,6 +17,7 @@ from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS, Scenario
 
 from .database import fresh_connection
+from .load import charts_of
 from .moments import Gone, Moment
 from .page import Address, Page
 from .table import link
@@ -100,32 +101,7 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
     """Empty until the load runs; then they fill by themselves."""
     load = Load(name=_scenario(address).name)
     source = None if load.topic_name in moment.snapshot.topics else _nothing
-    return [
-        Chart(
-            "story-rate",
-            "Records a second",
-            "records/s",
-            (
-                Line("in", "topic", load.topic_name, "rate"),
-                Line("out", "group", load.group_id, "consumed_rate"),
-            ),
-            "Records that came in and records that were handled each second.",
-            floor=10,
-            window_ms=STORY_MS,
-            source=source,
-        ),
-        Chart(
-            "story-lag",
-            "Lag",
-            "records",
-            (Line("lag", "group", load.group_id, "lag"),),
-            "Records that wait to be read.",
-            area=True,
-            floor=10,
-            window_ms=STORY_MS,
-            source=source,
-        ),
-    ]
+    return charts_of(load, "story", window_ms=STORY_MS, source=source)
 
 
 def _nothing(what: str, name: str, field: str, since_ms: int) -> Columns:

@@ -177,6 +177,8 @@ def experiment_href(experiment: Experiment) -> str:
         "values": ",".join(experiment.values),
         "topic": experiment.topic,
         "group": experiment.group,
-        "producers": experiment.entity.removeprefix("client:") if experiment.entity.startswith("client:") else "",
+        "producers": experiment.entity.removeprefix("client:")
+        if experiment.entity.startswith("client:")
+        else "",
     }
     return f"{page}?{urlencode({name: value for name, value in fields.items() if value})}"

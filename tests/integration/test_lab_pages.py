@@ -7,35 +7,16 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from pytest_django import Settings
 
 from dashboard.access.roles import Role
 from dashboard.audit.models import Entry
-from dashboard.operations import lab_views, tasks
 from dashboard.operations.models import Operation, State
-from streamlab.broker import Broker
-from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.files import changed, exported, load_of
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS
 from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def loads(broker: Broker) -> Loads:
-    return Loads(broker.connection)
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) -> Client:
-    """Signed in as an Operator; a confirmed operation runs at once, as a worker would."""
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    monkeypatch.setattr(tasks, "send", tasks.run)
-    monkeypatch.setattr(lab_views, "WAIT_S", 5.0)
-    return client
 
 
 def click(client: Client, do: str, name: str, **fields):

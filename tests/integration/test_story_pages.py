@@ -5,34 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.test import Client
-from pytest_django import Settings
 
 from dashboard.access.roles import Role
-from dashboard.operations import lab_views, tasks
 from dashboard.presenters import story
-from streamlab.broker import Broker
-from streamlab.lab.loads.desired import Loads
 from streamlab.lab.scenarios import SCENARIOS
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def loads(broker: Broker) -> Loads:
-    return Loads(broker.connection)
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) -> Client:
-    """Signed in as an Operator; a confirmed operation runs at once, as a worker would."""
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    monkeypatch.setattr(tasks, "send", tasks.run)
-    monkeypatch.setattr(lab_views, "WAIT_S", 5.0)
-    return client
 
 
 def text(response) -> str:

@@ -20,6 +20,7 @@ from tests.builders import a_server, a_topic, kill_and_restart, numbered, produc
 from tests.waiting import until
 from tests.workers import (
     GROUP,
+    QUICK,
     SOON,
     Recorder,
     committed,
@@ -31,24 +32,8 @@ from tests.workers import (
     waiting,
 )
 
-QUICK = RetryPolicy(base_ms=20, cap_ms=100)
 NEVER = RetryPolicy(base_ms=3_600_000, cap_ms=3_600_000, jitter="none")
 """The second attempt is an hour away."""
-
-
-@pytest.fixture
-def worker_of(broker):
-    """Starts workers, and stops them."""
-    started = []
-
-    def start(topic, handler, **configs):
-        worker = broker.worker(topic, group_id=GROUP, handler=handler, **{"retry": QUICK, **SOON, **configs})
-        started.append(worker)
-        return worker.start()
-
-    yield start
-    for worker in started:
-        worker.stop(30)
 
 
 def produce_keyed(broker, topic, count, keys):

@@ -7,7 +7,7 @@ import threading
 import pytest
 from redis.exceptions import ConnectionError as LostConnectionError
 
-from streamlab import Permanent, RetryPolicy, keys
+from streamlab import Permanent, keys
 from streamlab.connection import Connection
 from streamlab.delivery.letter_sender import LetterSender
 from streamlab.delivery.partition_retries import PartitionRetries
@@ -17,23 +17,6 @@ from streamlab.model import TopicPartition
 from tests.builders import a_topic, numbered, produce
 from tests.waiting import until
 from tests.workers import GROUP, SOON, Recorder, committed, events, letters, settled
-
-QUICK = RetryPolicy(base_ms=20, cap_ms=100)
-
-
-@pytest.fixture
-def worker_of(broker):
-    """Starts workers, and stops them."""
-    started = []
-
-    def start(topic, handler, **configs):
-        worker = broker.worker(topic, group_id=GROUP, handler=handler, **{"retry": QUICK, **SOON, **configs})
-        started.append(worker)
-        return worker.start()
-
-    yield start
-    for worker in started:
-        worker.stop(30)
 
 
 def rejecting(record, context):

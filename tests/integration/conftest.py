@@ -1,0 +1,44 @@
+"""What several files here ask for."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.access.roles import Role
+from dashboard.operations import lab_views, tasks
+from streamlab.broker import Broker
+from streamlab.lab.loads.desired import Loads
+from tests.people import a_person
+from tests.workers import GROUP, QUICK, SOON
+
+
+@pytest.fixture
+def worker_of(broker):
+    """Starts workers, and stops them."""
+    started = []
+
+    def start(topic, handler, **configs):
+        worker = broker.worker(topic, group_id=GROUP, handler=handler, **{"retry": QUICK, **SOON, **configs})
+        started.append(worker)
+        return worker.start()
+
+    yield start
+    for worker in started:
+        worker.stop(30)
+
+
+@pytest.fixture
+def loads(broker: Broker) -> Loads:
+    return Loads(broker.connection)
+
+
+@pytest.fixture
+def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) -> Client:
+    """Signed in as an Operator; a confirmed operation runs at once, as a worker would."""
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person(Role.OPERATOR))
+    monkeypatch.setattr(tasks, "send", tasks.run)
+    monkeypatch.setattr(lab_views, "WAIT_S", 5.0)
+    return client
