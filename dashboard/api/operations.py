@@ -7,6 +7,7 @@ typing mistake in a filter would otherwise widen it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from dashboard.operations import life
 from dashboard.operations.kind import Form, Kind
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
+from dashboard.operations.since import since
 from dashboard.pages.moments import Gone
 
 from .door import actor, caller, operates, reads
@@ -75,6 +77,13 @@ class Effect(Schema):
     undo: str = Field("", description="How it could be taken back.")
 
 
+class Since(Schema):
+    """What is known now of what it set going, such as letters that recover after their replay."""
+
+    facts: list[list[str]]
+    settled: bool = Field(description="Nothing more can come of it.")
+
+
 class OperationInShort(Schema):
     number: int
     kind: str
@@ -97,7 +106,8 @@ class OperationInFull(OperationInShort):
     started_at: datetime | None
     finished_at: datetime | None
     note: str
-    result: Effect | None
+    result: Effect | None = Field(description="As it was when it ended.")
+    since: Since | None = Field(description="Null: the result says all that is known.")
     error: str
     undoes: int | None = Field(description="The operation that this one takes back.")
     can_undo: bool
@@ -319,7 +329,7 @@ def _short(found: Operation) -> dict[str, Any]:
 
 def _full(found: Operation) -> dict[str, Any]:
     wanted, spec = KINDS.get(found.kind), shown_spec(found.kind, found.spec)
-    done = found.state == State.DONE
+    done, later = found.state == State.DONE, since(found)
     return {
         **_short(found),
         "spec": spec,
@@ -332,6 +342,7 @@ def _full(found: Operation) -> dict[str, Any]:
         "finished_at": found.finished_at,
         "note": found.note,
         "result": found.result or None,
+        "since": asdict(later) if later else None,
         "error": found.error,
         "undoes": found.undoes_id,
         "can_undo": bool(wanted and done and wanted.undo(found.spec, found.result.get("data", {}))),

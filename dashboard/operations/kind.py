@@ -89,6 +89,14 @@ class Result:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Since:
+    """What is known now of what it set going, after it ended."""
+
+    facts: Sequence[tuple[str, str]]  # instead of those of its result
+    settled: bool  # whether nothing more can come of it
+
+
 class Job(Protocol):
     """What a running operation may say and ask. Every call is cheap; most write nothing."""
 
@@ -155,6 +163,8 @@ class Kind:
     role: Role = Role.OPERATOR
     undo: Callable[[Spec, Mapping[str, Any]], tuple[str, dict[str, Any]] | None] = lambda spec, data: None
     """(spec, result data) -> kind and spec of the operation that takes it back; None when nothing can."""
+    since: Callable[[Broker, Mapping[str, Any]], Since | None] = lambda broker, progress: None
+    """(broker, what the run saved) -> what came of it since it ended; None when that is not (or no longer) known."""
     resumable: bool = False  # a run that died may be begun again with its saved progress
     contents: Contents | None = None  # None: it holds none
     template: str = "pages/operation/new.html"  # of its form

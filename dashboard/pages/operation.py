@@ -6,14 +6,19 @@ from typing import Any
 
 from dashboard.audit.models import Entry
 from dashboard.masking.operations import shown_preview, shown_spec
+from dashboard.operations.kind import Since
 from dashboard.operations.models import Operation
 from dashboard.operations.registry import KINDS
+from dashboard.operations.since import since
 from dashboard.presenters import operations
+from dashboard.presenters.figures import clock
 from dashboard.presenters.payload import visible
 
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
+
+MOST_ENTRIES = 50
 
 
 def _operation(address: Address) -> Operation:
@@ -49,11 +54,26 @@ def _visible(shown: Any) -> Any:
     return shown
 
 
+def _result(operation: Operation, later: Since | None) -> dict[str, Any]:
+    shown = _for_people(operation.result)
+    return {**shown, "facts": later.facts} if later else shown
+
+
+def _trail(operation: Operation) -> dict[str, Any]:
+    found = Entry.objects.filter(operation=operation.pk).order_by("-id")
+    newest = list(found[: MOST_ENTRIES + 1])
+    return {
+        "trail": newest[:MOST_ENTRIES][::-1],
+        "trail_more": found.count() - MOST_ENTRIES if len(newest) > MOST_ENTRIES else 0,
+    }
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     operation = _operation(address)
     kind = KINDS.get(operation.kind)
     undo = operation.undone_by.order_by("-id").first()
+    later = since(operation)
     return {
         "operation": operation,
         "error": visible(operation.error),
@@ -61,7 +81,9 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "kind": kind,
         "command": visible(kind.command(shown_spec(kind.name, operation.spec))) if kind else "",
         "preview": _for_people(shown_preview(operation)),
-        "result": _for_people(operation.result),
+        "result": _result(operation, later),
+        "since": later,
+        "since_at": clock(moment.read_at_ms),
         "typed_name": operation.subject.partition(" ")[2],
         "share": operations.share_done(operation),
         "steps": operations.steps(operation),
@@ -70,7 +92,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "can_undo": bool(
             kind and operation.state == "done" and kind.undo(operation.spec, operation.result.get("data", {}))
         ),
-        "trail": Entry.objects.filter(operation=operation.pk).order_by("id")[:50],
+        **_trail(operation),
     }
 
 

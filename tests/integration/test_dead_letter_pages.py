@@ -14,14 +14,16 @@ from dashboard.access.models import User
 from dashboard.access.roles import Role
 from dashboard.operations import tasks
 from dashboard.operations.models import Operation, State
+from dashboard.projections.models import RecordEvent
 from dashboard.projections.projector import Projector
+from streamlab import keys
 from streamlab.broker import Broker
 from streamlab.delivery.dead_letters import DeadLetters
 from streamlab.delivery.policy import RetryPolicy
 from streamlab.delivery.retry_queue import RetryQueue
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, numbered, produce
-from tests.integration.broker_pictures import busy_snapshot, publish
+from tests.integration.broker_pictures import busy_snapshot, now_ms, publish
 from tests.people import a_person
 from tests.snapshots import a_group, a_position, a_snapshot
 from tests.snapshots import a_topic as a_topic_snapshot
@@ -162,6 +164,44 @@ def test_a_replay_of_many_says_how_many_and_where_to_before_it_does_anything(
     until(lambda: states(projector, operator) == ["recovered"] * 3, 20, "three recovered letters")
 
 
+def fact(html: str, name: str) -> str:
+    """A figure of an operation; "" when it is not there."""
+    return next(iter(re.findall(rf"<dt>{name}</dt><dd>([^<]*)</dd>", html)), "")
+
+
+def test_the_page_of_a_replay_counts_on_until_its_letters_are_settled(operator, broker, handler):
+    name = a_topic(broker)
+    produce(broker, name, numbered(3))
+    with broker.worker(name, group_id="revenue", handler=handler, retry=AT_ONCE):
+        until(lambda: dead(broker, name) == 3, 30, "three dead letters")
+    operator.post("/operations/new/replay/", {"dlq": f"{name}.revenue.dlq", "to": "group", "guard": "20"})
+    operation = Operation.objects.get()
+    operator.post(f"/operations/{operation.pk}/confirm/")
+    run(operation)
+    page = f"/operations/{operation.pk}/"
+    html = html_of(operator, page)
+    assert (fact(html, "Recovered"), fact(html, "Still on their way")) == ("0", "3")
+    assert re.search(r"as of \d\d:\d\d:\d\d UTC", html)
+    handler.refuses = False
+    with broker.worker(name, group_id="revenue", handler=handler, retry=AT_ONCE):
+        until(lambda: fact(html_of(operator, page), "Recovered") == "3", 30, "three recovered letters")
+    html = html_of(operator, page)
+    assert fact(html, "Still on their way") == "" and "all are settled" in html
+    told = operator.get(f"/api/v1/operations/{operation.pk}").json()
+    assert told["since"] == {
+        "facts": [["Replayed", "3"], ["Recovered", "3"], ["Failed again", "0"]],
+        "settled": True,
+    }
+
+
+def test_of_a_replay_that_is_forgotten_its_page_says_how_it_ended(operator, broker, topic):
+    operator.post("/operations/now/replay/", {"letter": f"{topic}.revenue.dlq/0@0"})
+    operation = run(Operation.objects.get())
+    broker.connection.execute_many([("DEL", keys.replay(operation.progress["job"]))])
+    html = html_of(operator, f"/operations/{operation.pk}/")
+    assert fact(html, "Replayed") == "1" and fact(html, "Recovered when it ended") != ""
+
+
 def test_letters_that_die_again_are_new_ones_that_say_so(operator, projector, broker, topic):
     shown(projector, operator, "/dead-letters/letters/", f"{topic}/0@0")
     operator.post("/operations/now/replay/", {"letter": f"{topic}.revenue.dlq/0@0"})
@@ -248,6 +288,63 @@ def test_what_waits_to_be_tried_again_is_shown_by_its_time(operator, redis_url, 
         html = html_of(operator, "/retries/")
     assert html.count('<tr data-key="revenue ') == 3  # two records and their queue
     assert "no stock for order" in html
+
+
+def an_attempt(n: int, **changes) -> RecordEvent:
+    now = now_ms()
+    plain = {
+        "event_id": f"attempt-{n}",
+        "kind": "record.retried",
+        "at_ms": now - 60_000,
+        "record_id": f"r{n}",
+        "group": "revenue",
+        "topic": "orders",
+        "partition": 0,
+        "offset": n,
+        "attempt": 1,
+        "exception": "shop.OutOfStock",
+    }
+    return RecordEvent.objects.create(**plain | changes)
+
+
+def test_attempts_are_shown_as_planned_and_as_they_were_and_by_error(operator, redis_url):
+    publish(redis_url, busy_snapshot())
+    now = now_ms()
+    an_attempt(1, due_ms=now - 58_000)
+    an_attempt(2, due_ms=now - 56_000)
+    second = {"attempt": 2, "planned_ms": now - 58_000, "exception": ""}
+    an_attempt(3, kind="record.recovered", at_ms=now - 57_000, started_ms=now - 57_950, **second)
+    an_attempt(4, kind="record.recovered", at_ms=now - 50_000, started_ms=now - 53_000, **second)
+    an_attempt(5, exception="builtins.ValueError")
+    html = html_of(operator, "/retries/")
+    planned = re.findall(r'aria-label="(Attempts by how much later[^"]*)"', html)[0]
+    assert planned.endswith("≤ 10 ms: 0, ≤ 100 ms: 1, ≤ 1 s: 0, ≤ 10 s: 1, &gt; 10 s: 0")
+    assert "2 s to 4 s" in html, "the planned waits of second attempts"
+    by_error = html[html.index('id="errors"') :]
+    assert by_error.index("OutOfStock") < by_error.index("ValueError")
+    assert "66.7" in by_error and "3 failed attempts in the last hour" in by_error
+    assert "OutOfStock" not in html_of(operator, "/retries/?group=nobody")
+
+
+def test_a_list_of_retries_says_what_it_leaves_out_and_shows_more_of_one_queue(
+    operator, redis_url, broker, handler
+):
+    name = a_topic(broker)
+    produce(broker, name, numbered(105))
+    patient = RetryPolicy(base_ms=600_000, cap_ms=600_000, max_attempts=5)
+    with broker.worker(name, group_id="revenue", handler=handler, retry=patient):
+        until(lambda: waiting(broker, name) == 105, 30, "105 retries")
+        snapshot = a_snapshot(
+            a_topic_snapshot(name, partitions=1), a_group("revenue", partitions=[a_position(name, 0)])
+        )
+        publish(redis_url, snapshot)
+        html = html_of(operator, "/retries/")
+        [more] = re.findall(rf'href="(\?group=revenue&amp;queue={name}/0)"', html)
+        whole = html_of(operator, "/retries/" + more.replace("&amp;", "&"))
+    assert re.search(r"… and <data[^>]*>5</data> more", html)
+    assert (
+        "… and" not in whole[whole.index('id="waiting"') :] and whole.count('<tr data-key="revenue ') == 106
+    )
 
 
 def waiting(broker: Broker, topic: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from shlex import quote
 from typing import Any, ClassVar
 
@@ -18,16 +17,13 @@ from streamlab.delivery.dead_letter import LetterAddress
 from streamlab.delivery.dead_letters import DeadLetters, all_dead_letters
 from streamlab.delivery.letter_filter import LetterFilter
 from streamlab.delivery.replay import Replays
-from streamlab.delivery.replay_jobs import ReplayJob, ReplayState
+from streamlab.delivery.replay_jobs import ReplayJob, ReplayState, UnknownReplayError
 from streamlab.delivery.replay_plan import ReplayPlan
-from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit
+from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit, Target
 
-from ..kind import Contents, Form, GaveUp, Job, Kind, Preview, Result, Spec, Stopped
-from .fields import offer_topics, plural, shell, shortened
+from ..kind import Contents, Form, GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped
+from .fields import iso, offer_topics, plural, shell, shortened
 from .patch_field import PatchField
-
-_HOUR_FIRST = "%Y-%m-%dT%H:%M:%S"
-
 
 CONTENTS = Contents(
     lambda spec: [spec["dlq"]],
@@ -130,7 +126,7 @@ def _options(spec: Spec) -> list[str]:
         if name in spec:
             words += [option, quote(str(spec[name]))]
     if "since_ms" in spec:
-        words += ["--since", datetime.fromtimestamp(spec["since_ms"] / 1000, UTC).strftime(_HOUR_FIRST)]
+        words += ["--since", iso(spec["since_ms"])]
     for letter in spec.get("letters", []):
         words += ["--letter", quote(letter)]
     return words
@@ -273,17 +269,52 @@ def _replay(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> R
 
 def _came_of_it(ended: ReplayJob) -> Result:
     counts = ended.counts
-    facts = [("Replayed", f"{counts.sent:,}"), ("Recovered when it ended", f"{counts.recovered:,}")]
-    facts += [("Failed again when it ended", f"{counts.failed_again:,}")]
-    facts += [("Left: taken by others", f"{counts.skipped:,}")] if counts.skipped else []
-    facts += [("Left: unfit", f"{counts.unfit:,}")] if counts.unfit else []
+    facts = [("Replayed", f"{counts.sent:,}")]
+    if ended.spec.target is not Target.TOPIC:
+        facts += [("Recovered when it ended", f"{counts.recovered:,}")]
+        facts += [("Failed again when it ended", f"{counts.failed_again:,}")]
+    facts += _left(ended)
     return Result(f"{plural(counts.sent, 'dead letter')} of group {ended.spec.group} were replayed.", facts)
+
+
+def _left(job: ReplayJob) -> list[tuple[str, str]]:
+    counts = job.counts
+    left = (("Left: taken by others", counts.skipped), ("Left: unfit", counts.unfit))
+    return [(why, f"{count:,}") for why, count in left if count]
+
+
+def _since(broker: Broker, progress: Mapping[str, Any]) -> Since | None:
+    """Letters recover or fail again after the last of them was sent. From another topic nobody says what came of them.
+
+    Jobs are kept for 30 days; of an older one the result says how it stood when it ended.
+    """
+    if "job" not in progress:
+        return None
+    try:
+        job = Replays(broker.connection).jobs.get(progress["job"])
+    except UnknownReplayError:
+        return None
+    if job.spec.target is Target.TOPIC:
+        return None
+    counts = job.counts
+    open_ = counts.sent - counts.settled
+    facts = [("Replayed", f"{counts.sent:,}"), ("Recovered", f"{counts.recovered:,}")]
+    facts += [("Failed again", f"{counts.failed_again:,}")]
+    facts += [("Still on their way", f"{open_:,}")] if open_ else []
+    return Since([*facts, *_left(job)], settled=open_ <= 0)
+
+
+def _as_json(patch: Any) -> str:
+    """What masking rules made of it may be text by now."""
+    return patch if isinstance(patch, str) else msgspec.json.encode(patch).decode()
 
 
 def _replay_command(spec: Spec) -> str:
     words = ["dead-letters replay", quote(spec["dlq"]), *_options(spec)]
     words += ["--to", quote(spec["to"])] if spec["to"] != "group" else []
     words += ["--rate", f"{spec['rate']:g}"] if "rate" in spec else []
+    words += ["--guard", f"{spec['guard']:g}"] if spec.get("guard", GUARD_PERCENT) != GUARD_PERCENT else []
+    words += ["--merge", quote(_as_json(spec["merge"]))] if "merge" in spec else []
     return shell(*words, "--execute")
 
 
@@ -297,6 +328,7 @@ REPLAY = Kind(
     preview=_preview_replay,
     run=_replay,
     command=_replay_command,
+    since=_since,
     contents=CONTENTS,
     resumable=True,
 )
