@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -28,6 +30,30 @@ DRAFTS_KEPT = timedelta(days=1)
 
 class NotNow(Exception):
     """Raised when an operation is not in a state for this step. Its text says why."""
+
+
+class ConfirmedAlready(NotNow):
+    """Raised when the same person has confirmed it before: a second click, which asks for nothing new."""
+
+
+How = ParamSpec("How")
+Done = TypeVar("Done")
+
+
+def _refusal_leaves_a_trail(
+    step: Callable[Concatenate[Operation, Actor, How], Done],
+) -> Callable[Concatenate[Operation, Actor, How], Done]:
+    @wraps(step)
+    def tried(operation: Operation, actor: Actor, *args: How.args, **named: How.kwargs) -> Done:
+        try:
+            return step(operation, actor, *args, **named)
+        except ConfirmedAlready:
+            raise
+        except NotNow as why:
+            _audit(operation, actor, "operation.refused", step=step.__name__, error=str(why))
+            raise
+
+    return tried
 
 
 def kind_of(operation: Operation) -> Kind:
@@ -72,10 +98,12 @@ def typed_name(operation: Operation) -> str:
     return operation.subject.partition(" ")[2] if kind_of(operation).dangerous else ""
 
 
+@_refusal_leaves_a_trail
 def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
     """Queue it. Raises NotNow when it was confirmed already, is blocked, or another name was typed."""
     from .tasks import send
 
+    _not_twice(operation, actor)
     if typed.strip() != (name := typed_name(operation)) and name:
         raise NotNow(f"Type {name} to confirm: what goes cannot be brought back.")
     if operation.preview.get("blocked"):
@@ -93,6 +121,7 @@ def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
             confirmed_by=actor.user,
             sent_at=now,
         ):
+            _not_twice(operation, actor)
             raise NotNow("It was confirmed or discarded already.")
         _audit(
             operation, actor, "operation.confirmed", effect=operation.preview["effect"], spec=operation.spec
@@ -100,6 +129,12 @@ def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
     send(operation.pk)
 
 
+def _not_twice(operation: Operation, actor: Actor) -> None:
+    if actor.user is not None and operation.confirmed_by_id == actor.user.pk:
+        raise ConfirmedAlready("You have confirmed it already.")
+
+
+@_refusal_leaves_a_trail
 def cancel(operation: Operation, actor: Actor) -> None:
     """Stop it at its next step, or at once when no worker has it. Raises NotNow when it is over."""
     now = timezone.now()
@@ -138,6 +173,7 @@ def finish(operation: Operation, state: State, result: Result | None = None, err
     return bool(ended)
 
 
+@_refusal_leaves_a_trail
 def undo(operation: Operation, actor: Actor) -> Operation:
     """A draft that takes it back. Raises NotNow when nothing can."""
     kind = kind_of(operation)
@@ -206,4 +242,15 @@ def _audit(operation: Operation, actor: Actor, action: str, **detail: Any) -> No
     trail.record(actor, action, f"{operation.kind}: {operation.subject}", operation.pk, **detail)
 
 
-__all__ = ["ACTIVE", "NotNow", "cancel", "claim", "confirm", "draft", "finish", "preview_again", "undo"]
+__all__ = [
+    "ACTIVE",
+    "ConfirmedAlready",
+    "NotNow",
+    "cancel",
+    "claim",
+    "confirm",
+    "draft",
+    "finish",
+    "preview_again",
+    "undo",
+]

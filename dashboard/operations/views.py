@@ -6,6 +6,7 @@ All are POSTs of an operator with a CSRF token; looking at operations is a page 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 
 from django import forms
@@ -25,7 +26,7 @@ from streamlab.errors import StreamlabError
 
 from . import life
 from .kind import Kind
-from .life import NotNow
+from .life import ConfirmedAlready, NotNow
 from .models import Operation
 from .registry import KINDS
 
@@ -122,7 +123,8 @@ def _step(step: Step) -> Callable[[HttpRequest, int], HttpResponse]:
 
 @_step
 def confirm(request: HttpRequest, operation: Operation) -> HttpResponse:
-    life.confirm(operation, actor_of(request), request.POST.get("typed", ""))
+    with suppress(ConfirmedAlready):
+        life.confirm(operation, actor_of(request), request.POST.get("typed", ""))
     return redirect("operation", operation.pk)
 
 

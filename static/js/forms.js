@@ -1,6 +1,7 @@
 // A form shows a field only when it matters: `data-when-to="shift offset"` follows the field named "to".
 
 export function start() {
+  document.addEventListener("submit", sendOnce);
   for (const select of document.querySelectorAll("select[data-reload]")) {
     select.addEventListener("change", () => location.assign(`?${reloaded(select)}`));
   }
@@ -13,6 +14,17 @@ export function start() {
     form.addEventListener("change", follow);
     follow();
   }
+}
+
+const DOUBLE_CLICK_MS = 2000;
+const sentAt = new WeakMap();
+
+/** The second half of a double click would ask for the same once more. */
+function sendOnce(event) {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (performance.now() - (sentAt.get(form) ?? -Infinity) < DOUBLE_CLICK_MS) event.preventDefault();
+  else sentAt.set(form, performance.now());
 }
 
 /** What is chosen here, and in the fields that it goes with: the rest is filled in anew. */

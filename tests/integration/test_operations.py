@@ -291,11 +291,22 @@ def test_a_confirmation_counts_once(operator, broker):
     operation = ask(operator, "create-topic", topic="once", partitions=1, retention_days=1)
     step(operator, operation, "confirm")
     step(operator, operation, "confirm")
+    assert "confirmed or discarded already" not in text_of(operator, f"/operations/{operation.pk}/")
     assert Entry.objects.filter(action="operation.confirmed", operation=operation.pk).count() == 1
     tasks.run(operation.pk)
     tasks.run(operation.pk)
     operation.refresh_from_db()
     assert (operation.state, operation.runs) == (State.DONE, 1)
+
+
+def test_whoever_confirms_what_somebody_else_confirmed_is_told(operator, broker):
+    operation = ask(operator, "create-topic", topic="ours", partitions=1, retention_days=1)
+    other = Client()
+    other.force_login(User.objects.create(username="other"))
+    User.objects.get(username="other").groups.add(Group.objects.get(name=Role.OPERATOR))
+    step(other, operation, "confirm")
+    step(operator, operation, "confirm")
+    assert "confirmed or discarded already" in text_of(operator, f"/operations/{operation.pk}/")
 
 
 def test_what_is_cancelled_before_a_worker_had_it_is_never_run(operator, broker):
