@@ -8,6 +8,7 @@ from streamlab.lab.shop.layout import DEPARTMENTS
 
 PYTHON = ".venv/bin/python"
 PLAY = f"{PYTHON} -m streamlab play FILE --topic orders"
+LAB = f"{PYTHON} -m streamlab lab run"
 PLAY_WITH_KEY = f"{PLAY} --key CustomerID"
 
 

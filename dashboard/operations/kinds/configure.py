@@ -22,7 +22,7 @@ from streamlab.errors import StreamlabError
 from streamlab.metrics.telemetry import read_states
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec
-from .fields import plural, shell, shortened
+from .fields import plural, shell, shortened, some
 
 PATIENCE_S = 10.0
 _HARDLY_A_LIMIT = 2**31 - 1
@@ -220,7 +220,7 @@ def preview(broker: Broker, spec: Spec) -> Preview:
     return Preview(
         effect=f"{plural(len(seen.changes), 'setting')} of {who} {change}. {reach}",
         table=shortened(("Setting", "Now", "Then"), rows),
-        warnings=(refusing + hidden)[:20],
+        warnings=some(refusing + hidden),
         blocked="" if seen.changes else "Everything is set like that already.",
         undo="An undo sets them back.",
         world={"version": str(seen.version), "before": {n: s.before for n, s in seen.changes.items()}},
@@ -263,10 +263,11 @@ def command(spec: Spec) -> str:
     '.venv/bin/python -m streamlab config set --entity group:revenue max_poll_records=50'
     """
     who = quote(spec["entity"])
-    if spec["set"]:
-        pairs = [quote(f"{name}={value}") for name, value in spec["set"].items()]
-        return shell("config set --entity", who, *pairs)
-    return shell("config unset --entity", who, *map(quote, spec["unset"]))
+    pairs = [quote(f"{name}={value}") for name, value in spec["set"].items()]
+    lines = [shell("config set --entity", who, *pairs)] if pairs else []
+    if spec["unset"]:
+        lines.append(shell("config unset --entity", who, *map(quote, spec["unset"])))
+    return " && ".join(lines)
 
 
 def client_ids(broker: Broker) -> list[str]:

@@ -25,7 +25,7 @@ from streamlab.topics import Topics
 
 from ..kind import Job, Kind, Preview, Result, Spec, Stopped, WorldMoved
 from .experiment_form import AS_IT_IS, ExperimentForm
-from .fields import shell
+from .fields import shell, some
 
 LOOK_EVERY_S = 0.5
 
@@ -102,7 +102,7 @@ def _not_taken(broker: Broker, plan: Plan) -> list[str]:
             who = effect.client.client_id
             found |= {f"{who} refuses {name}: {why}": None for name, why in effect.refuses.items()}
             found |= {f"{who} keeps {n}: {nearer} is nearer": None for n, nearer in effect.hidden.items()}
-    return list(found)[:10]
+    return some(list(found), most=10)
 
 
 def _blocked(broker: Broker, plan: Plan) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -43,9 +44,37 @@ def shortened(heads: Iterable[str], rows: list[list[Any]]) -> Table:
     return Table(list(heads), rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS))
 
 
+def some(sentences: Sequence[str], most: int = 20) -> list[str]:
+    """
+    >>> some(["a", "b", "c"], most=2)
+    ['a', 'b', '… and 1 more.']
+    """
+    left = len(sentences) - most
+    return [*sentences[:most], *([f"… and {left:,} more."] if left > 0 else [])]
+
+
+def iso(ms: int) -> str:
+    """As commands take a moment.
+
+    >>> iso(1_700_000_000_123)
+    '2023-11-14T22:13:20.123Z'
+    """
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def shell(*words: str) -> str:
     """A line for a shell in the project's directory; the words are quoted already."""
     return " ".join((f"{PYTHON} -m streamlab", *words))
 
 
-__all__ = ["offer_groups", "offer_topics", "partitions_of", "plural", "shell", "shortened", "topic_field"]
+__all__ = [
+    "iso",
+    "offer_groups",
+    "offer_topics",
+    "partitions_of",
+    "plural",
+    "shell",
+    "shortened",
+    "some",
+    "topic_field",
+]

@@ -99,6 +99,7 @@ def _preview_pause(broker: Broker, spec: Spec) -> Preview:
         f"read nothing of {owned} {until}.",
         facts=[("Members", str(len(group.members))), ("Partitions", str(len(group.owners)))],
         warnings=["Its lag grows meanwhile."],
+        blocked=f"Group {spec['group']} is paused already." if group.paused else "",
         undo="An undo resumes it.",
     )
 
@@ -110,6 +111,17 @@ def _pause(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Re
     return Result(f"Group {spec['group']} is paused.")
 
 
+def _pause_command(spec: Spec) -> str:
+    """
+    >>> _pause_command({"group": "revenue", "minutes": 1.5, "reason": "a look"})
+    ".venv/bin/python -m streamlab groups pause revenue --for 90 --reason 'a look'"
+    """
+    words = ["groups pause", quote(spec["group"])]
+    words += ["--for", f"{spec['minutes'] * 60:g}"] if spec["minutes"] else []
+    words += ["--reason", quote(spec["reason"])] if spec["reason"] else []
+    return shell(*words)
+
+
 PAUSE = Kind(
     name="pause-group",
     title="Pause a group",
@@ -119,13 +131,17 @@ PAUSE = Kind(
     subject=lambda spec: f"group {spec['group']}",
     preview=_preview_pause,
     run=_pause,
-    command=lambda spec: shell("groups pause", quote(spec["group"])),
+    command=_pause_command,
     undo=lambda spec, data: ("resume-group", {"group": spec["group"]}),
 )
 
 
 def _preview_resume(broker: Broker, spec: Spec) -> Preview:
-    return Preview(effect=f"Group {spec['group']} reads on where it stopped.")
+    paused = describe.describe(broker.connection, spec["group"]).paused
+    return Preview(
+        effect=f"Group {spec['group']} reads on where it stopped.",
+        blocked="" if paused else f"Group {spec['group']} is not paused.",
+    )
 
 
 def _resume(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from django import forms
 
+from dashboard.presenters.commands import LAB
 from dashboard.presenters.figures import spell_duration
 from dashboard.presenters.words import plural
 from streamlab.broker import Broker
@@ -22,11 +23,13 @@ from ..kind import Form, Job, Kind, Preview, Result, Spec, Table, WorldMoved
 from .fields import shell
 from .load_fields import LoadForm, differences
 
-NO_LAB = "No lab runs now; it begins when one is started: streamlab lab run."
+NO_LAB = (
+    "No lab runs now, so nothing begins before one is started: make demo has one, or in a shell of its own:"
+)
 
 
 def _warnings(broker: Broker) -> list[str]:
-    return [] if Loads(broker.connection).status() is not None else [NO_LAB]
+    return [] if Loads(broker.connection).status() is not None else [f"{NO_LAB} {LAB}"]
 
 
 # -- start -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec, WorldMoved
-from .fields import offer_topics, partitions_of, plural, shell, shortened, topic_field
+from .fields import iso, offer_topics, partitions_of, plural, shell, shortened, topic_field
 
 
 class PurgeForm(Form):
@@ -67,7 +67,10 @@ def preview(broker: Broker, spec: Spec) -> Preview:
             for group, count in sorted(unread.items())
         ],
         blocked="" if gone else "There is nothing to remove.",
-        world={"keep": [[p.partition, start, keep] for p, (start, keep) in sorted(kept.items())]},
+        world={
+            "created_ms": Topics(broker.connection).require(spec["topic"]).created_ms,
+            "keep": [[p.partition, start, keep] for p, (start, keep) in sorted(kept.items())],
+        },
     )
 
 
@@ -86,6 +89,8 @@ def _unread(broker: Broker, kept: Mapping[TopicPartition, tuple[int, int]]) -> d
 def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     topic = spec["topic"]
     keep = {TopicPartition(topic, n): (start, to) for n, start, to in world["keep"]}
+    if Topics(broker.connection).require(topic).created_ms != world["created_ms"]:
+        raise WorldMoved("the topic was deleted and made anew since.")
     edges = broker.admin().list_partition_offsets(topic)
     if edges.keys() != keep.keys():
         raise WorldMoved("the topic has other partitions by now.")
@@ -97,6 +102,16 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     return Result(f"{plural(removed, 'record')} of topic {topic} were removed.")
 
 
+def command(spec: Spec) -> str:
+    """
+    >>> command({"topic": "orders", "before_ms": 1_700_000_000_000})
+    '.venv/bin/python -m streamlab topics delete-records orders --before-time 2023-11-14T22:13:20.000Z --execute'
+    """
+    until = spec["before_ms"]
+    which = "--all" if until is None else f"--before-time {iso(until)}"
+    return shell("topics delete-records", quote(spec["topic"]), which, "--execute")
+
+
 KIND = Kind(
     name="purge",
     title="Purge records",
@@ -106,7 +121,7 @@ KIND = Kind(
     subject=lambda spec: f"topic {spec['topic']}",
     preview=preview,
     run=run,
-    command=lambda spec: shell("topics delete-records", quote(spec["topic"]), "--execute"),
+    command=command,
     resumable=True,
     dangerous=True,
 )

@@ -19,7 +19,7 @@ from streamlab.model import OffsetSpec, OffsetTimestamp, TopicPartition
 from streamlab.topics import Topics
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec
-from .fields import offer_groups, offer_topics, plural, shell, shortened
+from .fields import iso, offer_groups, offer_topics, plural, shell, shortened
 
 TARGETS = (
     ("earliest", "the beginning of the log"),
@@ -238,7 +238,7 @@ def command(spec: Spec) -> str:
     where = {
         "earliest": "--to-earliest",
         "latest": "--to-latest",
-        "datetime": f"--to-datetime {_iso(spec.get('at_ms', 0))}",
+        "datetime": f"--to-datetime {iso(spec.get('at_ms', 0))}",
         "duration": f"--by-duration PT{round(spec.get('minutes', 0) * 60)}S",
         "shift": f"--shift-by {spec.get('records')}",
         "offset": f"--to-offset {spec.get('records')}",
@@ -251,12 +251,6 @@ def command(spec: Spec) -> str:
         *(["--live"] if spec.get("live") else []),
         "--execute",
     )
-
-
-def _iso(ms: int) -> str:
-    from streamlab.cli.output import moment
-
-    return moment(ms)
 
 
 def undo(spec: Spec, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:

@@ -12,7 +12,7 @@ from streamlab.broker import Broker
 from streamlab.lab.shop import manager
 from streamlab.lab.shop.layout import DEPARTMENTS, DESIRED_KEY, MOST_CONSUMERS
 
-from ..kind import Form, Job, Kind, Preview, Result, Spec
+from ..kind import Form, Job, Kind, Preview, Result, Spec, WorldMoved
 from .fields import shell
 
 
@@ -42,6 +42,9 @@ def preview(broker: Broker, spec: Spec) -> Preview:
 
 
 def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
+    now = _wanted(broker, spec["group"])
+    if now != world["consumers"]:
+        raise WorldMoved(f"the group has {plural(now, 'consumer')} by now, not {world['consumers']}.")
     manager.set_desired(broker.connection, spec["group"], spec["consumers"])
     job.step(1, 1)
     return Result(

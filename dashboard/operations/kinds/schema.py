@@ -17,7 +17,7 @@ from streamlab.schemas.model import Schema, SchemaType, Version
 from streamlab.schemas.registry import check_subject
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec, WorldMoved
-from .fields import plural, shortened
+from .fields import plural, shortened, some
 
 MOST_CHARS = 500_000
 
@@ -84,7 +84,7 @@ def preview(broker: Broker, spec: Spec) -> Preview:
         )
         if changes
         else None,
-        warnings=[f"Version {p.version}: {p}" for p in problems[:20]],
+        warnings=some([f"Version {p.version}: {p}" for p in problems]),
         blocked=f"It is not {level.lower().replace('_', ' ')} compatible."
         if problems
         else "It is the latest version already."
