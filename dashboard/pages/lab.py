@@ -7,6 +7,7 @@ from typing import Any
 from dashboard.broker import broker
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.presenters import loads
+from dashboard.presenters.commands import LAB
 from dashboard.presenters.words import plural
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Desired, LabStatus, Loads
@@ -43,6 +44,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         }
     return {
         "rows": rows,
+        "lab_command": LAB,
         "no_lab": "" if lab else NO_LAB,
         "summary": f"{plural(len(rows), 'load')} running" if rows else "nothing runs",
         "cards": [loads.card(scenario, scenario.name in wanted) for scenario in SCENARIOS.values()],

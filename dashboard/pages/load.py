@@ -8,6 +8,7 @@ from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.presenters import loads
+from dashboard.presenters.commands import LAB
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.figures import LoadFigures, figures_of
@@ -44,6 +45,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     row = loads.row(desired, figures, status, moment.read_at_ms) if desired else None
     return {
         "failed": failed,
+        "lab_command": LAB,
         "no_lab": no_lab,
         "load": load,
         "row": row,

@@ -10,6 +10,7 @@ from dashboard.charts import Chart, Columns, Legend
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.operations.models import Operation, State
 from dashboard.presenters import loads, story
+from dashboard.presenters.commands import LAB
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.figures import LoadFigures, figures_of
@@ -50,7 +51,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     desired, figures, failed, no_lab, change = None, LoadFigures(), "", "", None
     try:
         store = Loads(broker().connection)
-        desired, no_lab = store.get(scenario.name), "" if store.status() else NO_LAB
+        desired, no_lab = store.get(scenario.name), "" if store.status() else f"{NO_LAB} {LAB}"
         load = desired.load if desired else scenario.load
         figures = figures_of(broker().connection, load, moment.snapshot)
         if load.group_id in moment.snapshot.groups:

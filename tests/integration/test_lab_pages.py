@@ -55,6 +55,12 @@ def test_each_scenario_has_a_page_with_links_that_lead_somewhere(operator, name)
     assert "It does not run" in page
 
 
+@pytest.mark.parametrize("path", ["/lab/", "/lab/poison-records/"])
+def test_without_a_lab_its_pages_say_so_and_how_to_start_one(operator, path):
+    page = text(operator.get(path))
+    assert "No lab runs now" in page and "-m streamlab lab run" in page
+
+
 def test_a_running_load_shows_its_knobs_and_says_that_no_lab_runs(operator, loads):
     loads.start(changed(SCENARIOS["poison-records"].load, {"producers.rate": "77"}))
     page = text(operator.get("/lab/poison-records/"))
