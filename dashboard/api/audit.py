@@ -67,4 +67,4 @@ def _item(entry: Entry) -> dict[str, Any]:
 )
 def export(request: HttpRequest, query: Query[ExportQuery]) -> HttpResponseBase:
     """All that the search finds, as JSON Lines. Needs the role Operator: it names everybody."""
-    return as_file(found(_address(query.q)))
+    return as_file(request, found(_address(query.q)))

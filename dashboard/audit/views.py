@@ -14,6 +14,7 @@ from dashboard.access.roles import Role, has_role
 from dashboard.masking.operations import shown_detail
 from dashboard.pages.audit import found
 from dashboard.pages.page import Address
+from dashboard.streaming import body
 
 from .models import Entry
 
@@ -23,11 +24,11 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     """What the page's search finds, newest first, as JSON Lines. Operators only: it names everybody."""
     if not has_role(request.user, Role.OPERATOR):  # type: ignore[arg-type]
         raise PermissionDenied("This needs the role Operator. Ask an Admin for it.")
-    return as_file(found(Address("/audit/", {}, request.GET)))
+    return as_file(request, found(Address("/audit/", {}, request.GET)))
 
 
-def as_file(entries: QuerySet[Entry]) -> StreamingHttpResponse:
-    lines = _lines(entries.iterator(chunk_size=500))
+def as_file(request: HttpRequest, entries: QuerySet[Entry]) -> StreamingHttpResponse:
+    lines = body(request, _lines(entries.iterator(chunk_size=500)))
     answer = StreamingHttpResponse(lines, content_type="application/jsonl; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="streamlab-audit.jsonl"'
     return answer
