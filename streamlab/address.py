@@ -14,6 +14,8 @@ from .errors import IllegalArgumentError
 
 DEFAULT_PORT = 6379
 _SUFFIX = "+cluster"
+_SCHEMES = ("redis", "rediss", "unix")
+HOW_TO_WRITE = "redis://host:port/0, unix:///path/to/socket or redis+cluster://host:port,host:port"
 
 
 class Address(NamedTuple):
@@ -41,7 +43,7 @@ class Address(NamedTuple):
 
 
 def parse(url: str) -> Address:
-    """Raises IllegalArgumentError when it names a cluster in a way that cannot be.
+    """Raises IllegalArgumentError when it is not one of these, or names a cluster in a way that cannot be.
 
     >>> parse("redis+cluster://10.0.0.1:7000,[::1]:7001,c").nodes
     (Node(host='10.0.0.1', port=7000), Node(host='::1', port=7001), Node(host='c', port=6379))
@@ -49,18 +51,33 @@ def parse(url: str) -> Address:
     False
     """
     parts = urlsplit(url)
-    if not parts.scheme.endswith(_SUFFIX):
+    if parts.scheme in _SCHEMES:
         return Address(url, ())
     if parts.scheme not in ("redis" + _SUFFIX, "rediss" + _SUFFIX):
-        raise IllegalArgumentError(
-            f"{url!r} is not a server address: write redis+cluster://host:port,host:port."
-        )
+        raise no_address(url, "it begins with none of redis:// rediss:// unix:// redis+cluster://")
     if parts.path not in ("", "/", "/0"):
         raise IllegalArgumentError(
-            f"{url!r} names database {parts.path[1:]!r}; a cluster has only database 0."
+            f"{shown(url)!r} names database {parts.path[1:]!r}; a cluster has only database 0."
         )
     places = parts.netloc.rpartition("@")[2]
     return Address(url, tuple(_node(url, place) for place in places.split(",")))
+
+
+def shown(url: str) -> str:
+    """For a message: without the user and the password.
+
+    >>> shown("redis://me:secret@cache:6379/0"), shown("nonsense")
+    ('redis://…@cache:6379/0', 'nonsense')
+    """
+    before, at, place = url.rpartition("@")
+    scheme, slashes, _ = before.partition("://")
+    return f"{scheme if slashes else ''}{slashes}…@{place}" if at else url
+
+
+def no_address(url: str, why: str) -> IllegalArgumentError:
+    return IllegalArgumentError(
+        f"{shown(url)!r} is not a server address: {why.rstrip('.')}. Write {HOW_TO_WRITE}."
+    )
 
 
 def _node(url: str, place: str) -> Node:
@@ -68,7 +85,7 @@ def _node(url: str, place: str) -> Node:
         parts = urlsplit(f"//{place.strip()}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise IllegalArgumentError(f"{url!r} is not a server address: {error}.") from error
+        raise no_address(url, str(error)) from error
     if not host:
-        raise IllegalArgumentError(f"{url!r} is not a server address: a host is missing.")
+        raise no_address(url, "a host is missing")
     return Node(host, port or DEFAULT_PORT)

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from .address import parse
+from .address import no_address, parse
 from .cluster.client import ClusterClient
 from .cluster.slots import key_slot
 from .cluster.topology import Node, Topology
@@ -100,9 +100,7 @@ class Connection:
                 socket_read_size=READ_SIZE_BYTES,
             )
         except ValueError as error:
-            raise IllegalArgumentError(
-                f"{self.url!r} is not a server address: {error}. Write redis://host:port/0 or unix:///path/to/socket."
-            ) from error
+            raise no_address(self.url, str(error)) from error
 
     def node_of(self, key: str) -> Node | None:
         """The master that has a key now; None when there is one server. Raises redis-py's errors."""
