@@ -106,8 +106,9 @@ def _cause(finding: Finding, keys: Keys | None) -> str:
 
 
 def _number(number: Number) -> NumberRow:
-    limit = None if number.limit is None else figure(number.limit, number.unit)
-    return NumberRow(number.name, figure(number.value, number.unit), limit)
+    unit = number.shown_unit
+    limit = None if number.limit is None else figure(number.limit, unit)
+    return NumberRow(number.name, figure(number.value, unit), limit)
 
 
 def figure(value: float | None, unit: str) -> Figure:

@@ -24,6 +24,16 @@ class Number(msgspec.Struct, frozen=True):
     unit: str = ""  # records/s, records, ms, s, bytes, share (0..1), times, or a noun
     limit: float | None = None  # what it was held against, in the same unit; None: it only explains
 
+    @property
+    def shown_unit(self) -> str:
+        """Without a noun that the name says already.
+
+        >>> Number("members now", 3, "members").shown_unit, Number("members", 3, "share").shown_unit
+        ('', 'share')
+        """
+        said = self.unit.endswith("s") and len(self.unit) > 2 and self.unit in self.name.split()
+        return "" if said and self.unit not in ("bytes", "times") else self.unit
+
 
 class Experiment(msgspec.Struct, frozen=True):
     """An experiment of the lab that would show whether a lever helps."""

@@ -64,9 +64,12 @@ def _number(number: Number) -> str:
     >>> from streamlab.advisor import Number
     >>> _number(Number("behind", 12.34, "s", 8)), _number(Number("share", None, "share"))
     ('behind 12.3 s (limit 8 s)', 'share -')
+    >>> _number(Number("members", 1, "members"))
+    'members 1'
     """
-    limit = "" if number.limit is None else f" (limit {_amount(number.limit, number.unit)})"
-    return f"{safe(number.name)} {_amount(number.value, number.unit)}{limit}"
+    unit = number.shown_unit
+    limit = "" if number.limit is None else f" (limit {_amount(number.limit, unit)})"
+    return f"{safe(number.name)} {_amount(number.value, unit)}{limit}"
 
 
 def _amount(value: float | None, unit: str) -> str:
@@ -78,4 +81,4 @@ def _amount(value: float | None, unit: str) -> str:
         return words.percent(value)
     if unit in ("ms", "s"):
         return words.time(value * (1000 if unit == "s" else 1))
-    return words.size(value) if unit == "bytes" else f"{words.number(value)} {unit}"
+    return words.size(value) if unit == "bytes" else f"{words.number(value)} {unit}".rstrip()

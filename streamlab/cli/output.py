@@ -108,14 +108,16 @@ def size(count: int | None) -> str:
 
 def duration(ms: float | None) -> str:
     """
-    >>> duration(0), duration(1500), duration(90_000), duration(7_260_000)
-    ('0 s', '1.5 s', '1 min 30 s', '2 h 1 min')
+    >>> duration(0), duration(12), duration(1500), duration(90_000), duration(7_260_000)
+    ('0 s', '12 ms', '1.5 s', '1 min 30 s', '2 h 1 min')
     """
     if ms is None:
         return UNKNOWN
+    if ms < 999.5:
+        return f"{ms:.0f} ms" if ms >= 0.5 else "0 s"
     seconds = ms / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s" if ms else "0 s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"

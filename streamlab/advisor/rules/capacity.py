@@ -46,17 +46,18 @@ def cause(world: World, found: Behind) -> Finding | None:
 
 
 def _cause(time: handling.Handling, members: int, each: float) -> str:
+    one = members == 1
     who = words.many(members, "member")
+    handle = f"{who} handles {words.rate(each)}" if one else f"{who} handle {words.rate(each)} each"
     if not time.known:
-        return f"{who} handle {words.rate(each)} each, which is too little. They tell nothing of "
-        "themselves, so not why."
+        tells = "It tells nothing of itself" if one else "They tell nothing of themselves"
+        return f"{handle}, which is too little. {tells}, so not why."
     if time.saturated:
         at_once = f", {time.at_once} at once" if time.at_once > 1 else ""
-        return f"The handlers are busy all the time: {handling.describe(time)}{at_once}, so {who} manage no more."
-    return (
-        f"{who} handle {words.rate(each)} each and still wait for records part of their time: not the handlers, but "
-        "getting the records takes long."
-    )
+        manage = "manages" if one else "manage"
+        return f"The handlers are busy all the time: {handling.describe(time)}{at_once}, so {who} {manage} no more."
+    waits = "waits" if one else "still wait"
+    return f"{handle} and {waits} for records part of the time: not the handlers, but getting the records takes long."
 
 
 def _not(world: World, found: Behind, time: handling.Handling) -> tuple[str, ...]:

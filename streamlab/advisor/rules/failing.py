@@ -87,7 +87,10 @@ def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> 
             "reason", reason[1] / letters.looked_at, "share"),) if letters and reason else ()),
             *((Number("attempts that fail", tried.failing, "share"),) if tried else ()),
         ),
-        not_causes=("Not the load: as many die when less comes in. The others are handled, order by key apart.",),
+        not_causes=(
+            "Not the load: as many die when less comes in. The other records are handled, unless order by key is "
+            "asked for and they come behind one of these.",
+        ),
         levers=(*_undo(changes, topic, group), *(
             Lever("Look at the letters by fingerprint", "One look shows whether it is one fault or many."),
             Lever("Mend the handler, then "
