@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import clients, commands, epochs, groups, rebalances, standing
+from dashboard.presenters import clients, commands, commits, epochs, groups, rebalances, standing
 from dashboard.presenters.figures import count, duration
 from dashboard.projections.models import Rebalance
 from streamlab.errors import StreamlabError
+from streamlab.groups import offsets
 from streamlab.metrics import commit_windows
-from streamlab.metrics.snapshot import GroupSnapshot
+from streamlab.metrics.snapshot import GroupPartition, GroupSnapshot
+from streamlab.model import TopicPartition
 
 from . import advisor, running
 from .database import fresh_connection
@@ -37,22 +40,33 @@ def _group(moment: Moment, address: Address) -> GroupSnapshot:
         raise Gone(f"There is no group “{name}”.") from None
 
 
-def _rebalances(moment: Moment, group: str) -> Any:
+def _rebalances(moment: Moment, group: str) -> list[Rebalance]:
+    """One more than is shown, if there is one."""
     found = Rebalance.objects.filter(group=group)
     if moment.past:
         found = found.filter(at_ms__lte=moment.as_of_ms)
-    return found.order_by("-at_ms", "-pk")[:MOST_REBALANCES]
+    return list(found.order_by("-at_ms", "-pk")[: MOST_REBALANCES + 1])
 
 
-def _standing(moment: Moment, group: GroupSnapshot) -> standing.GroupStanding | None:
-    """By Burrow's rules; None for an earlier moment, whose commits are not kept."""
+def _windows(moment: Moment, group: GroupSnapshot) -> standing.Windows | None:
+    """The last commits of each partition; None for an earlier moment, of which they are not kept."""
     if moment.past:
         return None
     try:
-        windows = commit_windows.read(broker().connection, group.group)
+        return commit_windows.read(broker().connection, group.group)
     except StreamlabError:
         return None
-    return standing.of_group(group, windows, moment.as_of_ms)
+
+
+def _commits(
+    moment: Moment, group: GroupSnapshot, shown: Sequence[GroupPartition], windows: standing.Windows
+) -> list[commits.CommitRow]:
+    places = [TopicPartition(p.topic, p.partition) for p in shown]
+    try:
+        found = offsets.fetch(broker().connection, group.group, places) if places else {}
+    except StreamlabError:
+        return []
+    return commits.rows(group, found, windows, moment.read_at_ms)
 
 
 def _members(moment: Moment, group: GroupSnapshot) -> list[tuple[groups.MemberRow, clients.ClientRow | None]]:
@@ -68,8 +82,11 @@ def _members(moment: Moment, group: GroupSnapshot) -> list[tuple[groups.MemberRo
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     group = _group(moment, address)
     row = groups.row(group, moment.trends([group.group])[group.group])
-    found = _standing(moment, group)
-    changes = rebalances.rows(_rebalances(moment, group.group), moment.read_at_ms)
+    windows = _windows(moment, group)
+    found = standing.of_group(group, windows, moment.as_of_ms) if windows is not None else None
+    advice = advisor.inline(moment, group=group.group)
+    heard_of = _rebalances(moment, group.group)
+    changes = rebalances.rows(heard_of[:MOST_REBALANCES], moment.read_at_ms)
     partitions = listing(
         group.partitions,
         address,
@@ -80,7 +97,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     newest = max((p.commit_ms for p in group.partitions if p.commit_ms is not None), default=None)
     return {
         "group": row,
-        "advice": advisor.inline(moment, group=group.group),
+        "advice": advice,
+        "cause": standing.explained(found, advice) if found else None,
         "paused": group.paused,
         "epoch": count(group.epoch, "changes of membership or subscription so far"),
         "start_command": commands.start_again(group.group),
@@ -101,7 +119,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
             (p, found.of(f"{p.topic}/{p.partition}") if found else None)
             for p in groups.partition_rows(group, partitions.rows, moment.as_of_ms)
         ],
+        "commits": _commits(moment, group, partitions.rows, windows) if windows is not None else [],
+        "commits_past": windows is None,
         "rebalances": changes,
+        "earlier_rebalances": len(heard_of) > MOST_REBALANCES,
         "timeline": epochs.timeline(changes, moment.read_at_ms),
         "lag_legend": [Legend("lag", row.lag, 0)],
         "time_lag_legend": [Legend("time lag", row.time_lag, 0)],
@@ -136,7 +157,16 @@ PAGE = Page(
     name="group",
     pattern="groups/<path:group>/",
     title=lambda address: address.args["group"],
-    parts=("figures", "standing", "lag-legend", "time-lag-legend", "members", "partitions", "rebalances"),
+    parts=(
+        "figures",
+        "standing",
+        "lag-legend",
+        "time-lag-legend",
+        "members",
+        "partitions",
+        "commits",
+        "rebalances",
+    ),
     context=context,
     winds=True,
     charts=charts,

@@ -11,6 +11,7 @@ from streamlab.metrics.burrow import HALF_A_WINDOW, LagStatus, Rule, Standing
 from streamlab.metrics.commit_windows import SeenCommit, with_newest
 from streamlab.metrics.snapshot import GroupSnapshot
 
+from .advice import FindingCard
 from .figures import Figure, duration, spell_duration, unknown
 from .words import Status, Tone, plural
 
@@ -80,6 +81,13 @@ def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStandi
         partitions=found,
         commit_every=_commit_every(joined),
     )
+
+
+def explained(found: GroupStanding, advice: Sequence[FindingCard]) -> FindingCard | None:
+    """The finding that says better than a rule of thumb why the group does not keep up; None when there is none."""
+    if found.status.tone is not Tone.WARN:
+        return None
+    return next((card for card in advice if card.tone in (Tone.BAD, Tone.WARN)), None)
 
 
 def numbers(s: Standing) -> str:
