@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Avg, Count, Max, Q
+from django.db.models import Avg, Count, Max, Q, QuerySet
 
 from dashboard.broker import broker
 from dashboard.masking import reading
 from dashboard.masking.rules import rules, shield_among
-from dashboard.presenters import retries
+from dashboard.presenters import attempts, retries
 from dashboard.presenters.figures import count, size
 from dashboard.presenters.words import plural
 from dashboard.projections.models import RecordEvent
@@ -22,12 +23,34 @@ from streamlab.model import TopicPartition
 from .database import fresh_connection
 from .moments import Moment
 from .page import Address, MenuEntry, Page
+from .table import link
 
 Place = tuple[str, TopicPartition]  # group, and what it reads
 MOST_QUEUES = 50
 MOST_WAITING = 100
+MOST_OF_ONE = 500
+"""Records that are listed of a queue that is looked at alone."""
+MOST_ERRORS = 20
+MOST_ATTEMPTS = 2_000
 WINDOW_MS = 3_600_000
 """Attempts are summed up over the last hour."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the address narrows it to."""
+
+    group: str  # "": all
+    place: str  # one queue of the group, as "orders/3"; "": all
+
+    @property
+    def most(self) -> int:
+        return MOST_OF_ONE if self.place else MOST_WAITING
+
+
+def asked(address: Address) -> Asked:
+    group = address.query.get("group", "")
+    return Asked(group, address.query.get("queue", "") if group else "")
 
 
 def queues(snapshot: Snapshot, names: Iterable[str]) -> list[Place]:
@@ -56,64 +79,88 @@ def fullest(busy: dict[Place, Counts]) -> list[Place]:
     return sorted(busy, key=lambda place: (-busy[place].records, place))[:MOST_QUEUES]
 
 
-def _waiting(moment: Moment, wanted: str) -> dict[str, Any]:
-    busy = busy_queues(moment, wanted)
+def _waiting(moment: Moment, wanted: Asked) -> dict[str, Any]:
+    busy = busy_queues(moment, wanted.group)
+    if wanted.place:
+        busy = {place: c for place, c in busy.items() if str(place[1]) == wanted.place}
     shown, soonest, known = fullest(busy), [], rules()
     for group, partition in shown:
         shield = shield_among(known, partition.topic)
-        found = reading.waiting(queue(), group, partition, MOST_WAITING, shield)
+        found = reading.waiting(queue(), group, partition, wanted.most, shield)
         soonest += [(group, w) for w in found]
     soonest.sort(key=lambda item: (item[1].due_ms is None, item[1].due_ms or 0))
+    records = sum(c.records for c in busy.values())
+    listed = soonest[: wanted.most]
     return {
         "queues": [retries.queue_row(place, busy[place]) for place in shown],
         "queues_total": len(busy),
-        "waiting": [retries.waiting_row(group, w, moment.read_at_ms) for group, w in soonest[:MOST_WAITING]],
+        "queues_more": len(busy) - len(shown),
+        "waiting": [retries.waiting_row(group, w, moment.read_at_ms) for group, w in listed],
+        "waiting_more": count(max(0, records - len(listed)), "records wait besides"),
         "retrying": count(sum(c.retrying for c in busy.values()), "records wait to be tried again"),
         "parked": count(sum(c.parked for c in busy.values()), "records wait behind one of their key"),
         "held": size(sum(c.size_bytes for c in busy.values())),
-        "summary": plural(sum(c.records for c in busy.values()), "record"),
+        "summary": plural(records, "record"),
     }
 
 
-def _attempts(wanted: str, now_ms: int) -> list[retries.ErrorRow]:
-    """Of the last hour, by error."""
-    events = RecordEvent.objects.attempts().filter(at_ms__gte=now_ms - WINDOW_MS)
-    events = events.filter(group=wanted) if wanted else events
+def _errors(events: QuerySet[RecordEvent], now_ms: int) -> dict[str, Any]:
+    """Failed attempts by what they failed with."""
+    failed = events.exclude(exception="")
     found = (
-        events.exclude(exception="")
-        .values("group", "exception")
+        failed.values("group", "exception")
         .annotate(
             attempts=Count("pk"),
             deaths=Count("pk", filter=Q(kind="record.dead_lettered")),
             last=Max("at_ms"),
             took=Avg("took_ms"),
         )
-        .order_by("-attempts")[:20]
+        .order_by("-attempts", "group", "exception")
     )
-    return [retries.error_row(line, now_ms) for line in found]
+    lines = list(found[: MOST_ERRORS + 1])
+    every = failed.count() if lines else 0
+    return {
+        "errors": [retries.error_row(line, every, now_ms) for line in lines[:MOST_ERRORS]],
+        "errors_more": found.count() - MOST_ERRORS if len(lines) > MOST_ERRORS else 0,
+        "failed_attempts": plural(every, "failed attempt"),
+    }
+
+
+def _attempts(events: QuerySet[RecordEvent]) -> dict[str, Any]:
+    """Planned and actual, of the newest attempts."""
+    newest = events.order_by("-at_ms").values_list(
+        "kind", "attempt", "at_ms", "planned_ms", "started_ms", "due_ms"
+    )[:MOST_ATTEMPTS]
+    found = [attempts.Attempt(*told) for told in newest]
+    return {
+        "lateness": attempts.lateness(found),
+        "by_number": attempts.by_number(found),
+        "attempts_cut": len(found) == MOST_ATTEMPTS,
+        "most_attempts": count(MOST_ATTEMPTS, "attempts"),
+    }
 
 
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
-    wanted = address.query.get("group", "")
+    wanted = asked(address)
     try:
         waiting = _waiting(moment, wanted)
     except StreamlabError as error:
-        waiting = {"failed": str(error), "summary": ""}
+        waiting = {"broken": str(error), "summary": ""}
     events = RecordEvent.objects.attempts().filter(at_ms__gte=moment.read_at_ms - WINDOW_MS)
-    events = events.filter(group=wanted) if wanted else events
+    events = events.filter(group=wanted.group) if wanted.group else events
+    if wanted.place:
+        topic, _, partition = wanted.place.rpartition("/")
+        events = events.filter(topic=topic, partition=int(partition) if partition.isdecimal() else -1)
     return {
         **waiting,
-        "group": wanted,
-        "errors": _attempts(wanted, moment.read_at_ms),
-        "lateness": retries.lateness(
-            list(
-                events.filter(planned_ms__isnull=False, started_ms__isnull=False)
-                .order_by("-at_ms")
-                .values_list("planned_ms", "started_ms")[:2_000]
-            )
-        ),
+        **_errors(events, moment.read_at_ms),
+        **_attempts(events),
+        "group": wanted.group,
+        "place": wanted.place,
+        "most_of_one": MOST_OF_ONE,
         "clear_href": address.path,
+        "group_href": link(address, queue=None),
     }
 
 
@@ -121,7 +168,7 @@ PAGE = Page(
     name="retries",
     pattern="retries/",
     title=lambda address: "Retries",
-    parts=("summary", "figures", "waiting", "errors"),
+    parts=("summary", "figures", "waiting", "attempts", "errors"),
     context=context,
     menu=MenuEntry("Retries", "Work", "r", "retries"),
 )

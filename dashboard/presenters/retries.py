@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from streamlab.delivery.retry_queue import Counts, Waiting
 from streamlab.model import TopicPartition
 
-from .figures import Figure, count, duration, moment, size, unknown
+from .figures import Figure, count, duration, moment, percent, size, unknown
 from .payload import Payload, payload, visible
 from .words import Status, Tone
 
@@ -99,44 +98,24 @@ class ErrorRow:
     error: str
     error_title: str
     attempts: Figure
+    share: float  # of all failed attempts, 0..1
+    share_text: Figure
     deaths: Figure
     took: Figure
     last: Figure
 
 
-def error_row(line: dict[str, Any], now_ms: int) -> ErrorRow:
+def error_row(line: dict[str, Any], failed: int, now_ms: int) -> ErrorRow:
+    """`failed`: attempts that failed in all."""
+    share = line["attempts"] / failed if failed else 0.0
     return ErrorRow(
         group=line["group"],
         error=visible(line["exception"].rpartition(".")[2]),
         error_title=visible(line["exception"]),
         attempts=count(line["attempts"], "failed attempts in the last hour"),
+        share=share,
+        share_text=percent(share),
         deaths=count(line["deaths"], "of them the last one"),
         took=duration(line["took"], "Not told"),
         last=moment(line["last"], now_ms),
     )
-
-
-@dataclass(frozen=True)
-class Lateness:
-    """How much later than planned attempts began."""
-
-    attempts: Figure
-    median: Figure
-    p95: Figure
-    worst: Figure
-
-
-def lateness(times: Sequence[tuple[int, int]]) -> Lateness:
-    """`times` are pairs of planned and actual, in ms.
-
-    >>> found = lateness([(0, 10), (0, 20), (0, 30)])
-    >>> found.median.plain, found.worst.plain
-    ('20 ms', '30 ms')
-    """
-    late = sorted(max(0, actual - planned) for planned, actual in times)
-    reason = "No attempt was planned within the last hour"
-
-    def at(share: float) -> Figure:
-        return duration(late[min(len(late) - 1, int(share * len(late)))], reason) if late else unknown(reason)
-
-    return Lateness(count(len(late), "planned attempts looked at"), at(0.5), at(0.95), at(1.0))
