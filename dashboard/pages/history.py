@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,17 @@ from dashboard.presenters.words import plural
 
 from . import failed, marks, spans, winding
 from .database import fresh_connection
+from .laggards import Laggards, laggards
 from .moments import Gone, Moment
-from .overview import laggards, total
+from .overview import total
 from .page import Address, MenuEntry, Page
 from .spans import Span
 from .table import link
 
 MOST_MARKS_LISTED = 30
 MOST_CHARTS = 6
+MOST_NAMES = 200
+"""Topics, and groups, to choose from; the others' own pages lead to their history."""
 
 
 def _of(address: Address) -> tuple[str, str]:
@@ -43,7 +47,7 @@ def _charts(moment: Moment, address: Address) -> list[tuple[Chart, list[Legend]]
     elif kind == "group":
         found = _of_group(moment, name, made)
     else:
-        found = _of_all(moment, made)
+        found = _of_all(moment, _laggards(moment, address).names, made)
     return [*found, _failures(moment, span, kind, name)]
 
 
@@ -100,9 +104,13 @@ def _of_group(moment: Moment, name: str, made: Any) -> list[tuple[Chart, list[Le
     ]
 
 
-def _of_all(moment: Moment, made: Any) -> list[tuple[Chart, list[Legend]]]:
+def _laggards(moment: Moment, address: Address) -> Laggards:
+    span = spans.asked(address)
+    return laggards(moment, span.window_ms, spans.ring_step_ms(span, moment))
+
+
+def _of_all(moment: Moment, names: Sequence[str], made: Any) -> list[tuple[Chart, list[Legend]]]:
     snapshot = moment.snapshot
-    names = laggards(snapshot)
     own = [t.rate for t in snapshot.topics.values() if not t.internal]
     out = [g.consumed_rate for g in snapshot.groups.values()]
     flow = (Line("in", "broker", "all", "in_rate"), Line("out, all groups", "broker", "all", "out_rate"))
@@ -187,18 +195,26 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         group=name if kind == "group" else "",
     )
     drawn = _charts(moment, address)
+    behind = "" if kind else _laggards(moment, address).rest
+    topics = sorted(t.topic for t in moment.snapshot.topics.values() if not t.internal)
+    groups = sorted(moment.snapshot.groups)
     return {
         "spans": [(s.words, link(address, span=s.name), s is span) for s in spans.SPANS],
         "of": kind,
         "name": name,
         "all_href": link(address, topic=None, group=None),
-        "topics": sorted(t.topic for t in moment.snapshot.topics.values() if not t.internal)[:200],
-        "groups": sorted(moment.snapshot.groups)[:200],
+        "topics": topics[:MOST_NAMES],
+        "topics_more": max(0, len(topics) - MOST_NAMES),
+        "groups": groups[:MOST_NAMES],
+        "groups_more": max(0, len(groups) - MOST_NAMES),
         "marks": found,
         "more_marks": max(0, len(found) - MOST_MARKS_LISTED),
+        "marks_cut": len(found) == marks.MOST,
         "summary": f"{span.words}, a point for every {_words(spans.step_ms(span, moment))}",
-        "happened": plural(len(found), "event"),
-        "panels": drawn,
+        "happened": ("the newest " if len(found) == marks.MOST else "") + plural(len(found), "event"),
+        "panels": [
+            (chart, legend, behind if chart.id in ("lags", "ages") else "") for chart, legend in drawn
+        ],
         "wind_path": {"topic": f"/topics/{name}/", "group": f"/groups/{name}/"}.get(kind, "/"),
         "at_now": winding.stamp(moment.as_of_ms),
         "reach": "an hour every 10 s, a day every minute, a week every 10 minutes",

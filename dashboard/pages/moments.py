@@ -92,6 +92,16 @@ class Moment:
         """`series` with samples so far apart."""
         return lambda what, name, field, since_ms: self._many(step_ms, what, [name], field, since_ms)[name]
 
+    def peaks(
+        self, what: str, names: Iterable[str], field: str, since_ms: int, step_ms: int
+    ) -> Mapping[str, float | None]:
+        """The largest sample of each of these things; None when nothing is known of it."""
+        found = self._many(step_ms, what, list(names), field, since_ms)
+        return {
+            name: max((v for v in columns.values if v is not None), default=None)
+            for name, columns in found.items()
+        }
+
     def sparklines(self, what: str, names: Iterable[str], field: str) -> Mapping[str, Sparkline]:
         """A small line over the window for each of these things, from samples ten seconds apart or more."""
         step_ms = max(self.step_ms, COARSE_STEP_MS)

@@ -12,11 +12,10 @@ from streamlab.metrics.snapshot import Snapshot
 
 from . import advisor, running, trouble
 from .database import fresh_connection
+from .laggards import laggards
 from .moments import Moment
 from .page import Address, MenuEntry, Page
 
-MOST_LINES = 6
-"""Groups with a line of their own in the lag chart: more would not be told apart."""
 MOST_ROWS = 6
 NOT_KEPT = "It is not kept of earlier moments"
 NO_TOPIC = "No topic was measured twice yet"
@@ -26,18 +25,6 @@ def total(values: list[float | None]) -> float | None:
     """The sum of what is known; None when nothing is."""
     known = [v for v in values if v is not None]
     return sum(known) if known else None
-
-
-def laggards(snapshot: Snapshot) -> list[str]:
-    """Groups for the lag chart: the furthest behind, then the busiest, those that do nothing last.
-
-    In the order of their names, so that a line keeps its colour.
-    """
-    by_lag = sorted(
-        snapshot.groups.values(),
-        key=lambda g: (-(g.lag or 0), groups.is_idle(g), -(g.consumed_rate or 0), g.group),
-    )
-    return sorted(g.group for g in by_lag[:MOST_LINES])
 
 
 def headline_figures(snapshot: Snapshot, failing: Trouble, past: bool) -> dict[str, Any]:
@@ -121,6 +108,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     failing = trouble.of_all(moment)
     figures = headline_figures(snapshot, failing, moment.past)
     verdict = health.verdict(snapshot, trends, failing)
+    behind = laggards(moment)
     return {
         "verdict": verdict,
         "likely": likely(verdict, moment),
@@ -138,14 +126,15 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
             Legend("out, all groups", figures["rate_out"], 1),
         ],
         "lag_legend": [
-            Legend(name, count(snapshot.groups[name].lag), i) for i, name in enumerate(laggards(snapshot))
+            Legend(name, count(snapshot.groups[name].lag), i) for i, name in enumerate(behind.names)
         ],
+        "lag_rest": behind.rest,
     }
 
 
 def charts(moment: Moment, address: Address) -> list[Chart]:
     about = "Records a second that arrive in all topics and that all groups commit, over the last 15 minutes."
-    lines = tuple(Line(name, "group", name, "lag") for name in laggards(moment.snapshot))
+    lines = tuple(Line(name, "group", name, "lag") for name in laggards(moment).names)
     return [
         Chart(
             "rates",
