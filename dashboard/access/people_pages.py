@@ -11,6 +11,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import people
@@ -19,9 +20,10 @@ from dashboard.access.needs import needs_role, person, show
 from dashboard.access.people import NotPossible
 from dashboard.access.roles import Role, role_of
 from dashboard.audit.trail import actor_of
+from dashboard.pages.database import page_of
+from dashboard.pages.page import Address
 
 ROLES = [(role.value, role.value) for role in Role]
-MOST_SHOWN = 500
 
 
 class PersonForm(forms.Form):
@@ -55,6 +57,7 @@ def _shown(
 ) -> HttpResponse:
     tokens = Count("api_tokens", filter=Q(api_tokens__revoked_at=None))
     found = User.objects.prefetch_related("groups").annotate(tokens=tokens).order_by("username")
+    listed = page_of(found, Address(reverse("people"), {}, request.GET))
     response = show(
         request,
         "access/people.html",
@@ -62,9 +65,8 @@ def _shown(
         "people",
         status,
         form=form,
-        rows=[
-            (one, role_of(one) or _asleep(one), one.pk == person(request).pk) for one in found[:MOST_SHOWN]
-        ],
+        list=listed,
+        rows=[(one, role_of(one) or _asleep(one), one.pk == person(request).pk) for one in listed.rows],
         roles=list(Role),
         link=request.build_absolute_uri(path) if path else "",
         link_of=user,

@@ -20,6 +20,8 @@ from dashboard.access.roles import Role, has_role
 from dashboard.access.scopes import INGEST, RECORDS_REVEAL, SCOPES, is_scope
 from dashboard.audit import trail
 from dashboard.audit.trail import actor_of
+from dashboard.pages.database import RowsPage, page_of
+from dashboard.pages.page import Address
 
 LIFETIMES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "until revoked"))
 MOST_A_PERSON = 50
@@ -77,8 +79,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             made, status = _make(request, form), 201
             form = TokenForm(owner=owner)
+    listed = _rows(request, owner)
     response = show(
-        request, "access/tokens.html", "API tokens", "tokens", status, form=form, made=made, rows=_rows(owner)
+        request, "access/tokens.html", "API tokens", "tokens", status, form=form, made=made, list=listed
     )
     response.headers["Cache-Control"] = "no-store, private"
     return response
@@ -92,11 +95,11 @@ def _make(request: HttpRequest, form: TokenForm) -> str:
     return token
 
 
-def _rows(viewer: User) -> list[ApiToken]:
+def _rows(request: HttpRequest, viewer: User) -> RowsPage:
     found = ApiToken.objects.select_related("owner").order_by("-created_at")
     if not has_role(viewer, Role.ADMIN):
         found = found.filter(owner=viewer)
-    return list(found[:500])
+    return page_of(found, Address(request.path, {}, request.GET))
 
 
 @require_POST

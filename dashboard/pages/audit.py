@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import Q
 
 from dashboard.audit.models import Entry
-from dashboard.presenters.words import plural
 
 from .database import fresh_connection, page_of
 from .moments import Moment
@@ -33,7 +32,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     listed = page_of(found(address), address)
     return {
         "list": listed,
-        "summary": plural(listed.total, "entry", "entries"),
+        "summary": listed.counted("entry", "entries"),
         "all_href": link(address, q=None, page=None),
         "export_query": address.query.urlencode(),
     }

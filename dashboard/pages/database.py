@@ -10,6 +10,8 @@ from typing import Any, Concatenate, ParamSpec
 from django.db import close_old_connections, connection
 from django.db.models import QuerySet
 
+from dashboard.presenters.words import plural
+
 from .moments import Moment
 from .page import Address
 from .table import PAGE_SIZE, link
@@ -25,11 +27,20 @@ class RowsPage:
 
     rows: Sequence[Any]
     total: int  # MOST_COUNTED at most
+    uncounted: bool  # whether there are more than that
     query: str
     page: int
     pages: int
     previous_href: str
     next_href: str
+
+    @property
+    def total_words(self) -> str:
+        return f"{self.total:,}{' or more' if self.uncounted else ''}"
+
+    def counted(self, noun: str, many: str = "") -> str:
+        """In words: "3 letters"."""
+        return f"{plural(self.total, noun, many)}{' or more' if self.uncounted else ''}"
 
     @property
     def first(self) -> int:
@@ -42,13 +53,15 @@ class RowsPage:
 
 def page_of(found: QuerySet[Any], address: Address) -> RowsPage:
     """The `?page=n` of a query, the nearest there is."""
-    total = found[:MOST_COUNTED].count()
+    counted = found[: MOST_COUNTED + 1].count()
+    total = min(counted, MOST_COUNTED)
     pages = max(1, -(-total // PAGE_SIZE))
     asked = address.query.get("page", "1")
     page = min(max(1, int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 1), pages)
     return RowsPage(
         rows=list(found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]),
         total=total,
+        uncounted=counted > MOST_COUNTED,
         query=address.query.get("q", "").strip(),
         page=page,
         pages=pages,

@@ -82,7 +82,7 @@ def _rank(item: Item, wanted: str) -> tuple[bool, bool]:
 
 @require_safe
 def find(request: HttpRequest) -> JsonResponse:
-    """`{"items": [{"label", "kind", "href"}, …]}`, what begins with the words first."""
+    """`{"items": [{"label", "kind", "href"}, …], "more": left out}`, what begins with the words first."""
     wanted = request.GET.get("q", "").strip()[:200]
     words = wanted.lower().split()
     counted: dict[str, int] = {}
@@ -93,8 +93,9 @@ def find(request: HttpRequest) -> JsonResponse:
         counted[item.kind] = counted.get(item.kind, 0) + 1
         if counted[item.kind] <= MOST_OF_A_KIND or not words:
             found.append(item)
+    more = len(matching) - len(found[:MOST])
     found = [*(i for i in _asked(wanted) if i.kind == "record"), *found[:MOST]]
     found += [i for i in _asked(wanted) if i.kind == "search"]
-    response = JsonResponse({"items": [item._asdict() for item in found]})
+    response = JsonResponse({"items": [item._asdict() for item in found], "more": more})
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -57,7 +57,7 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
     decoder = Decoder()
     key, key_by = payloads.read_by(dead.key, decoder.decoded(dead.topic, dead.key, is_key=True))
     value, value_by = payloads.read_by(dead.value, decoder.decoded(dead.topic, dead.value))
-    way = RecordEvent.objects.timeline(dead.record_id).filter(group=dead.group)[:MOST_STEPS]
+    way, earlier = RecordEvent.objects.filter(record_id=dead.record_id, group=dead.group).newest(MOST_STEPS)
     return {
         "where": str(where),
         "dead": dead,
@@ -85,6 +85,8 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
             for attempt in dead.attempts
         ],
         "way": letters.step_rows(way, (lambda text: text) if reveal else shield.said),
+        "earlier": earlier,
+        "most_steps": MOST_STEPS,
         "successor": letter.status.successor,
         "row": _row(where),
         "masked": shield.active,

@@ -9,7 +9,6 @@ from django.db.models import Q, Sum
 
 from dashboard.masking.rules import rules, shield_among
 from dashboard.presenters import letters
-from dashboard.presenters.words import plural
 from dashboard.projections.models import DeadLetter, FailureGroup, LetterState
 from streamlab.delivery.dead_letter_topics import dlq_topic
 
@@ -65,14 +64,21 @@ def _acts_on(address: Address) -> tuple[dict[str, str], int, str]:
 
 
 def _places(address: Address) -> list[tuple[str, str, int]]:
-    """Where letters are, for those who have not chosen a group and topic: link, words, how many are dead."""
+    """Where letters are, for those who have not chosen a group and topic: link, words, how many are dead.
+
+    One more than is shown, if there is one.
+    """
     if address.query.get("group") and address.query.get("topic"):
         return []
     some = FailureGroup.objects.filter(dead__gt=0)
     for name in _EXACT:
         if address.query.get(name):
             some = some.filter(**{name: address.query[name]})
-    counted = some.values("group", "topic").annotate(n=Sum("dead")).order_by("-n")[:MOST_PLACES]
+    counted = (
+        some.values("group", "topic")
+        .annotate(n=Sum("dead"))
+        .order_by("-n", "group", "topic")[: MOST_PLACES + 1]
+    )
     return [
         (
             link(address, group=line["group"], topic=line["topic"], page=None),
@@ -95,13 +101,14 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     state = address.query.get("state", "")
     known = rules()
     acts_on, acts_on_count, acts_not = _acts_on(address)
+    places = _places(address)
     return {
         "list": listed,
         "rows": [
             letters.letter_row(letter, moment.read_at_ms, shield_among(known, letter.topic).said)
             for letter in listed.rows
         ],
-        "summary": plural(listed.total, "letter"),
+        "summary": listed.counted("letter"),
         "states": [
             (value, link(address, state=value, page=None), value == state) for value in LetterState.values
         ],
@@ -117,7 +124,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "acts_on_count": acts_on_count,
         "acts_not": acts_not,
         "picks": acts_on.get("dlq", "") or dlq_chosen(address),
-        "places": _places(address),
+        "places": places[:MOST_PLACES],
+        "places_more": len(places) > MOST_PLACES,
     }
 
 

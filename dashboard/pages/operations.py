@@ -8,7 +8,6 @@ from dashboard.operations import life
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 from dashboard.presenters import operations
-from dashboard.presenters.words import plural
 
 from .database import fresh_connection, page_of
 from .moments import Moment
@@ -30,7 +29,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "states": [(value, link(address, state=value, page=None), value == state) for value in State.values],
         "all_href": link(address, state=None, q=None, page=None),
         "filtered": bool(wanted or state),
-        "summary": plural(listed.total, "operation"),
+        "summary": listed.counted("operation"),
     }
 
 

@@ -37,14 +37,19 @@ def found(address: Address, *, reveal: bool = False) -> ConsumerRecord:
     return record
 
 
-def _ways(record: ConsumerRecord, reveal: bool) -> list[tuple[str, list[letters.StepRow], str]]:
-    """Its way through each group that did not handle it at once, and the address of its newest dead letter."""
-    events = RecordEvent.objects.filter(
+Way = tuple[str, list[letters.StepRow], str]
+"""Group, steps, and the address of its newest dead letter there, or ""."""
+
+
+def _ways(record: ConsumerRecord, reveal: bool) -> tuple[list[Way], bool]:
+    """Its way through each group that did not handle it at once, and whether earlier steps are left out."""
+    events, more = RecordEvent.objects.filter(
         topic=record.topic, partition=record.partition, offset=record.offset
-    ).order_by("group", "at_ms", "replays", "attempt", "id")[:MOST_STEPS]
+    ).newest(MOST_STEPS)
     said = (lambda text: text) if reveal else shield_of(record.topic).said
     found = []
-    for group, steps in groupby(events, key=lambda event: event.group):
+    by_group = sorted(events, key=lambda event: event.group)
+    for group, steps in groupby(by_group, key=lambda event: event.group):
         letter = (
             DeadLetter.objects.filter(
                 group=group,
@@ -58,7 +63,7 @@ def _ways(record: ConsumerRecord, reveal: bool) -> list[tuple[str, list[letters.
         )
         where = (letter.dlq_topic, letter.dlq_partition, letter.dlq_offset) if letter else None
         found.append((group, letters.step_rows(steps, said), reverse("letter", args=where) if where else ""))
-    return found
+    return found, more
 
 
 @fresh_connection
@@ -67,8 +72,11 @@ def context(moment: Moment, address: Address, *, reveal: bool = False) -> dict[s
         record = found(address, reveal=reveal)
     except (RecordError, StreamlabError) as error:
         return {"failed": str(error), "row": None}
+    ways, earlier = _ways(record, reveal)
     return {
-        "ways": _ways(record, reveal),
+        "ways": ways,
+        "earlier": earlier,
+        "most_steps": MOST_STEPS,
         "row": records.row(record, moment.read_at_ms),
         "headers": payload.headers(record.headers),
         "attributes": records.attributes_of(record.headers),

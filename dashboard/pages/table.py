@@ -47,6 +47,10 @@ class Listing(Generic[T]):
     next_href: str
 
     @property
+    def total_words(self) -> str:
+        return f"{self.total:,}"
+
+    @property
     def first(self) -> int:
         return (self.page - 1) * PAGE_SIZE + 1 if self.total else 0
 

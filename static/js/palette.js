@@ -58,8 +58,9 @@ async function ask() {
     const address = `${dialog.dataset.find}?q=${encodeURIComponent(wanted)}`;
     const response = await fetch(address, { signal: mine.signal, credentials: "same-origin", redirect: "error" });
     if (!response.ok) throw new Error(String(response.status));
-    const { items } = await response.json();
+    const { items, more } = await response.json();
     show([...here(wanted), ...items]);
+    if (more) says.textContent = `… and ${more.toLocaleString("en")} more: type more of the name.`;
   } catch (error) {
     if (error.name === "AbortError") return;
     show(here(wanted));

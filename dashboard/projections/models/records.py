@@ -12,6 +12,11 @@ class RecordEvents(models.QuerySet["RecordEvent"]):
         """Those that an attempt at handling ended with; a death without any attempt is none."""
         return self.filter(kind__in=ATTEMPTS, attempt__gt=0)
 
+    def newest(self, most: int) -> tuple[list[RecordEvent], bool]:
+        """So many at most, in the order in which they happened, and whether there are earlier ones."""
+        found = list(self.order_by("-at_ms", "-replays", "-attempt", "-id")[: most + 1])
+        return found[:most][::-1], len(found) > most
+
     def timeline(self, record_id: str) -> RecordEvents:
         """A record's whole way, in the order in which it went."""
         return self.filter(record_id=record_id).order_by("at_ms", "replays", "attempt", "id")
