@@ -14,7 +14,7 @@ import msgspec
 from django.conf import settings
 
 from dashboard.charts import WINDOW_MS, Columns, Read
-from dashboard.presenters import trend
+from dashboard.presenters import commands, trend
 from dashboard.presenters.sparkline import Sparkline, sparkline
 from dashboard.presenters.trend import Trend
 from streamlab import keys
@@ -34,6 +34,10 @@ _NOWHERE = "redis://127.0.0.1:1/0"
 
 class NoMeasurements(Exception):
     """Raised when there is no snapshot to draw. Its text says why and what to do."""
+
+    def __init__(self, why: str, command: str = ""):
+        super().__init__(why)
+        self.command = command  # that helps, to type; "" when none would
 
 
 class NotKept(NoMeasurements):
@@ -169,7 +173,9 @@ def current() -> Moment:
     except StreamlabError as error:
         raise NoMeasurements("Redis does not answer. Measuring goes on when it is back.") from error
     if data is None:
-        raise NoMeasurements("The sampler has not measured anything for a minute. Is it running?")
+        raise NoMeasurements(
+            "The sampler has not measured anything for a minute. Is it running?", commands.SAMPLER
+        )
     try:
         return Moment(decode(data), History(connection))
     except msgspec.DecodeError as error:
@@ -205,5 +211,7 @@ def _newest(connection: Connection) -> Snapshot | None:
 
 def _measured_connection() -> Connection:
     if not settings.STREAMLAB_URL:
-        raise NoMeasurements("No broker is running here, and STREAMLAB_URL names none elsewhere.")
+        raise NoMeasurements(
+            "No broker is running here, and STREAMLAB_URL names none elsewhere.", commands.DEMO
+        )
     return _connection(settings.STREAMLAB_URL)

@@ -40,7 +40,7 @@ def view_of(page: Page) -> Callable[..., HttpResponse]:
         except NotKept as reason:
             response = _not_kept(page, address, request, reason)
         except NoMeasurements as reason:
-            response = _unavailable(page, address, request, str(reason), wants_frame)
+            response = _unavailable(page, address, request, reason, wants_frame)
         except Gone as gone:
             raise Http404(str(gone)) from gone
         response.headers["Vary"] = "Accept, Cookie"
@@ -130,9 +130,9 @@ def _frame(page: Page, moment: Moment, address: Address, request: HttpRequest) -
 
 
 def _unavailable(
-    page: Page, address: Address, request: HttpRequest, reason: str, wants_frame: bool
+    page: Page, address: Address, request: HttpRequest, reason: NoMeasurements, wants_frame: bool
 ) -> HttpResponse:
     if wants_frame:
-        return JsonResponse({"error": reason}, status=NO_MEASUREMENTS_STATUS)
-    context = {**_shell(page, address), "reason": reason}
+        return JsonResponse({"error": str(reason)}, status=NO_MEASUREMENTS_STATUS)
+    context = {**_shell(page, address), "reason": str(reason), "command": reason.command}
     return render(request, "pages/unavailable.html", context, status=NO_MEASUREMENTS_STATUS)

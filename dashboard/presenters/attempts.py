@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .columns import Column, Columns
 from .figures import Figure, count, duration, spell_duration, unknown
 
-EDGES_MS = (10, 100, 1_000, 10_000)
+EDGES_MS = (2, 5, 10, 20, 50, 100, 1_000, 10_000)
 NOBODY_PLANNED = "No attempt was planned within the last hour"
 
 
@@ -48,7 +48,7 @@ def lateness(attempts: Iterable[Attempt]) -> Lateness:
     """
     >>> found = lateness(Attempt("record.recovered", 2, late, 0, late, None) for late in (5, 20, 30))
     >>> found.median.plain, found.worst.plain, [c.value for c in found.columns.columns]
-    ('20 ms', '30 ms', ['1', '2', '0', '0', '0'])
+    ('20 ms', '30 ms', ['0', '1', '0', '1', '1', '0', '0', '0', '0'])
     """
     late = sorted(a.late_ms for a in attempts if a.late_ms is not None)
 

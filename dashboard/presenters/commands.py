@@ -8,6 +8,8 @@ from streamlab.lab.shop.layout import DEPARTMENTS
 
 PYTHON = ".venv/bin/python"
 PLAY = f"{PYTHON} -m streamlab play FILE --topic orders"
+DEMO = "make demo"
+SAMPLER = f"{PYTHON} -m streamlab sampler"
 LAB = f"{PYTHON} -m streamlab lab run"
 PLAY_WITH_KEY = f"{PLAY} --key CustomerID"
 

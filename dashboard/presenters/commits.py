@@ -37,10 +37,11 @@ def rows(
     windows: Mapping[str, Sequence[SeenCommit]],
     now_ms: int,
 ) -> list[CommitRow]:
-    """The newest first."""
+    """One a partition, in their order: by time they would change places with each commit."""
     clients = {member.member_id: member.client_id for member in group.members}
-    newest = sorted(found.items(), key=lambda item: (-item[1].commit_ms, item[0]))
-    return [_row(place, commit, windows.get(f"{place}", ()), clients, now_ms) for place, commit in newest]
+    return [
+        _row(place, commit, windows.get(str(place), ()), clients, now_ms) for place, commit in found.items()
+    ]
 
 
 def _row(

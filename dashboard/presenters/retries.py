@@ -89,7 +89,8 @@ def _due(waiting: Waiting, now_ms: int) -> Figure:
         return Figure("now", "", at.exact, waiting.due_ms)
     whole_ms = abs(left_ms) // 1000 * 1000
     spelled = duration(whole_ms).plain
-    return Figure(f"in {spelled}" if left_ms > 0 else f"since {spelled}", "", at.exact, waiting.due_ms)
+    words = "now" if not whole_ms else f"in {spelled}" if left_ms > 0 else f"since {spelled}"
+    return Figure(words, "", at.exact, waiting.due_ms)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,14 @@ def plural(n: int, noun: str, many: str = "") -> str:
     return f"{n:,} {noun if n == 1 else many or noun + 's'}"
 
 
+def were(n: int) -> str:
+    """
+    >>> [f"{plural(n, 'record')} {were(n)} removed" for n in (1, 2)]
+    ['1 record was removed', '2 records were removed']
+    """
+    return "was" if n == 1 else "were"
+
+
 def listed(names: list[str], most: int = 3) -> str:
     """
     >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c", "d", "e"])

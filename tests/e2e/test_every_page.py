@@ -76,8 +76,11 @@ def busy(stack) -> Iterator[Busy]:
 packed: dict[str, int] = {}
 """Compressed bytes of static files by address: they come many times."""
 
-FETCHED = """() => [location.href, ...performance.getEntriesByType("resource")
-    .filter((entry) => entry.initiatorType !== "fetch").map((entry) => entry.name)]"""
+FETCHED = """() => [...new Set([location.href,
+    ...[...document.querySelectorAll("link[rel~=icon]")].map((link) => link.href),
+    ...performance.getEntriesByType("resource")
+        .filter((entry) => entry.initiatorType !== "fetch").map((entry) => entry.name)])]"""
+"""The page, its icon, which no timing names, and all that either asked for; what comes later is no first load."""
 
 
 def weights(page: Page) -> dict[str, int]:
@@ -88,11 +91,13 @@ def weights(page: Page) -> dict[str, int]:
 def _weight(page: Page, address: str) -> int:
     if address in packed:
         return packed[address]
-    body = page.request.get(address, timeout=30_000).body()
-    weight = len(body if address.endswith(".woff2") else brotli.compress(body, quality=9))
-    if "/static/" in address:
-        packed[address] = weight
-    return weight
+    answer = page.request.get(address, timeout=30_000)
+    if "/static/" not in address:  # as it is sent, and shrunk by the server itself
+        assert answer.headers["content-encoding"] == "gzip", address
+        return int(answer.headers["content-length"])
+    body = answer.body()  # shrunk when static files are collected, as they are not here
+    packed[address] = len(body if address.endswith(".woff2") else brotli.compress(body, quality=9))
+    return packed[address]
 
 
 def looks_right(page: Page) -> None:

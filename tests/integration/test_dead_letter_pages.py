@@ -318,7 +318,7 @@ def test_attempts_are_shown_as_planned_and_as_they_were_and_by_error(operator, r
     an_attempt(5, exception="builtins.ValueError")
     html = html_of(operator, "/retries/")
     planned = re.findall(r'aria-label="(Attempts by how much later[^"]*)"', html)[0]
-    assert planned.endswith("≤ 10 ms: 0, ≤ 100 ms: 1, ≤ 1 s: 0, ≤ 10 s: 1, &gt; 10 s: 0")
+    assert planned.endswith("≤ 50 ms: 1, ≤ 100 ms: 0, ≤ 1 s: 0, ≤ 10 s: 1, &gt; 10 s: 0")
     assert "2 s to 4 s" in html, "the planned waits of second attempts"
     by_error = html[html.index('id="errors"') :]
     assert by_error.index("OutOfStock") < by_error.index("ValueError")

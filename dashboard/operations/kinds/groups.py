@@ -41,7 +41,7 @@ def _preview_rebalance(broker: Broker, spec: Spec) -> Preview:
     names = {member_id: member.client_id for member_id, member in members.items()}
     stays = sum(len(theirs) for theirs in seen.assignment.values()) - len(seen.moves)
     return Preview(
-        effect=f"{plural(len(seen.moves), 'partition')} of group {spec['group']} move; {stays} stay where they are.",
+        effect=f"{plural(len(seen.moves), 'partition')} of group {spec['group']} will move, {stays} will not.",
         facts=[("Assignor", seen.target.assignor), ("Members", str(len(names))), ("Epoch", str(seen.epoch))],
         table=shortened(
             ("Partition", "From", "To"),
@@ -60,8 +60,9 @@ def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -
     seen = msgspec.msgpack.decode(base64.b64decode(world["preview"]), type=GroupPreview)
     epoch = broker.admin().rebalance_group(seen, by=job.by)
     job.step(1, 1)
+    change = "changes" if len(seen.moves) == 1 else "change"
     return Result(
-        f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} change hands."
+        f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} {change} hands."
     )
 
 
@@ -95,8 +96,8 @@ def _preview_pause(broker: Broker, spec: Spec) -> Preview:
     until = f"for {spec['minutes']:g} minutes" if spec["minutes"] else "until it is resumed"
     owned = plural(len(group.owners), "partition")
     return Preview(
-        effect=f"{plural(len(group.members), 'member')} of group {spec['group']} finish what they have, commit, and "
-        f"read nothing of {owned} {until}.",
+        effect=f"The {plural(len(group.members), 'member')} of group {spec['group']} will finish what is at hand, "
+        f"commit, and read nothing of {owned} {until}.",
         facts=[("Members", str(len(group.members))), ("Partitions", str(len(group.owners)))],
         warnings=["Its lag grows meanwhile."],
         blocked=f"Group {spec['group']} is paused already." if group.paused else "",

@@ -10,126 +10,18 @@ from typing import Any, ClassVar
 import msgspec
 from django import forms
 
-from dashboard.masking.rules import shield_of
 from dashboard.presenters.figures import size, spell_duration
+from dashboard.presenters.words import were
 from streamlab.broker import Broker
-from streamlab.delivery.dead_letter import LetterAddress
-from streamlab.delivery.dead_letters import DeadLetters, all_dead_letters
-from streamlab.delivery.letter_filter import LetterFilter
 from streamlab.delivery.replay import Replays
 from streamlab.delivery.replay_jobs import ReplayJob, ReplayState, UnknownReplayError
 from streamlab.delivery.replay_plan import ReplayPlan
 from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit, Target
 
-from ..kind import Contents, Form, GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped
-from .fields import iso, offer_topics, plural, shell, shortened
+from ..kind import GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped
+from .chosen_letters import CONTENTS, LettersForm, filter_of, letters_of, options
+from .fields import offer_topics, plural, shell, shortened
 from .patch_field import PatchField
-
-CONTENTS = Contents(
-    lambda spec: [spec["dlq"]],
-    spec=("text", "key", "merge"),
-    facts=("First changed, before", "and after"),
-    columns=("Message",),
-)
-
-
-class LettersForm(Form):
-    """Which letters are meant. All that is given must hold."""
-
-    sections: ClassVar = {
-        "fingerprint": "Which of them? All that is given must hold; empty fields leave nothing out.",
-        "to": "What happens to them",
-        "reason": "What is written down",
-    }
-    dlq = forms.ChoiceField(label="Dead letters of")
-    fingerprint = forms.CharField(
-        label="Failure", required=False, max_length=64, help_text="Its fingerprint."
-    )
-    error = forms.CharField(
-        label="Error class", required=False, max_length=300, help_text="KeyError, or with its module."
-    )
-    text = forms.CharField(
-        label="Text", required=False, max_length=300, help_text="In error, key, value or headers."
-    )
-    key = forms.CharField(label="Key", required=False, max_length=2_000, help_text="Exactly.")
-    partition = forms.IntegerField(label="Partition", required=False, min_value=0)
-    since = forms.DateTimeField(
-        label="Died since (UTC)",
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
-    )
-    letters = forms.CharField(
-        label="Single letters",
-        required=False,
-        max_length=20_000,
-        help_text="As topic/partition@offset, separated by spaces. Empty: all that the rest finds.",
-    )
-
-    def fill(self) -> None:
-        found = all_dead_letters(self.broker.connection)
-        self.fields["dlq"].choices = [  # type: ignore[attr-defined]
-            (dlq, f"{source.group} on {source.topic}") for dlq, source in sorted(found.items())
-        ]
-
-    def clean_letters(self) -> list[str]:
-        try:
-            return [str(LetterAddress.parse(text)) for text in self.cleaned_data["letters"].split()]
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
-
-    def clean(self) -> dict[str, Any]:
-        """Counting letters by what they hold would tell what they hold."""
-        given = super().clean() or {}
-        hidden = shield_of(given["dlq"]).active if given.get("dlq") else False
-        for name in ("text", "key"):
-            if hidden and given.get(name):
-                self.add_error(name, "Masking rules hide these records, so nothing is searched in them.")
-        return given
-
-    def spec(self) -> dict[str, Any]:
-        given = self.cleaned_data
-        spec: dict[str, Any] = {"dlq": given["dlq"]}
-        for name in ("fingerprint", "error", "text", "key", "partition", "letters"):
-            if given[name] not in (None, "", []):
-                spec[name] = given[name]
-        if given["since"] is not None:
-            spec["since_ms"] = int(given["since"].timestamp() * 1000)
-        return spec
-
-
-def filter_of(spec: Spec) -> LetterFilter:
-    return LetterFilter(
-        fingerprints=[spec["fingerprint"]] if "fingerprint" in spec else [],
-        error_classes=[spec["error"]] if "error" in spec else [],
-        text=spec.get("text"),
-        key=spec["key"].encode() if "key" in spec else None,
-        partitions=[spec["partition"]] if "partition" in spec else [],
-        since_ms=spec.get("since_ms"),
-        letters=[LetterAddress.parse(text) for text in spec.get("letters", [])],
-    )
-
-
-def _letters(broker: Broker, spec: Spec) -> DeadLetters:
-    return DeadLetters.named(broker.connection, spec["dlq"])
-
-
-def _options(spec: Spec) -> list[str]:
-    """The filter on a command line."""
-    words = []
-    for name, option in (
-        ("fingerprint", "--fingerprint"),
-        ("error", "--error"),
-        ("text", "--text"),
-        ("key", "--key"),
-        ("partition", "--partition"),
-    ):
-        if name in spec:
-            words += [option, quote(str(spec[name]))]
-    if "since_ms" in spec:
-        words += ["--since", iso(spec["since_ms"])]
-    for letter in spec.get("letters", []):
-        words += ["--letter", quote(letter)]
-    return words
 
 
 class ReplayForm(LettersForm):
@@ -191,7 +83,7 @@ class ReplayForm(LettersForm):
 
 def _plan(broker: Broker, spec: Spec) -> ReplayPlan:
     return Replays(broker.connection).plan(
-        _letters(broker, spec),
+        letters_of(broker, spec),
         filter_of(spec),
         to=spec["to"],
         edit=Edit(merge=spec["merge"]) if "merge" in spec else None,
@@ -221,8 +113,9 @@ def _preview_replay(broker: Broker, spec: Spec) -> Preview:
     facts += [(f"Left alone: {state}", f"{count:,}") for state, count in plan.not_dead.items()]
     if plan.sample_before is not None:
         facts += [("First changed, before", plan.sample_before), ("and after", plan.sample_after or "")]
+    go = "goes" if plan.letters == 1 else "go"
     return Preview(
-        effect=f"{plural(plan.letters, 'dead letter')} of group {plan.spec.group} go {_goes(plan)}.",
+        effect=f"{plural(plan.letters, 'dead letter')} of group {plan.spec.group} {go} {_goes(plan)}.",
         facts=facts,
         table=shortened(
             ("Failure", "Error", "Message", "Letters"),
@@ -274,7 +167,8 @@ def _came_of_it(ended: ReplayJob) -> Result:
         facts += [("Recovered when it ended", f"{counts.recovered:,}")]
         facts += [("Failed again when it ended", f"{counts.failed_again:,}")]
     facts += _left(ended)
-    return Result(f"{plural(counts.sent, 'dead letter')} of group {ended.spec.group} were replayed.", facts)
+    sent = f"{plural(counts.sent, 'dead letter')} of group {ended.spec.group} {were(counts.sent)} replayed."
+    return Result(sent, facts)
 
 
 def _left(job: ReplayJob) -> list[tuple[str, str]]:
@@ -310,7 +204,7 @@ def _as_json(patch: Any) -> str:
 
 
 def _replay_command(spec: Spec) -> str:
-    words = ["dead-letters replay", quote(spec["dlq"]), *_options(spec)]
+    words = ["dead-letters replay", quote(spec["dlq"]), *options(spec)]
     words += ["--to", quote(spec["to"])] if spec["to"] != "group" else []
     words += ["--rate", f"{spec['rate']:g}"] if "rate" in spec else []
     words += ["--guard", f"{spec['guard']:g}"] if spec.get("guard", GUARD_PERCENT) != GUARD_PERCENT else []
@@ -342,10 +236,11 @@ class DiscardForm(LettersForm):
 
 
 def _preview_discard(broker: Broker, spec: Spec) -> Preview:
-    letters = _letters(broker, spec)
+    letters = letters_of(broker, spec)
     count = letters.discard(filter_of(spec), spec["reason"], "")
+    is_given = "is given" if count == 1 else "are given"
     return Preview(
-        effect=f"{plural(count, 'dead letter')} of group {letters.group} are given up for good.",
+        effect=f"{plural(count, 'dead letter')} of group {letters.group} {is_given} up for good.",
         facts=[("Letters", f"{count:,}"), ("Why", spec["reason"])],
         blocked="" if count else "There is nothing to discard: no letter that this finds is dead.",
         undo="An undo calls them dead again. Nothing is deleted before retention does.",
@@ -354,14 +249,14 @@ def _preview_discard(broker: Broker, spec: Spec) -> Preview:
 
 
 def _discard(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
-    letters = _letters(broker, spec)
+    letters = letters_of(broker, spec)
     seen = msgspec.structs.replace(
         filter_of(spec), until_ms=world["at_ms"]
     )  # what died since was not previewed
     count = letters.discard(seen, spec["reason"], job.by, execute=True)
     job.step(count, count)
     return Result(
-        f"{plural(count, 'dead letter')} of group {letters.group} were given up.",
+        f"{plural(count, 'dead letter')} of group {letters.group} {were(count)} given up.",
         data={"at_ms": world["at_ms"]},
     )
 
@@ -378,7 +273,7 @@ DISCARD = Kind(
     command=lambda spec: shell(
         "dead-letters discard",
         quote(spec["dlq"]),
-        *_options(spec),
+        *options(spec),
         "--reason",
         quote(spec["reason"]),
         "--execute",
@@ -390,20 +285,23 @@ DISCARD = Kind(
 
 
 def _preview_restore(broker: Broker, spec: Spec) -> Preview:
-    letters = _letters(broker, spec)
+    letters = letters_of(broker, spec)
     count = letters.restore(filter_of(spec), "")
+    are = "is" if count == 1 else "are"
     return Preview(
-        effect=f"{plural(count, 'discarded letter')} of group {letters.group} are called dead again.",
+        effect=f"{plural(count, 'discarded letter')} of group {letters.group} {are} called dead again.",
         facts=[("Letters", f"{count:,}")],
         blocked="" if count else "No letter that this finds is discarded.",
     )
 
 
 def _restore(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
-    letters = _letters(broker, spec)
+    letters = letters_of(broker, spec)
     count = letters.restore(filter_of(spec), job.by, execute=True)
     job.step(count, count)
-    return Result(f"{plural(count, 'letter')} of group {letters.group} are dead again.")
+    return Result(
+        f"{plural(count, 'letter')} of group {letters.group} {'is' if count == 1 else 'are'} dead again."
+    )
 
 
 RESTORE = Kind(
@@ -415,7 +313,7 @@ RESTORE = Kind(
     subject=lambda spec: f"letters {spec['dlq']}",
     preview=_preview_restore,
     run=_restore,
-    command=lambda spec: shell("dead-letters restore", quote(spec["dlq"]), *_options(spec), "--execute"),
+    command=lambda spec: shell("dead-letters restore", quote(spec["dlq"]), *options(spec), "--execute"),
     contents=CONTENTS,
     resumable=True,
 )

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 
 from dashboard.presenters import figures
+from dashboard.presenters.words import were
 from streamlab.broker import Broker
 from streamlab.log import PartitionLog
 from streamlab.model import TopicPartition
@@ -99,7 +100,7 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
         broker.admin().delete_records({partition: to})  # again does no harm
     removed = sum(max(0, to - start) for start, to in keep.values())  # as previewed: a run may be the second
     job.step(len(keep), len(keep))
-    return Result(f"{plural(removed, 'record')} of topic {topic} were removed.")
+    return Result(f"{plural(removed, 'record')} of topic {topic} {were(removed)} removed.")
 
 
 def command(spec: Spec) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from django import forms
 
 from dashboard.presenters import figures
+from dashboard.presenters.words import were
 from streamlab.broker import Broker
 from streamlab.groups import describe, reset
 from streamlab.groups.live_reset import live_reset
@@ -195,11 +196,13 @@ def _effect(plan: Plan, verb: str) -> str:
     moved = sum(
         1 for p in plan.partitions if p.new is not None and (not p.current or p.current.offset != p.new)
     )
-    what = [f"{plural(moved, 'partition')} of group {plan.group_id} {verb} moved"]
-    if again:
-        what.append(f"{plural(again, 'record')} {'will be' if verb == 'will be' else 'are'} processed again")
-    if skipped:
-        what.append(f"{plural(skipped, 'record')} {'will be' if verb == 'will be' else 'are'} skipped")
+    done = verb != "will be"
+    what = [f"{plural(moved, 'partition')} of group {plan.group_id} {were(moved) if done else verb} moved"]
+    for count, becomes in ((again, "processed again"), (skipped, "skipped")):
+        if count:
+            what.append(
+                f"{plural(count, 'record')} {('is' if count == 1 else 'are') if done else verb} {becomes}"
+            )
     return f"{'; '.join(what)}."
 
 
