@@ -1,17 +1,42 @@
-"""Signing in by a one-time link. Signing in by name and password, and out, is Django's own."""
+"""Signing in, by a one-time link or by name and password. Signing out is Django's own."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from dashboard.access import signin_link
+from dashboard.access.throttle import Buckets
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+_WRONG = Buckets(per_s=1 / 30, burst=40)
+"""Wrong passwords by address, whatever the names: one may be tried on many. Those of one name are counted by axes."""
+
+
+class SignIn(LoginView):
+    def post(self, request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
+        if wait_s := _WRONG.wait_s(_place(request), cost=0):
+            response = render(request, "registration/locked.html", {"everybody": True}, status=429)
+            response.headers["Retry-After"] = str(math.ceil(wait_s))
+            return response
+        return super().post(request, *args, **named)
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        _WRONG.wait_s(_place(self.request))
+        return super().form_invalid(form)
+
+
+def _place(request: HttpRequest) -> str:
+    return request.META.get("REMOTE_ADDR") or ""
 
 
 @login_not_required

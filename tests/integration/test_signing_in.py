@@ -165,6 +165,18 @@ def test_guessing_is_stopped_for_that_name_from_that_place_only() -> None:
     assert Client(REMOTE_ADDR="10.0.0.1").post("/sign-in/", right | {"username": "grace"}).status_code == 302
 
 
+def test_one_place_cannot_try_a_password_on_every_name(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # 40 of them take seconds
+    a_user()
+    for n in range(40):
+        reply = Client(REMOTE_ADDR="10.0.0.9").post("/sign-in/", {"username": f"u{n}", "password": "winter"})
+        assert reply.status_code == 200, n
+    right = {"username": "ada", "password": PASSWORD}
+    locked = Client(REMOTE_ADDR="10.0.0.9").post("/sign-in/", right)
+    assert locked.status_code == 429 and int(locked.headers["Retry-After"]) > 0
+    assert Client(REMOTE_ADDR="10.0.0.8").post("/sign-in/", right).status_code == 302
+
+
 def test_signing_out_takes_a_post(client: Client) -> None:
     client.force_login(a_user(), backend="django.contrib.auth.backends.ModelBackend")
     assert client.get("/sign-out/").status_code == 405

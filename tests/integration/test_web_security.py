@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from pytest_django import Settings
 
 from dashboard.access import signin_link
 from dashboard.access.models import User
+from dashboard.access.roles import Role
+from tests.people import a_person
 from tests.streamlab_up import ROOT
 
 OPEN_TO_ALL = {"healthz", "login", "signin-link"}
@@ -69,6 +72,49 @@ def test_every_answer_carries_the_security_headers(client: Client, path: str) ->
     assert "camera=()" in headers["Permissions-Policy"]
     assert "no-store" in headers["Cache-Control"]
     assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/", 200),
+        ("/api/v1/operations", 200),
+        ("/api/v1/openapi.json", 200),
+        ("/api/v1/nothing", 404),
+        ("/audit/", 200),
+        ("/audit/export.jsonl", 200),
+        ("/static/js/main.js", 200),
+        ("/lab/hot-key/file", 200),
+        ("/people/", 200),
+        ("/operations/new/nonsense/", 404),
+        ("/operations/1/confirm/", 405),
+        ("/?q=%00", 400),
+        ("/", 503),
+    ],
+)
+def test_no_answer_to_somebody_signed_in_lets_a_script_of_others_run(
+    client: Client, settings: Settings, path: str, status: int
+) -> None:
+    settings.STREAMLAB_URL = None
+    client.force_login(a_person(Role.ADMIN))
+    reply = client.get(path)
+    assert reply.status_code == status
+    policy = dict(
+        part.strip().partition(" ")[::2] for part in reply.headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'" and policy.get("script-src", "'self'") == "'self'"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff" and reply.headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.django_db
+def test_an_error_of_ours_is_a_page_under_the_same_policy(client: Client, monkeypatch) -> None:
+    client.force_login(a_person(Role.ADMIN))
+    client.raise_request_exception = False
+    monkeypatch.setattr("dashboard.pages.moments.current_or_bare", lambda: 1 / 0)
+    reply = client.get("/audit/")
+    assert reply.status_code == 500 and "'none'" in reply.headers["Content-Security-Policy"]
+    assert b"Traceback" not in reply.content and b"ZeroDivision" not in reply.content
 
 
 @pytest.mark.django_db
