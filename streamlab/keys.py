@@ -33,8 +33,10 @@ sl:{group:analytics}:relayed     string  events/relay.py            the group's 
 sl:{group:analytics}:wake        channel groups/*.lua               -              "something changed, look again"
 sl:{orders.revenue.dlq/3}:letters hash   letters/*.lua              the letters'   offset -> state of a dead letter
 sl:{orders.revenue.dlq/3}:replays hash   letters/*.lua              30 days        replay id -> how far it came here
+sl:{orders.revenue.dlq/3}:untold hash    letters/change.lua         until told     changes that history has not heard of
 sl:dead-letters                  hash    dead_letter_topics.py      for ever       dead-letter topic -> topic and group
 sl:replays                       zset    replay_jobs.py             30 days        replay id by time of its draft
+sl:replays:untold                zset    replay_history.py          until told     begins and ends of replays, by time
 sl:replay:<id>                   hash    replay_jobs.py             30 days        a replay job: spec, state, who, when
 sl:replay:<id>:lease             string  replay_runner.py           10 s           which process runs it
 sl:topics                        hash    topics/change.lua          the topic's    topic -> JSON of `TopicSpec`
@@ -92,6 +94,7 @@ GROUPS_DELETED = PREFIX + "groups:deleted"
 DEAD_LETTER_TOPICS = PREFIX + "dead-letters"
 RETRY_QUEUES = PREFIX + "retry-queues"
 REPLAYS = PREFIX + "replays"
+REPLAYS_UNTOLD = PREFIX + "replays:untold"
 CLIENTS = PREFIX + "clients"
 CONFIG_VERSION = PREFIX + "{config}:version"
 CONFIG_ENTITIES = PREFIX + "{config}:entities"
@@ -147,6 +150,10 @@ def letters(topic: str, partition: int) -> str:
 
 def replay_progress(topic: str, partition: int) -> str:
     return _partition(topic, partition, "replays")
+
+
+def untold_changes(topic: str, partition: int) -> str:
+    return _partition(topic, partition, "untold")
 
 
 def replay(replay_id: str) -> str:

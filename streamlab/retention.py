@@ -1,4 +1,5 @@
-"""The housekeeper: every so often it removes what the topics' retention and compaction allow to remove."""
+"""The housekeeper: every so often it removes what the topics' retention and compaction allow to remove, and tells the
+broker's history what killed processes have left untold."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ import msgspec
 
 from . import compaction, keys
 from .connection import Connection
+from .delivery import letter_changes, replay_runner
 from .delivery.dead_letter_topics import SUFFIX
 from .delivery.letter_states import forget_removed_letters
 from .log import PARTITIONS_A_ROUND_TRIP, PartitionLog
 from .model import TopicPartition
+from .replies import pairs
 from .topics import Topics, TopicSpec
 
 log = logging.getLogger(__name__)
@@ -40,10 +43,13 @@ def sweep(connection: Connection) -> int:
         for topic, spec in topics.all().items()
         for number in range(spec.partitions)
     ]
+    of_letters = [p for p, _ in everything if p.topic.endswith(SUFFIX)]
+    letter_changes.tell_left(connection, of_letters)  # before retention takes what they are about
+    replay_runner.tell_left(connection)
     PartitionLog(connection, topics).apply_retention(dict(everything), now_ms)
     _compact(connection, [(p, spec) for p, spec in everything if spec.compacted], now_ms)
     _forget_producers(connection, [p for p, _ in everything], now_ms)
-    forget_removed_letters(connection, [p for p, _ in everything if p.topic.endswith(SUFFIX)])
+    forget_removed_letters(connection, of_letters)
     return len(everything)
 
 
@@ -76,8 +82,7 @@ def _forget_producers(connection: Connection, partitions: Sequence[TopicPartitio
     oldest = now_ms - PRODUCER_EXPIRATION_MS
     for name in many:
         [flat] = connection.execute_many([("HGETALL", name)])
-        stored = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
-        gone = [p for p, state in stored if msgspec.msgpack.decode(state)[1] < oldest]
+        gone = [p for p, state in pairs(flat) if msgspec.msgpack.decode(state)[1] < oldest]
         if gone:
             connection.execute_many([("HDEL", name, *gone)])
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from .config import BROKER, TOPIC, TopicValue, topic_configs
 from .errors import InvalidConfigurationError
@@ -18,14 +18,6 @@ class ServerDefaults(NamedTuple):
     auto_create: bool = bool(BROKER["auto.create.topics.enable"].default)
     partitions: int = int(BROKER["num.partitions"].default)
     configs: dict[str, TopicValue] = {}  # noqa: RUF012  # only what differs from the built-in defaults
-
-
-def pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
-    """A hash, whether the client made a dict of it or not."""
-    if isinstance(reply, Mapping):
-        return reply.items()
-    flat: Sequence[bytes] = reply
-    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def server_defaults(stored: Iterable[tuple[bytes, bytes]]) -> ServerDefaults:

@@ -29,7 +29,8 @@ from .errors import (
     UnknownTopicOrPartitionError,
     translated,
 )
-from .server_defaults import ServerDefaults, pairs, server_defaults
+from .replies import pairs
+from .server_defaults import ServerDefaults, server_defaults
 
 log = logging.getLogger(__name__)
 
@@ -303,7 +304,7 @@ class Topics:
     def _unlink(self, topic: str, made: Sequence[bytes | None]) -> None:
         """Remove all that belongs to these partitions, unless one was made at another moment."""
         kinds = [keys.meta, keys.log, keys.cleaned, keys.commits, keys.producers]
-        kinds += [keys.letters, keys.replay_progress]  # of a topic of dead letters
+        kinds += [keys.letters, keys.replay_progress, keys.untold_changes]  # of a topic of dead letters
         commits = self._connection.execute_many([("HKEYS", keys.commits(topic, n)) for n in range(len(made))])
         calls = []
         for n, (moment, groups) in enumerate(zip(made, commits, strict=True)):

@@ -11,29 +11,31 @@ One call looks at a bounded number of letters and returns a cursor to go on with
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from ..connection import Connection
 from ..errors import UnknownTopicOrPartitionError
-from ..events import DeadLetterDiscarded, DeadLetterRestored, Journal, key_text
+from ..events import Journal
 from ..log import PartitionLog
 from ..model import TopicPartition
 from ..topics import Topics
+from . import letter_changes
 from .dead_letter import LetterAddress
 from .dead_letter_topics import DeadLetterTopics, Source
 from .letter_filter import LetterFilter
 from .letter_reader import Letter, LetterReader
 from .letter_scan import SCAN_LETTERS, LetterScan, bounds_of
-from .letter_states import LetterState, LetterStates
+from .letter_states import LetterChange, LetterState, LetterStates
 
 K = TypeVar("K")
 
 EVERYTHING = LetterFilter()
 Letters = list[Letter]
 Addresses = list[LetterAddress]
+Changes = list[LetterChange]
 Places = list[TopicPartition]
 """The class below has a method named `list`."""
 
@@ -183,24 +185,11 @@ class DeadLetters:
 
         Nothing is deleted: the letters stay until retention removes them, and restore() takes it back.
         """
-        done = 0
-        journal = Journal(self._connection)
-        try:
-            for page in self._dead_pages(filter, LetterState.DEAD):
-                if not execute:
-                    done += len(page)
-                    continue
-                by_address = {letter.address: letter for letter in page}
-                changed = self.states.discard(by_address, reason, by)
-                now_ms = self._connection.server_time_ms()
-                for address in changed:
-                    about = _about(by_address[address], self.group, now_ms, by)
-                    journal.write(DeadLetterDiscarded(**about, reason=reason))
-                journal.store()
-                done += len(changed)
-        finally:
-            journal.close()
-        return done
+        return self._change(
+            filter,
+            [LetterState.DEAD],
+            lambda letters: self.states.discard(letters, reason, by) if execute else None,
+        )
 
     def restore(
         self, filter: LetterFilter, by: str, execute: bool = False, also_replaying: bool = False
@@ -209,29 +198,38 @@ class DeadLetters:
 
         Returns how many; without `execute` how many it would be.
         """
-        states = [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying
-        done = 0
-        with Journal(self._connection) as journal:
-            for page in self._dead_pages(filter, *states):
-                if not execute:
-                    done += len(page)
-                    continue
-                by_address = {letter.address: letter for letter in page}
-                changed = self.states.restore(list(by_address), by, also_replaying)
-                now_ms = self._connection.server_time_ms()
-                for address in changed:
-                    about = _about(by_address[address], self.group, now_ms, by)
-                    journal.write(DeadLetterRestored(**about))
-                journal.store()
-                done += len(changed)
-        return done
+        return self._change(
+            filter,
+            [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying,
+            lambda letters: self.states.restore(letters, by, also_replaying) if execute else None,
+        )
 
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _places(self) -> Places:
         return [TopicPartition(self.dlq, n) for n in range(self._topics.require(self.dlq).partitions)]
 
-    def _dead_pages(self, filter: LetterFilter, *states: LetterState) -> Iterator[Letters]:
+    def _change(
+        self,
+        filter: LetterFilter,
+        states: Sequence[LetterState],
+        change: Callable[[Addresses], Changes | None],
+    ) -> int:
+        """Page by page, each told before the next one. How many were changed; `change` says None for "only count"."""
+        done = 0
+        with Journal(self._connection) as journal:
+            for page in self._pages(filter, states):
+                letters = {letter.address: letter for letter in page}
+                changes = change([*letters])
+                if changes is None:
+                    done += len(letters)
+                    continue
+                letter_changes.tell(self._connection, journal, self.group, changes, letters)
+                done += len(changes)
+        return done
+
+    def _pages(self, filter: LetterFilter, states: Sequence[LetterState]) -> Iterator[Letters]:
+        """Those that are meant and in one of these states."""
         for place, bounds in bounds_of(self.reader, self.dlq, filter).items():
             for page in self.reader.forward(place, bounds):
                 meant = [letter for letter in page if letter.status.state in states and filter.takes(letter)]
@@ -266,27 +264,6 @@ def _add(groups: dict[str, FailureGroup], letter: Letter) -> None:
 
 def _one_more(tally: dict[K, int], value: K) -> None:
     tally[value] = tally.get(value, 0) + 1
-
-
-def _about(letter: Letter, group: str, at_ms: int, by: str) -> dict[str, Any]:
-    """What events about a dead letter say of it."""
-    dead, address = letter.letter, letter.address
-    return {
-        "at_ms": at_ms,
-        "group": group,
-        "topic": dead.topic,
-        "partition": dead.partition,
-        "offset": dead.offset,
-        "record_id": dead.record_id,
-        "key": key_text(dead.key),
-        "attempt": dead.attempts[-1].attempt if dead.attempts else 0,
-        "replays": dead.replays,
-        "dlq_topic": address.topic,
-        "dlq_partition": address.partition,
-        "dlq_offset": address.offset,
-        "by": by,
-        "fingerprint": dead.fingerprint or None,
-    }
 
 
 def all_dead_letters(connection: Connection) -> dict[str, Source]:

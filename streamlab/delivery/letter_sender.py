@@ -18,6 +18,7 @@ from .. import keys
 from ..connection import Call, Connection
 from ..errors import translate
 from ..model import TopicPartition
+from ..replies import pairs
 from ..sender import SEQUENCES
 from ..topics import Topics, TopicSpec
 from .dead_letter_topics import DeadLetterTopics
@@ -57,18 +58,19 @@ class LetterSender:
         self._numberings[retries.group_id, retries.partition] = numbering
 
     def send(self, letters: Iterable[Item]) -> dict[Name, Place]:
-        """Append them; where each one is. Those of a topic that was deleted are left out: their queue is gone with it.
+        """Append them; where each one is. Those of a topic that was deleted go where its other letters are; where there
+        are none they are left out, for their outbox is gone with the topic.
 
         Raises StreamlabErrors; those that were appended until then are known when they come again.
         """
         places: dict[Name, Place] = {}
         for retries, items in by_queue(letters):
-            if self._is_gone(retries.partition):
+            target = self._target(retries)
+            if target is None:
                 log.error(
                     "%d dead letters were on their way when %s was deleted.", len(items), retries.partition
                 )
                 continue
-            target = self._target(retries)
             items.sort(key=lambda item: item.number)
             for start in range(0, len(items), _AT_ONCE):
                 offsets = self._append(target, retries, items[start : start + _AT_ONCE])
@@ -77,9 +79,13 @@ class LetterSender:
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _target(self, retries: PartitionRetries) -> TopicPartition:
-        topic = self._letter_topics.ensure(retries.partition.topic, retries.group_id)
-        return TopicPartition(topic, retries.partition.partition)
+    def _target(self, retries: PartitionRetries) -> TopicPartition | None:
+        source, number = retries.partition
+        if not self._is_gone(retries.partition):
+            return TopicPartition(self._letter_topics.ensure(source, retries.group_id), number)
+        topic = self._letter_topics.find(source, retries.group_id)
+        target = None if topic is None else TopicPartition(topic, number)
+        return None if target is None or self._is_gone(target) else target
 
     def _is_gone(self, partition: TopicPartition) -> bool:
         def known(specs: Mapping[str, TopicSpec]) -> bool:
@@ -168,10 +174,7 @@ class LetterSender:
                 [("XREVRANGE", keys.log(*target), newest, "-", "COUNT", _LETTERS_A_LOOK)]
             )
             for id, fields in entries:
-                named = (
-                    fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-                )
-                if (batch := named.get(b"b")) in batches:
+                if (batch := dict(pairs(fields)).get(b"b")) in batches:
                     found.setdefault(batch, int(id.rpartition(b"-")[2]))
                 newest = f"({id.decode()}"
             if len(entries) < _LETTERS_A_LOOK or len(found) == len(batches):

@@ -18,9 +18,9 @@ Whoever handles a replayed record settles its letter, after it has put away what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ from .. import keys
 from ..connection import Call, Connection
 from ..errors import translate, translated
 from ..model import TopicPartition
+from ..replies import pairs
 from .dead_letter import LetterAddress
 
 
@@ -104,7 +105,7 @@ def parse_status(stored: bytes | None) -> LetterStatus:
 
 def state_keys(partition: TopicPartition) -> list[str]:
     """KEYS of every letters script."""
-    return [keys.letters(*partition), keys.replay_progress(*partition)]
+    return [keys.letters(*partition), keys.replay_progress(*partition), keys.untold_changes(*partition)]
 
 
 def settle_call(
@@ -113,6 +114,33 @@ def settle_call(
     """To be sent with others: answers 1, or 0 when that was known or the letter is not on that replay."""
     args = [letter.offset, replays, str(outcome), details(successor=successor)]
     return Call("letters/settle", state_keys(letter.topic_partition), args)
+
+
+class LetterChange(NamedTuple):
+    """What an operator did with a letter."""
+
+    address: LetterAddress
+    state: LetterState  # discarded, or dead again
+    at_ms: int  # server time
+    by: str
+    reason: str  # "" where none is asked for
+
+    @property
+    def field(self) -> str:
+        """What it is called among those that the broker's history has not heard of."""
+        return f"{self.at_ms} {self.address.offset} {self.state}"
+
+
+def parse_change(partition: TopicPartition, field: bytes, why: bytes) -> LetterChange:
+    """What change.lua leaves.
+
+    >>> parse_change(TopicPartition("orders.revenue.dlq", 3), b"1700000000000 41 dead", b'{"by":"ann"}').by
+    'ann'
+    """
+    ms, offset, state = field.split(b" ")
+    more = msgspec.json.decode(why, type=_Details)
+    address = LetterAddress(*partition, int(offset))
+    return LetterChange(address, LetterState(state.decode()), int(ms), more.by or "", more.reason or "")
 
 
 class LetterStates:
@@ -159,16 +187,19 @@ class LetterStates:
         """Likewise for many, in one round trip. Raises StreamlabError, when some may have been settled."""
         return [bool(reply) for reply in self._run([settle_call(*outcome) for outcome in outcomes])]
 
-    def discard(self, letters: Iterable[LetterAddress], reason: str, by: str) -> list[LetterAddress]:
-        """Give dead letters up for good. Returns those that were dead; the others are left as they are."""
+    def discard(self, letters: Iterable[LetterAddress], reason: str, by: str) -> list[LetterChange]:
+        """Give dead letters up for good: those that are dead; the others are left as they are.
+
+        The changes are untold until `letter_changes.tell()`.
+        """
         return self._change(letters, LetterState.DISCARDED, [LetterState.DEAD], details(by, reason))
 
     def restore(
         self, letters: Iterable[LetterAddress], by: str, also_replaying: bool = False
-    ) -> list[LetterAddress]:
+    ) -> list[LetterChange]:
         """Call discarded letters dead again; with `also_replaying` those too whose replay is known to be lost.
 
-        Returns those that were changed.
+        The changes are untold until `letter_changes.tell()`.
         """
         states = [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying
         return self._change(letters, LetterState.DEAD, states, details(by))
@@ -179,7 +210,7 @@ class LetterStates:
         to: LetterState,
         allowed: Sequence[LetterState],
         why: bytes,
-    ) -> list[LetterAddress]:
+    ) -> list[LetterChange]:
         wanted: dict[TopicPartition, list[int]] = {}
         for letter in letters:
             wanted.setdefault(letter.topic_partition, []).append(letter.offset)
@@ -189,9 +220,9 @@ class LetterStates:
             for p, part in parts
         ]
         return [
-            LetterAddress(*p, int(offset))
+            parse_change(p, field, why)
             for (p, _), reply in zip(parts, self._run(calls), strict=True)
-            for offset in reply
+            for field in reply
         ]
 
     def _run(self, calls: Sequence[Call]) -> list[Any]:
@@ -205,10 +236,6 @@ class LetterStates:
 
 def _parts(offsets: Sequence[int]) -> list[Sequence[int]]:
     return [offsets[i : i + _A_CALL] for i in range(0, len(offsets), _A_CALL)]
-
-
-def _fields(flat: Sequence[bytes] | Mapping[bytes, bytes]) -> list[bytes]:
-    return list(flat) if isinstance(flat, Mapping) else list(flat[::2])
 
 
 def forget_removed_letters(connection: Connection, partitions: Sequence[TopicPartition]) -> int:
@@ -234,7 +261,7 @@ def _forget(connection: Connection, place: TopicPartition, log_start: int) -> in
         [(cursor, flat)] = connection.execute_many(
             [("HSCAN", keys.letters(*place), cursor, "COUNT", _A_CALL)]
         )
-        gone = [field for field in _fields(flat) if field.isdigit() and int(field) < log_start]
+        gone = [field for field, _ in pairs(flat) if field.isdigit() and int(field) < log_start]
         if gone:
             forgotten += int(connection.run("letters/forget", state_keys(place), [log_start, *gone]))
         if int(cursor) == 0:

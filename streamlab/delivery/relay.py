@@ -87,10 +87,17 @@ class Relay(threading.Thread):
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
 
-    def stop(self) -> None:
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+    def close(self, timeout_s: float) -> None:
+        """Carry what waits, as far as the time allows, and end the thread."""
+        try:
+            if self.is_alive() and not self.drain(timeout_s):
+                log.warning("%d dead letters and events wait beside their partitions.", self.backlog)
+        finally:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+        if self.is_alive():
+            self.join(timeout_s)
 
     # -- the thread -----------------------------------------------------------------------------------------------
 

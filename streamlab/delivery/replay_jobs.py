@@ -14,10 +14,9 @@ scripts that change them; so the counts are exact whatever was killed when.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
@@ -25,6 +24,7 @@ from .. import keys
 from ..connection import Connection
 from ..errors import IllegalStateError, StreamlabError, translated
 from ..model import TopicPartition
+from ..replies import pairs
 from .letter_reader import Bounds
 from .replay_plan import ReplayPlan
 from .replay_spec import ReplaySpec
@@ -154,7 +154,7 @@ class ReplayJobs:
         fields, runner = self._connection.execute_many(
             [("HGETALL", keys.replay(job_id)), ("GET", keys.replay_lease(job_id))]
         )
-        told = _texts(fields)
+        told = {name.decode(): value.decode() for name, value in pairs(fields)}
         if "plan" not in told:
             raise UnknownReplayError(f"There is no replay {job_id!r}.")
         stored = msgspec.json.decode(told["plan"], type=_Stored)
@@ -294,11 +294,6 @@ def parse_pending(letters: list[bytes]) -> dict[int, int]:
     """
     pairs = (letter.split(b":") for letter in letters)
     return {int(offset): int(number) for offset, number in pairs}
-
-
-def _texts(fields: Mapping[bytes, bytes] | list[Any]) -> dict[str, str]:
-    pairs = fields.items() if isinstance(fields, Mapping) else zip(fields[::2], fields[1::2], strict=True)
-    return {name.decode(): value.decode() for name, value in pairs}
 
 
 def _number(text: str | None) -> int | None:

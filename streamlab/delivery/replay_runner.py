@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import TypeVar
 
 from .. import keys
 from ..clock import SYSTEM_CLOCK, Clock
 from ..connection import Connection
 from ..errors import IllegalStateError, StreamlabError
-from ..events import Journal, ReplayFinished, ReplayStarted
+from ..events import Journal
 from ..metrics.lease import Lease
-from .replay_jobs import RESUMABLE, ReplayCounts, ReplayJob, ReplayJobs, ReplayState
+from .replay_history import Mark, Part, ReplayHistory
+from .replay_jobs import RESUMABLE, ReplayCounts, ReplayJob, ReplayJobs, ReplayState, UnknownReplayError
 from .replay_pace import SettlingWatch, TokenBucket, chunk_letters, stopped_by_guard
 from .replay_partition import OvertakenError, PartitionReplay
 from .replay_send import ChunkSender
@@ -44,6 +46,7 @@ class ReplayRunner:
     def __init__(self, connection: Connection, job_id: str, clock: Clock = SYSTEM_CLOCK):
         self._connection = connection
         self._jobs = ReplayJobs(connection)
+        self._history = ReplayHistory(connection)
         self._id = job_id
         self._clock = clock
         self._lost = threading.Event()  # the lease is another's
@@ -72,7 +75,9 @@ class ReplayRunner:
         )
         renewal.start()
         try:
-            return self._run(job, journal, watch, stop)
+            return self._run(
+                self._jobs.get(self._id), journal, watch, stop
+            )  # as whoever ran it before has left it
         finally:
             ended.set()
             renewal.join()
@@ -85,38 +90,56 @@ class ReplayRunner:
         Whoever runs the job hears of it and finishes its chunk; for one that was killed this waits, some seconds,
         and does that in its place. Raises UnknownReplayError, IllegalStateError when it is done already.
         """
-        job = self._jobs.get(self._id)
+        self._jobs.get(self._id)  # is there such a job?
+        mark = self._history.announce(self._id, Part.FINISHED)
         now_ms = self._connection.server_time_ms()
-        before = self._jobs.move(
+        self._jobs.move(
             self._id, RESUMABLE, ReplayState.CANCELLED, reason=f"cancelled by {by}", ended_ms=now_ms
         )
+        self._conclude(mark, 2 * LEASE_MS / 1000)
+        return self._jobs.get(self._id)
+
+    def tell_left(self, mark: Mark) -> bool:
+        """In the place of a process that was killed: tell the history what it left untold.
+
+        False: somebody works on the job right now, and will see to it. Raises StreamlabErrors.
+        """
+        try:
+            return self._conclude(mark, 0.0)
+        except UnknownReplayError:
+            self._history.forget(mark)
+            return True
+
+    def _conclude(self, mark: Mark, wait_s: float) -> bool:
+        """Once nobody runs the job: send what was taken and perhaps not sent, when it is over for good, and tell.
+
+        False: somebody runs it, who finishes its chunk, sees that it is over, and tells.
+        """
         lease = Lease(self._connection, keys.replay_lease(self._id), LEASE_MS)
         try:
-            if before is ReplayState.DRAFT or not self._free(lease):
-                return self._jobs.get(self._id)  # whoever runs it finishes its chunk and sees that it is over
-            journal = Journal(self._connection)
-            try:
-                for way in self._ways(job, ChunkSender(self._connection, job, journal)):
-                    way.finish_pending()
-                self._tell_end(journal, self._jobs.get(self._id), 0.0)
-            finally:
-                journal.close()
+            if not self._free(lease, wait_s):
+                return False
+            job = self._jobs.get(self._id)
+            with closing(Journal(self._connection)) as journal:
+                if job.state is ReplayState.CANCELLED and job.counts.taken:
+                    for way in self._ways(job, ChunkSender(self._connection, job, journal)):
+                        way.finish_pending()
+                    job = self._jobs.get(self._id)
+                self._history.tell(journal, mark, job)
+            return True
         finally:
             _release(lease)
-        return self._jobs.get(self._id)
 
     # -- the run --------------------------------------------------------------------------------------------------
 
     def _run(
         self, job: ReplayJob, journal: Journal, watch: Watcher | None, stop: threading.Event
     ) -> ReplayJob:
-        now_ms = self._connection.server_time_ms()
-        started = {} if job.started_ms else {"started_ms": now_ms}
-        self._jobs.move(job.id, RESUMABLE, ReplayState.RUNNING, reason="", ended_ms="", **started)
-        if not job.started_ms:
-            journal.write(_started(job, now_ms))
+        untold = self._begin(job, journal)
         began = self._clock.monotonic()
         try:
+            if untold is not None:
+                self._history.tell(journal, untold, self._jobs.get(job.id))
             end, reason = self._go(job, journal, watch, stop)
         except OvertakenError:
             log.warning("Another process has gone on with replay %s; this one stops.", job.id)
@@ -126,6 +149,17 @@ class ReplayRunner:
         took_s = self._clock.monotonic() - began
         never = threading.Event()
         return self._patiently(lambda: self._end(job, journal, end, reason, took_s), never)
+
+    def _begin(self, job: ReplayJob, journal: Journal) -> Mark | None:
+        """Returns that it began, which is to be told; None: it goes on. That it ended before is forgotten by this, so
+        it is told now if nobody has."""
+        ended = self._history.find(job.id, Part.FINISHED)
+        if ended is not None:
+            self._history.tell(journal, ended, job)
+        fresh = None if job.started_ms else self._history.announce(job.id, Part.STARTED)
+        started = {} if fresh is None else {"started_ms": self._connection.server_time_ms()}
+        self._jobs.move(job.id, RESUMABLE, ReplayState.RUNNING, reason="", ended_ms="", **started)
+        return fresh
 
     def _go(
         self, job: ReplayJob, journal: Journal, watch: Watcher | None, stop: threading.Event
@@ -205,31 +239,15 @@ class ReplayRunner:
     def _end(
         self, job: ReplayJob, journal: Journal, end: ReplayState, reason: str, took_s: float
     ) -> ReplayJob:
+        mark = self._history.announce(job.id, Part.FINISHED)
         now_ms = self._connection.server_time_ms()
         try:
             self._jobs.move(job.id, (ReplayState.RUNNING,), end, reason=reason, ended_ms=now_ms)
         except IllegalStateError:
             pass  # somebody paused or cancelled it at this very moment, and was first
         ended = self._jobs.get(job.id)
-        if ended.state is not ReplayState.PAUSED:
-            self._tell_end(journal, ended, took_s)
+        self._history.tell(journal, mark, ended, took_s)
         return ended
-
-    def _tell_end(self, journal: Journal, job: ReplayJob, took_s: float) -> None:
-        journal.write(
-            ReplayFinished(
-                at_ms=self._connection.server_time_ms(),
-                replay_id=job.id,
-                group=job.spec.group,
-                outcome=str(job.state),
-                replayed=job.counts.sent,
-                skipped=job.counts.skipped + job.counts.unfit,
-                failed_again=job.counts.failed_again,
-                took_ms=1000 * took_s,
-                reason=job.reason,
-            )
-        )
-        journal.store()
 
     # -- the lease ------------------------------------------------------------------------------------------------
 
@@ -243,9 +261,9 @@ class ReplayRunner:
                 raise IllegalStateError(f"Replay {self._id} is run by {holder}.")
         return lease
 
-    def _free(self, lease: Lease) -> bool:
+    def _free(self, lease: Lease, wait_s: float) -> bool:
         """Whether nobody runs it any more; then the lease is ours."""
-        give_up = self._clock.monotonic() + 2 * LEASE_MS / 1000
+        give_up = self._clock.monotonic() + wait_s
         while not lease.hold():
             if self._clock.monotonic() > give_up:
                 return False
@@ -282,15 +300,15 @@ def _release(lease: Lease) -> None:
         lease.close()
 
 
-def _started(job: ReplayJob, now_ms: int) -> ReplayStarted:
-    return ReplayStarted(
-        at_ms=now_ms,
-        replay_id=job.id,
-        group=job.spec.group,
-        dlq_topic=job.spec.dlq,
-        target=str(job.spec.target),
-        filter=job.spec.filter.in_words(),
-        total=job.planned,
-        rate=job.spec.rate,
-        by=job.by,
-    )
+def tell_left(connection: Connection) -> int:
+    """Tell what killed processes have left untold of replays; how many begins and ends that were.
+
+    One command where there is nothing. Raises StreamlabErrors.
+    """
+    told = 0
+    for mark in ReplayHistory(connection).left():
+        try:
+            told += ReplayRunner(connection, mark.job_id).tell_left(mark)
+        except StreamlabError as error:
+            log.warning("That replay %s has %s is told later: %s", mark.job_id, mark.part, error)
+    return told

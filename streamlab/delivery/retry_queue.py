@@ -30,6 +30,7 @@ from ..connection import Call, Connection
 from ..errors import translated
 from ..log import script_error
 from ..model import CREATE_TIME, ConsumerRecord, Headers, TopicPartition
+from ..replies import pairs
 from .dead_letter import Attempt, Origin
 
 Flags = list[bool]
@@ -240,7 +241,7 @@ class RetryQueue:
         [found] = self._connection.execute_many(
             [("ZRANGE", self._key("due", group_id, partition), 0, -1, "WITHSCORES")]
         )
-        return {id: int(float(ms)) for id, ms in _pairs(found)}
+        return {id: int(float(ms)) for id, ms in pairs(found)}
 
     def _states(self, group_id: str, partition: TopicPartition) -> Ids:
         [found] = self._connection.execute_many([("HKEYS", self._key("state", group_id, partition))])
@@ -298,11 +299,3 @@ def _by_partition(records: Sequence[QueuedRecord]) -> dict[TopicPartition, list[
     for number, record in enumerate(records):
         found.setdefault(record.topic_partition, []).append(number)
     return found
-
-
-def _pairs(flat: Any) -> Iterator[tuple[bytes, bytes]]:
-    """Of an answer WITHSCORES: flat in RESP2, pairs where a client has made them."""
-    if flat and isinstance(flat[0], (list, tuple)):
-        yield from flat
-    else:
-        yield from zip(flat[::2], flat[1::2], strict=True)

@@ -212,7 +212,8 @@ class ReplayFinished(Event, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        return f"{self.replay_id}:{self.outcome}:{self.replayed}"
+        """It may be stopped and resumed again and again."""
+        return f"{self.replay_id}:{self.outcome}:{self.at_ms}"
 
     @property
     def source(self) -> str:

@@ -2,7 +2,8 @@
 -- KEYS  1 letters: offset -> "<state> <replay number> <replay id or -> <ms> <JSON of what else is known>";
 --         a letter that is not in it is dead, and was never touched; "#<state>" -> how many are in that state
 --       2 replays: "<replay id>:<figure>" -> how far that replay came in this partition
-local LETTERS, REPLAYS = KEYS[1], KEYS[2]
+--       3 untold: "<ms> <offset> <state>" -> JSON of who and why, until the broker's history has heard of it
+local LETTERS, REPLAYS, UNTOLD = KEYS[1], KEYS[2], KEYS[3]
 
 local function server_ms()
   local time = redis.call('TIME')
