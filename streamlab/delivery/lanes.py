@@ -128,9 +128,12 @@ class Lanes:
             job.failure, job.ended = failure, self._now()
             self._out.discard(job)
             self.outcomes.append(job)
+            followed = False  # by one of its lane that is in hand already
             if failure is None and job.lane is not None:
+                followed = bool(self._behind.get(job.lane))
                 self._release(job.lane)
             someone_waits = job.lane is not None and (failure is not None or job.lease is not None)
+            someone_waits &= not followed
             someone_waits |= job.lease is not None and job.lease.losses > 0  # the next suspect
             wake = someone_waits or len(self._ready) + len(self._retries) == self._low
         if wake:
@@ -156,6 +159,7 @@ class Lanes:
         if waiting is None:
             return
         if waiting:
-            self._ready.append(waiting.popleft())
+            following = waiting.popleft()
+            (self._ready if following.lease is None else self._retries).append(following)
         else:
             del self._behind[lane]

@@ -31,6 +31,10 @@ LOOK_AGAIN_S = 0.5
 """How often a queue is looked at in which nothing is due: a replay may have come from outside."""
 IN_HAND = 100
 """Retries of a partition in hand at once, or four for each handler where that is more."""
+FOLLOWERS = 100
+"""Records of a partition in hand beside them that follow another one of their key: so many in all ..."""
+FOLLOWERS_OF_ONE = 50
+"""... and of one key. A handler works on them one by one, and each settlement asks for no next one."""
 
 
 class Leasing:
@@ -76,23 +80,29 @@ class Leasing:
             (stint, most) for stint in stints if stint.look_at <= now and (most := self._room_of(stint)) > 0
         ]
         self._unheard |= {stint for stint, _ in asked}
-        replies = self._ask([(stint, stint.retries.lease(most, LEASE_MS)) for stint, most in asked])
+        replies = self._ask([(stint, self._lease(stint, most)) for stint, most in asked])
         self._unheard.clear()
         for (stint, most), reply in zip(asked, replies, strict=True):
             if reply is None:
                 continue
             found = PartitionRetries.leased(reply)
             soon_s = LOOK_AGAIN_S if found.next_due_ms is None else found.next_due_ms / 1000 + 0.001
-            stint.look_at = now + (0 if len(found.leases) == most else min(soon_s, LOOK_AGAIN_S))
+            all_room = sum(not lease.follows for lease in found.leases) == most
+            stint.look_at = now + (0 if all_room else min(soon_s, LOOK_AGAIN_S))
             stint.queued = found.records
             self._hand_out(stint, found.leases)
         self._hand_out_a_suspect()
 
+    def _lease(self, stint: Stint, most: int) -> Call:
+        followers = FOLLOWERS - sum(lease.follows for lease in stint.leases.values())
+        return stint.retries.lease(most, LEASE_MS, max(0, followers), FOLLOWERS_OF_ONE)
+
     def _room_of(self, stint: Stint) -> int:
-        """Suspects take none: they wait for each other, and nobody else does for them."""
+        """Followers take none, and no suspects: they wait for each other, and nobody else does for them."""
+        leases = stint.leases.values()
         if self._suspect is None:
-            return self._room - len(stint.leases)
-        return self._room - sum(not lease.losses for lease in stint.leases.values())
+            return self._room - sum(not lease.follows for lease in leases)
+        return self._room - sum(not (lease.follows or lease.losses) for lease in leases)
 
     def _recall(self) -> None:
         """Call back what an answer told of that was lost."""

@@ -7,13 +7,14 @@ its offset, a lease by its turn. So steps are made as calls here, gathered by th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .. import keys
 from ..connection import Call, Connection
 from ..model import TopicPartition
+from ..replies import pairs
 from .retry_queue import QueuedRecord, make_known, pack, queue_keys, unpack
 
 NO_CHAIN = "-"
@@ -58,6 +59,7 @@ class Lease:
     losses: int  # how often a worker died that had it in hand; since the second one: that had begun with it
     chain: str
     record: QueuedRecord
+    follows: bool  # another one of its chain, which is leased too: it is handled after that
 
 
 class Leased(NamedTuple):
@@ -72,6 +74,7 @@ class Settled(NamedTuple):
     ours: bool  # False: it was another's by now, or settled before; nothing was done
     chain_empty: bool
     letter: int  # number of the dead letter; -1: there is none
+    follows: bool  # somebody was parked behind it, who is due now
 
 
 class PartitionRetries:
@@ -128,17 +131,26 @@ class PartitionRetries:
 
     # -- retries --------------------------------------------------------------------------------------------------
 
-    def lease(self, most: int, lease_ms: float) -> Call:
-        return self._call("lease", most, int(lease_ms), UNCOMMITTED_MS)
+    def lease(self, most: int, lease_ms: float, followers: int = 0, of_one: int = 0) -> Call:
+        """`most` that are due, and `followers` parked behind them, `of_one` of a chain. See `leased()`."""
+        return self._call("lease", most, int(lease_ms), UNCOMMITTED_MS, followers, of_one)
 
     @staticmethod
     def leased(reply: Sequence[Any]) -> Leased:
         next_due_ms, records = int(reply[0]), int(reply[1])
         leases = []
-        for i in range(2, len(reply), 6):
-            id, turn, planned, losses, chain, record = reply[i : i + 6]
+        for i in range(2, len(reply), 7):
+            id, turn, planned, losses, chain, record, follows = reply[i : i + 7]
             leases.append(
-                Lease(id.decode(), turn.decode(), int(planned), int(losses), chain.decode(), unpack(record))
+                Lease(
+                    id.decode(),
+                    turn.decode(),
+                    int(planned),
+                    int(losses),
+                    chain.decode(),
+                    unpack(record),
+                    follows == b"1",
+                )
             )
         return Leased(None if next_due_ms < 0 else next_due_ms, records, leases)
 
@@ -157,8 +169,8 @@ class PartitionRetries:
 
     @staticmethod
     def settled(reply: Sequence[int]) -> Settled:
-        ours, chain_empty, letter = reply
-        return Settled(bool(ours), bool(chain_empty), int(letter))
+        ours, chain_empty, letter, follows = reply
+        return Settled(bool(ours), bool(chain_empty), int(letter), bool(follows))
 
     def extend(self, leases: Sequence[Lease], lease_ms: float) -> Call:
         return self._call("extend", int(lease_ms), *_pairs(leases))
@@ -195,9 +207,9 @@ class PartitionRetries:
 
 
 def parse_outbox(reply: Any) -> dict[str, bytes]:
-    """Field → parcel, letters in the order of their numbers; of a flat hash, or of one that a client has paired."""
-    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
-    return dict(sorted(((f.decode(), data) for f, data in pairs), key=lambda pair: (len(pair[0]), pair[0])))
+    """Field → parcel, letters in the order of their numbers."""
+    found = ((field.decode(), packed) for field, packed in pairs(reply))
+    return dict(sorted(found, key=lambda pair: (len(pair[0]), pair[0])))
 
 
 def _numbering(reply: Sequence[bytes | None]) -> Numbering:

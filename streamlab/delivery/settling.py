@@ -156,10 +156,10 @@ class Settling:
         )
         soonest = self._clock.monotonic() + verdict.delay_ms / 1000
         if job.lease is not None:
-            self._leave_lane(job)
             stint.leases.pop(job.lease.id, None)
             call = stint.retries.again(job.lease, record, due_ms, field, event)
             self._add(stint, call, lambda reply: self._is_back(stint, reply, soonest, field, event))
+            self._put_back(stint, self._leave_lane(job))
             return
         chain = stint.chain_of(job.record)
         call = stint.retries.fail(record, due_ms, chain, field, event)
@@ -184,6 +184,14 @@ class Settling:
             stint, stint.retries.park(chain, records), lambda added: self._are_parked(stint, jobs, added)
         )
 
+    def _put_back(self, stint: Stint, followers: Sequence[Job]) -> None:
+        """These were to be handled after a retry that has failed again: they are parked behind it again."""
+        leases = [job.lease for job in followers if job.lease is not None]
+        for lease in leases:
+            stint.leases.pop(lease.id, None)
+        if leases:
+            self._add(stint, stint.retries.give_back(leases), lambda _: None)
+
     def _give_up(self, job: Job, verdict: GiveUp, tried: QueuedRecord) -> None:
         assert job.failure is not None
         stint, lease = job.stint, job.lease
@@ -200,13 +208,12 @@ class Settling:
         )
         died_ms = self._ended_ms(job)
         letter = reports.letter(job, self._began_ms(job), verdict.cause, tried.attempts, died_ms)
+        if job.lane is not None:
+            self._lanes.go_on(job.lane)
         if lease is None:
-            if job.lane is not None:
-                self._lanes.go_on(job.lane)
             call = stint.retries.bury(job.record.offset, letter)
             self._add(stint, call, lambda number: self._is_buried(job, number, letter))
             return
-        self._leave_lane(job)
         stint.leases.pop(lease.id, None)
         self._add(
             stint, stint.retries.dead(lease, letter), lambda reply: self._is_out(stint, lease, reply, letter)
@@ -266,7 +273,10 @@ class Settling:
 
     def _is_out(self, stint: Stint, lease: Lease, reply: Any, parcel: bytes, field: str = "") -> None:
         settled = PartitionRetries.settled(reply)
-        stint.look_at = 0.0  # who was parked behind it is due now
+        if lease.chain == NO_CHAIN or settled.follows or not settled.ours:
+            stint.look_at = (
+                0.0  # there is room again; who was parked behind it is due now, or was when nobody heard it
+            )
         if settled.ours:
             stint.queued -= 1
             self._relay.put(stint.retries, field if settled.letter < 0 else f"L{settled.letter}", parcel)

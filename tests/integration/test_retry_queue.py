@@ -37,8 +37,8 @@ class Owner:
     def park(self, *parked, chain=KEY):
         return self.ask(self.retries.park(chain, [self.record(offset) for offset in parked]))
 
-    def lease(self, most=10, lease_ms=60_000):
-        return self.retries.leased(self.ask(self.retries.lease(most, lease_ms)))
+    def lease(self, most=10, lease_ms=60_000, followers=0, of_one=10):
+        return self.retries.leased(self.ask(self.retries.lease(most, lease_ms, followers, of_one)))
 
     def done(self, lease, field="", event=b""):
         return self.retries.settled(self.ask(self.retries.done(lease, field, event)))
@@ -334,6 +334,77 @@ def test_chains_do_not_hold_up_each_other(owner):
     owner.fail(2, chain=chain_of_key(b"other"))
     owner.fail(3)
     assert sorted(ids(owner.lease())) == ["1", "2", "3"]
+
+
+def parked(owner, *offsets):
+    """Behind one that failed, and has been handled: the first of these is due."""
+    owner.fail(0, chain=KEY)
+    owner.park(*offsets)
+    [first] = owner.lease(followers=9).leases  # which has failed, so nobody is taken along
+    assert owner.done(first).follows
+
+
+def test_those_behind_one_that_never_failed_may_be_taken_along_in_their_order(owner, counts):
+    parked(owner, 1, 9, 10, 11)
+    owner.fail(2, chain=chain_of_key(b"other"))
+    taken = owner.lease(followers=2)
+    assert [(lease.id, lease.follows) for lease in taken.leases] == [
+        ("2", False), ("1", False), ("9", True), ("10", True)
+    ]  # fmt: skip
+    assert counts()[:2] == (4, 1)
+    settled = [owner.done(lease) for lease in taken.leases[1:]]
+    assert [one.follows for one in settled] == [False, False, True]  # 11, which was left behind, is due now
+    assert ids(owner.lease(followers=2)) == ["11"]
+
+
+def test_of_one_chain_no_more_are_taken_along_than_was_said(owner):
+    parked(owner, 1, 2, 3, 4)
+    assert ids(owner.lease(followers=9, of_one=2)) == ["1", "2", "3"]
+
+
+def test_nobody_is_taken_along_who_has_failed_or_died_or_is_not_committed(owner):
+    parked(owner, 1, 2, 3, 99, 100)
+    assert ids(owner.lease(lease_ms=1, followers=9)) == ["1", "2", "3", "99"]
+    lost = until(lambda: owner.lease(lease_ms=1, followers=9).leases)  # all leases have run out
+    assert [(lease.id, lease.losses) for lease in lost] == [("1", 1)]
+    owner.done(lost[0])
+    [second] = owner.lease(followers=9).leases
+    assert (second.id, second.losses) == ("2", 1)
+    owner.ask(owner.retries.again(second, second.record, 0, "", b""))
+    assert ids(owner.lease(followers=9)) == ["2"]
+
+
+def test_who_was_taken_along_by_a_worker_that_died_is_suspected_when_its_turn_comes(broker, partition, owner):
+    parked(owner, 1, 2, 3)
+    assert len(owner.lease(followers=9).leases) == 3
+    second = Owner(broker, partition, 2, "worker-2")
+    assert second.found.returned == 3
+    order = []
+    while leases := second.lease(followers=9).leases:
+        [lease] = leases
+        order.append((lease.id, lease.losses))
+        second.done(lease)
+    assert order == [("1", 1), ("2", 1), ("3", 1)]
+
+
+def test_when_one_fails_those_taken_along_with_it_wait_behind_it_again(owner, counts):
+    parked(owner, 1, 2, 3)
+    first, *followers = owner.lease(followers=9).leases
+    later = owner.connection.server_time_ms() + 60_000
+    owner.ask(owner.retries.again(first, first.record, later, "", b""))
+    assert owner.ask(owner.retries.give_back(followers)) == 2
+    assert owner.ask(owner.retries.give_back(followers)) == 0  # said again
+    assert ids(owner.lease(followers=9)) == []
+    assert counts()[:2] == (1, 2)
+
+
+def test_who_was_taken_along_and_is_called_back_is_parked_unless_it_is_first_now(owner, counts):
+    parked(owner, 1, 2, 3)
+    first, *_ = owner.lease(followers=9).leases
+    owner.done(first)
+    assert owner.ask(owner.retries.recall([])) == 2
+    assert counts()[:2] == (1, 1)
+    assert ids(owner.lease(followers=9)) == ["2", "3"]
 
 
 # -- from outside -------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 -- KEYS  1 commits  2 retry-due  3 retry-records  4 retry-state  5 retry-chain  6 retry-leases  7 retry-done
 --       8 retry-outbox  9 retry-counts  10 meta  11 retry-replays
 -- An entry's id is "<offset>", or "<offset>r<n>d<dead letter>" for the n-th replay of that record.
--- Its state is "<kind> <losses> <planned> <chain>": kind R has a time, B as well and its handler has begun, P is parked
--- behind another; losses: how often a worker died that had it in hand, and since the second one: that had begun with it;
+-- Its state is "<kind> <losses> <planned> <chain>": kind P is parked behind another; the others have a time: R failed,
+-- F never did, it was parked, B is one whose handler has begun; losses: how often a worker died that had it in hand, and since the second one: that had begun with it;
 -- planned: when its next attempt is due (server ms; 0: as soon as it is not parked any more);
--- chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key. Of a chain only the first is leased.
+-- chain "-" keeps no order, "*" that of the partition, else the SHA-1 of the key. Of a chain only the first is leased,
+-- and with one that never failed those right behind it that never did either, which are handled after it, one by one.
 local COMMITS, DUE, RECORDS, STATE, CHAIN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LEASES, DONE, OUTBOX, COUNTS, META, REPLAYS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 
@@ -50,24 +51,25 @@ local function set_state(id, kind, losses, planned, chain)
 end
 
 -- It has a time.
-local function plan(id, planned, chain, losses)
+local function plan(id, planned, chain, losses, kind)
   redis.call('ZADD', DUE, string.format('%.0f', planned), id)
-  set_state(id, 'R', losses or 0, planned, chain)
+  set_state(id, kind or 'R', losses or 0, planned, chain)
 end
 
 -- Somebody of its chain is before it.
-local function park(id, chain, planned)
-  set_state(id, 'P', 0, planned, chain)
+local function park(id, chain, planned, losses)
+  set_state(id, 'P', losses or 0, planned, chain)
   redis.call('ZREM', DUE, id)
   redis.call('HINCRBY', COUNTS, 'parked', 1)
 end
 
--- Nobody is before it any more.
+-- Nobody is before it any more. Returns whether it was parked.
 local function unpark(id)
   local kind, losses, planned, chain = state_of(id)
-  if kind ~= 'P' then return end
+  if kind ~= 'P' then return false end
   redis.call('HINCRBY', COUNTS, 'parked', -1)
-  plan(id, math.max(planned, server_ms()), chain, losses)
+  plan(id, math.max(planned, server_ms()), chain, losses, planned == 0 and 'F' or 'R')
+  return true
 end
 
 local function add(id, chain, record)
@@ -80,18 +82,19 @@ end
 local function lose(id)
   local kind, losses, planned, chain = state_of(id)
   if kind == 'B' or losses == 0 then losses = losses + 1 end
-  set_state(id, kind == 'P' and 'P' or 'R', losses, planned, chain)
+  set_state(id, kind == 'B' and 'R' or kind, losses, planned, chain)
 end
 
--- It is nobody's any more, and due at once; no worker died.
+-- It is nobody's any more, and due at once, or parked behind who is before it; no worker died.
 local function free(id)
   local kind, losses, planned, chain = state_of(id)
-  if kind == 'B' then set_state(id, 'R', losses, planned, chain) end
   redis.call('HDEL', LEASES, id)
+  if chain ~= '-' and first_of(chain) ~= id then return park(id, chain, kind == 'F' and 0 or planned, losses) end
+  if kind == 'B' then set_state(id, 'R', losses, planned, chain) end
   redis.call('ZADD', DUE, 'XX', string.format('%.0f', server_ms()), id)
 end
 
--- Out of the queue; whoever is parked behind it is due at once.
+-- Out of the queue. Returns whether somebody was parked behind it, who is due at once.
 local function remove(id)
   local chain = string.match(redis.call('HGET', STATE, id), ' (%S+)$')
   redis.call('HINCRBY', COUNTS, 'bytes', -redis.call('HSTRLEN', RECORDS, id))
@@ -99,10 +102,10 @@ local function remove(id)
   redis.call('HDEL', STATE, id)
   redis.call('HDEL', LEASES, id)
   redis.call('ZREM', DUE, id)
-  if chain == '-' then return end
+  if chain == '-' then return false end
   redis.call('ZREM', CHAIN, link_of(chain, id))
   local following = first_of(chain)
-  if following then unpark(following) end
+  return following and unpark(following)
 end
 
 -- Remember that it is settled for as long as the main stream may bring it again.

@@ -5,11 +5,12 @@
 --       9 outbox field  10 event
 --       11 chain
 -- Returns {1, or 0 when the lease is another's or was settled before: nothing was done,
---          1 when its chain is empty now, else 0,  dead: the letter's number in the outbox, else -1}. Error: FENCED.
+--          1 when its chain is empty now, else 0,  dead: the letter's number in the outbox, else -1,
+--          1 when somebody was parked behind it, who is due now, else 0}. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
 local id, chain = ARGV[4], ARGV[11]
-local letter = -1
+local letter, follows = -1, false
 local ours = redis.call('HGET', LEASES, id) == ARGV[5]
 if ours then
   tell(ARGV[9], ARGV[10])
@@ -21,7 +22,7 @@ if ours then
   else
     if ARGV[6] == 'dead' then letter = post(ARGV[7]) end
     mark_done(id, committed)
-    remove(id)
+    follows = remove(id)
   end
 end
-return {ours and 1 or 0, chain ~= '-' and first_of(chain) and 0 or 1, letter}
+return {ours and 1 or 0, chain ~= '-' and first_of(chain) and 0 or 1, letter, follows and 1 or 0}
