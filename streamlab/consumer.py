@@ -223,6 +223,10 @@ class Consumer:
             log.debug("%s keeps trying: %s", self.config["client_id"], error)
             self._fetcher.wait(0.05)
 
+    def positions(self) -> dict[TopicPartition, int]:
+        """position() of every assigned partition whose position is known."""
+        return {partition: place.offset for partition, place in self._read_up_to().items()}
+
     def hold(self, partitions: Collection[TopicPartition]) -> None:
         """poll() passes over these partitions, and only these. Cheaper than pause(), for reading ahead goes on."""
         self._fetcher.hold(partitions)

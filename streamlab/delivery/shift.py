@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock, Deadline
@@ -117,9 +118,9 @@ class Shift(ConsumerRebalanceListener):
     # -- the loop -------------------------------------------------------------------------------------------------
 
     def run(self, stopping: threading.Event) -> None:
-        self._relay.start()
-        self._slots.start()
         try:
+            self._relay.start()
+            self._slots.start()
             self._consumer.subscribe(self._topics, listener=self)
             while not stopping.is_set():
                 self._turn()
@@ -260,6 +261,9 @@ class Shift(ConsumerRebalanceListener):
         now = self._clock.monotonic()
         if now >= self._next_commit:
             self._next_commit = now + self._consumer.config["auto_commit_interval_ms"] / 1000
+            for partition, offset in self._consumer.positions().items():
+                if partition in self._stints:
+                    self._stints[partition].stands_at(offset)
             self._commit(list(self._stints.values()))
 
     def _commit(self, stints: Iterable[Stint]) -> None:
@@ -320,15 +324,14 @@ class Shift(ConsumerRebalanceListener):
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        self._consumer.close(autocommit=False)  # which revokes, and so finishes
-        self._holdings.lose(list(self._stints))
-        self._lanes.close()
-        if not self._relay.drain(_RELAY_TIMEOUT_S):
-            log.warning("%d dead letters and events wait beside their partitions.", self._relay.backlog)
-        self._relay.stop()
-        self._relay.join(_RELAY_TIMEOUT_S)
-        self._journal.close()
-        self._slots.join(0.5)
+        """Each step, whatever becomes of those before it; an error is raised in the end."""
+        with ExitStack() as steps:  # the last one first
+            steps.callback(self._slots.join, 0.5)
+            steps.callback(self._journal.close)
+            steps.callback(self._relay.close, _RELAY_TIMEOUT_S)
+            steps.callback(self._lanes.close)
+            steps.callback(lambda: self._holdings.lose(list(self._stints)))
+            steps.callback(self._consumer.close, autocommit=False)  # which revokes, and so finishes
 
     def _figures(self) -> dict[str, dict[str, float]]:
         return {"worker-metrics": self.named_metrics()} if self._prepared else {}

@@ -106,7 +106,8 @@ class Slots:
 
     def join(self, timeout_s: float) -> None:
         for slot in self._slots:
-            slot.join(timeout_s)
+            if slot.is_alive():
+                slot.join(timeout_s)
 
 
 def _traceback(frame: FrameType | None) -> TracebackType | None:

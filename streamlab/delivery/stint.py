@@ -53,6 +53,15 @@ class Stint:
             lane = (self, None if lease.chain == WHOLE_PARTITION else record.key)
         return Job(record, self, lane, lease)
 
+    def stands_at(self, offset: int) -> None:
+        """The main stream is read up to there. With nothing in hand that can be committed, though the records before it
+        never came: retention has removed them while nobody was there to read."""
+        if self.mark.held_back or offset <= self.committed:
+            return
+        self.mark.passed(offset)
+        self.seen_to = max(self.seen_to, offset - 1)
+        self.settled = {settled for settled in self.settled if settled >= offset}
+
     @property
     def blocked(self) -> bool:
         """Whether the whole partition waits for a retry."""

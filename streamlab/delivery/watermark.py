@@ -41,6 +41,18 @@ class Watermark:
         else:
             self._done.add(offset)
 
+    def passed(self, offset: int) -> None:
+        """The reading stands at `offset`. With nothing open, what lies before it was seen or is not there any more.
+
+        >>> mark = Watermark()
+        >>> mark.seen(10); mark.passed(40); mark.position
+        10
+        >>> mark.done(10); mark.passed(40); mark.position
+        40
+        """
+        if not self.held_back and offset > (self._position or 0):
+            self._position = offset
+
     @property
     def position(self) -> int | None:
         """The next offset that is not done, with everything before it done; None: nothing was seen."""

@@ -6,16 +6,27 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 
 import pytest
 
-from streamlab import Permanent, Release, RetryAfter, RetryPolicy
+from streamlab import Permanent, Release, RetryAfter, RetryPolicy, keys
 from streamlab.cloudevents import CloudEvent
+from streamlab.consumer import Consumer
 from streamlab.delivery.dead_letter import Cause
 from streamlab.delivery.relay import Relay
 from streamlab.delivery.shift import TooManyLostThreads
 from streamlab.delivery.verdicts import HandlerTimeout
-from streamlab.errors import IllegalArgumentError, InvalidGroupIdError, KafkaConfigurationError
+from streamlab.errors import (
+    IllegalArgumentError,
+    InvalidGroupIdError,
+    KafkaConfigurationError,
+    ServerBusyError,
+    StreamlabError,
+)
+from streamlab.events import Journal
+from streamlab.model import TopicPartition
+from streamlab.topics import Topics
 from tests.builders import a_server, a_topic, kill_and_restart, numbered, produce
 from tests.waiting import until
 from tests.workers import (
@@ -204,6 +215,39 @@ def test_what_is_parked_follows_in_order_also_after_a_restart(broker, worker_of)
     assert of_that_key == [5, 15, 25, 35, 45, 55, 65, 75, 85, 95, 105]
 
 
+def test_a_parked_record_that_fails_holds_up_those_behind_it_and_nobody_is_handled_out_of_order(
+    broker, worker_of
+):
+    """Many are taken along with the first of their key; at each failure among them the rest goes back."""
+    topic, way_is_free = a_topic(broker), threading.Event()
+
+    def judge(record, context):
+        number = int(record.value)
+        if number < 3 and not way_is_free.is_set():
+            raise RuntimeError("not yet")
+        if number % 17 == 5 and context.attempt <= 2:
+            raise RuntimeError("now and then")
+        if number % 50 == 31:
+            raise Permanent("never")
+
+    recorder = Recorder(judge)
+    worker_of(topic, recorder, ordering="key", retry=RetryPolicy(base_ms=20, cap_ms=20, max_attempts=1_000))
+    produce_keyed(broker, topic, 300, 3)
+    until(lambda: waiting(broker, topic).records == 300, 60, "all wait behind the first of their key")
+    way_is_free.set()
+    until(lambda: settled(broker, topic, 300), 60, "all are settled")
+    dead = {b"%d" % n for n in range(300) if n % 50 == 31}
+    assert sorted(map(int, recorder.values)) == [n for n in range(300) if n % 50 != 31]
+    for key in range(3):
+        of_key = [int(value) for value in recorder.values if int(value) % 3 == key]
+        assert of_key == sorted(of_key)
+    assert {letter.value for letter in letters(broker, topic)} == dead
+    for n in range(300):
+        tries = recorder.attempts_at(b"%d" % n)
+        assert tries == [*range(1, len(tries) + 1)], "each attempt is counted once"
+        assert len(tries) == (3 if n % 17 == 5 else 1) or n < 3
+
+
 def test_with_order_by_partition_the_whole_partition_waits(broker, worker_of):
     topic, recorder = a_topic(broker, 2), Recorder(failing(99, b"5"))
     for partition in range(2):
@@ -291,6 +335,19 @@ def test_retry_after_says_when(broker, worker_of):
     until(lambda: waiting(broker, topic).retrying == 1)
     [told] = until(lambda: events(broker, "record.retried"))
     assert 3_599_000 <= told.data["due_ms"] - told.at_ms <= 3_601_000
+
+
+def test_a_record_that_is_too_old_to_be_tried_again_is_a_dead_letter(broker, worker_of):
+    topic = a_topic(broker)
+    recorder = Recorder(failing(100))
+    patient = RetryPolicy(base_ms=50, jitter="none", multiplier=1, max_attempts=100, max_age_ms=180)
+    worker_of(topic, recorder, retry=patient)
+    produce(broker, topic, [b"0"])
+    [letter] = until(lambda: letters(broker, topic), 30, "the dead letter")
+    assert letter.cause is Cause.EXPIRED
+    tried = letter.attempts
+    assert 1 <= len(tried) < 100 and recorder.attempts_at(b"0") == [a.attempt for a in tried]
+    assert tried[-1].actual_ms - tried[0].actual_ms <= 180 < letter.died_ms + 50 - tried[0].actual_ms
 
 
 def test_bytes_that_cannot_be_decoded_are_dead_letters_untouched(broker, worker_of):
@@ -497,6 +554,30 @@ def test_retries_and_the_main_stream_share_one_handler_evenly(broker, worker_of)
 # -- coming and going ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("fails", ["the consumer", "the letters' way", "the history"])
+def test_what_goes_wrong_at_the_end_leaves_nothing_running(broker, monkeypatch, fails):
+    whose, what = {
+        "the consumer": (Consumer, "close"),
+        "the letters' way": (Relay, "close"),
+        "the history": (Journal, "close"),
+    }[fails]
+    close = getattr(whose, what)
+
+    def close_and_fail(self, *arguments, **named):
+        close(self, *arguments, **named)
+        raise StreamlabError("not so")
+
+    topic, recorder = a_topic(broker), Recorder()
+    worker = broker.worker(topic, group_id=GROUP, handler=recorder, client_id="ending", **SOON).start()
+    produce(broker, topic, numbered(3))
+    until(lambda: len(recorder.values) == 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(whose, what, close_and_fail)
+        worker.stop(60)
+    until(lambda: not [t.name for t in threading.enumerate() if t.name.startswith("ending")])
+    assert committed(broker, topic) == 3
+
+
 def test_stopping_finishes_what_is_in_hand_and_begins_nothing_new(broker, worker_of):
     begun, go_on = threading.Event(), threading.Event()
 
@@ -587,11 +668,98 @@ def test_a_worker_without_a_topic_is_refused(broker):
         broker.worker(group_id=GROUP, handler=lambda record: None)
 
 
+# -- what retention takes ------------------------------------------------------------------------------------------
+
+
+def test_what_retention_took_while_nobody_was_there_does_not_count_as_waiting_for_ever(broker, worker_of):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(3))
+    worker = worker_of(topic, Recorder())
+    until(lambda: committed(broker, topic) == 3)
+    worker.stop(30)
+    produce(broker, topic, numbered(4, start=3))
+    broker.admin().delete_records({TopicPartition(topic, 0): -1})
+    recorder = Recorder()
+    worker_of(topic, recorder)
+    until(lambda: committed(broker, topic) == 7, 30, "the commit is where the log begins")
+    assert recorder.values == []
+
+
+@pytest.mark.parametrize("ordering", ["key", "partition"])
+def test_a_retry_whose_place_retention_took_before_the_commit_is_tried_all_the_same(
+    broker, worker_of, monkeypatch, ordering
+):
+    topic = a_topic(broker)
+    with monkeypatch.context() as never:
+        never.setattr(Consumer, "commit", lambda self, *what, **how: None)
+        worker = worker_of(topic, Recorder(failing(1, b"2")), ordering=ordering, retry=NEVER)
+        produce(broker, topic, numbered(3), key=b"k")
+        until(lambda: waiting(broker, topic).records == 1)
+        worker.stop(30)
+    broker.admin().delete_records({TopicPartition(topic, 0): -1})
+    due = keys.retry("due", topic, 0, GROUP)
+    broker.connection.client.zadd(due, {b"2": 1})  # an hour later
+    recorder = Recorder()
+    worker_of(topic, recorder, ordering=ordering)
+    until(lambda: recorder.values == [b"2"], 30, "it is tried")
+
+
 # -- a group, or a topic, that is made again --------------------------------------------------------------------------
 
 
 def dying(record, context):
     raise Permanent("not this one")
+
+
+@contextmanager
+def nothing_is_carried(monkeypatch):
+    """Dead letters stay beside their partitions."""
+    with monkeypatch.context() as never:
+        never.setattr(Relay, "_carried", lambda self, items: False)
+        yield
+
+
+def test_a_dead_letter_on_its_way_arrives_although_its_topic_is_deleted(broker, worker_of, monkeypatch):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(3))
+    with nothing_is_carried(monkeypatch):
+        worker = worker_of(topic, dying)
+        until(lambda: committed(broker, topic) == 3, 30)
+        worker.stop(30)
+    broker.admin().delete_topics([topic])
+    assert sorted(letter.value for letter in letters(broker, topic)) == numbered(3)
+    assert len(events(broker, "record.dead_lettered")) == 3
+
+
+def test_a_dead_letter_in_a_workers_hands_arrives_although_its_topic_is_deleted(
+    broker, worker_of, monkeypatch
+):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(1))
+    worker = worker_of(topic, dying)
+    until(lambda: letters(broker, topic), 30)
+    with nothing_is_carried(monkeypatch):
+        produce(broker, topic, numbered(2, start=1))
+        until(lambda: committed(broker, topic) == 3, 30)
+        Topics(broker.connection).delete(topic)  # not as the admin does it, who carries them himself
+    until(lambda: sorted(letter.value for letter in letters(broker, topic)) == numbered(3), 30)
+    worker.stop(30)
+
+
+def test_a_topic_can_be_deleted_while_nothing_can_be_carried(broker, worker_of, monkeypatch):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(1))
+    with nothing_is_carried(monkeypatch):
+        worker = worker_of(topic, dying)
+        until(lambda: committed(broker, topic) == 1, 30)
+        worker.stop(30)
+
+    def full(*_):
+        raise ServerBusyError("no memory is left")
+
+    monkeypatch.setattr(Relay, "carry", full)
+    broker.admin().delete_topics([topic])
+    assert topic not in broker.admin().list_topics()
 
 
 def test_dead_letters_of_a_group_that_was_deleted_and_made_again_all_arrive(broker, worker_of):
@@ -618,8 +786,7 @@ def test_dead_letters_of_a_topic_that_was_deleted_and_made_again_all_arrive(brok
 def test_a_dead_letter_on_its_way_arrives_although_the_group_is_deleted(broker, worker_of, monkeypatch):
     topic = a_topic(broker)
     produce(broker, topic, numbered(3))
-    with monkeypatch.context() as never:
-        never.setattr(Relay, "_carried", lambda self, items: False)
+    with nothing_is_carried(monkeypatch):
         worker = worker_of(topic, dying)
         until(lambda: committed(broker, topic) == 3, 30)
         worker.stop(30)
