@@ -38,7 +38,7 @@ class Rebalance(msgspec.Struct, frozen=True):
     started_ms: int
     took_ms: int
     outcome: str  # finished, or superseded by the next epoch
-    assignor: str | None  # None: superseded before there was a target
+    assignor: str | None  # None: superseded before there was a target, or nobody is left who needs one
     members_before: list[str]
     members_after: list[str]
     moved: list[MovedPartition]

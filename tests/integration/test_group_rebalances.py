@@ -81,6 +81,17 @@ def test_a_join_moves_half_and_says_how_long_that_stood_still(broker, member_of)
     assert rebalance.words == f"{member_id(second)} joined"
 
 
+def test_when_the_last_member_leaves_that_is_over_at_once(broker, member_of):
+    topic = a_topic(broker, 2)
+    last = member_of(topic)
+    settle([last], 2)
+    leaving = member_id(last)
+    last.close()
+    rebalance = newest(broker, Cause.LEFT)
+    assert (rebalance.members_before, rebalance.members_after) == ([leaving], [])
+    assert rebalance.took_ms == 0
+
+
 def test_what_a_dead_member_owned_stood_still_since_its_last_heartbeat(broker, member_of):
     topic = a_topic(broker, 2)
     living, dying = member_of(topic), member_of(topic, heartbeat_interval_ms=30_000)

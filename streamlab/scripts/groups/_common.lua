@@ -76,6 +76,7 @@ local function next_epoch(cause, words)
   redis.call('HSET', META, 'cause', words, 'since', text(NOW), 'members', after)
   redis.call('HSET', REBALANCE, 'epoch', text(epoch), 'cause', cause, 'words', words, 'since', text(NOW),
     'before', before, 'after', after)
+  if after == '[]' then finish('finished') end -- nobody is left who would take anything
   wake()
   return epoch
 end
