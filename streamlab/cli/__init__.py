@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         _say(f"streamlab: {error}{_advice(error)}")
-        sys.exit(FAILED)
+        sys.exit(USAGE if _was_asked_wrongly(error) else FAILED)
 
 
 def _have_somewhere_to_write() -> None:
@@ -52,6 +52,22 @@ def _say(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody listens there either
+
+
+def _was_asked_wrongly(error: Exception) -> bool:
+    """Whether the words of the command can never be right, whatever the server holds."""
+    from .. import errors
+
+    return isinstance(
+        error,
+        (
+            errors.IllegalArgumentError,
+            errors.InvalidConfigurationError,
+            errors.InvalidGroupIdError,
+            errors.InvalidTopicError,
+            errors.KafkaConfigurationError,
+        ),
+    )
 
 
 def _advice(error: Exception) -> str:

@@ -16,6 +16,7 @@ import typer
 from streamlab.cli import main
 from streamlab.cli.app import app
 from tests.builders import numbered, produce
+from tests.dead_letter_builders import a_letter, a_record, bury
 from tests.shell import REPOSITORY, Shell
 from tests.waiting import until
 
@@ -63,14 +64,24 @@ WRONG = [
 REFUSED = {
     "There is no topic 'nope'": ["topics", "describe", "nope"],
     "There is no topic 'nope'.": ["topics", "add-partitions", "nope", "3"],
-    "Did you mean 'retention.ms'?": ["topics", "configure", "orders", "retention.mss=1"],
-    "must be between": ["topics", "configure", "orders", "retention.ms=-5"],
-    "must be one of": ["topics", "create", "new", "-c", "cleanup.policy=shrink"],
     "exists already": ["topics", "create", "orders"],
-    "is not a topic name": ["topics", "create", "a/b"],
     "never shrink": ["topics", "add-partitions", "orders", "2"],
     "There is no partition orders/7": ["topics", "delete-records", "orders", "--all", "--partition", "7"],
     "There is no group 'nope'": ["groups", "describe", "nope"],
+}
+
+NEVER_RIGHT = {
+    "Did you mean 'retention.ms'?": ["topics", "configure", "orders", "retention.mss=1"],
+    "must be between": ["topics", "configure", "orders", "retention.ms=-5"],
+    "must be one of": ["topics", "create", "new", "-c", "cleanup.policy=shrink"],
+    "is not a topic name": ["topics", "create", "a/b"],
+    "A rate is more than 0": ["dead-letters", "replay", "orders.revenue.dlq", "--rate", "0"],
+    "The guard takes 0 to 100 percent": ["dead-letters", "replay", "orders.revenue.dlq", "--guard", "101"],
+    "a sample of at least 1": ["dead-letters", "replay", "orders.revenue.dlq", "--guard-sample", "0"],
+    "not replayed into their own": [
+        *["dead-letters", "replay", "orders.revenue.dlq", "--to", "orders.revenue.dlq"]
+    ],
+    "is not a cursor": ["dead-letters", "list", "orders.revenue.dlq", "--cursor", "here"],
 }
 
 
@@ -115,6 +126,18 @@ def test_what_cannot_be_done_is_one_sentence(ask, redis_url, orders, says, argum
     done = ask(redis_url, *arguments)
     [line] = one_sentence(done)
     assert done.returncode == 1 and says in line
+
+
+@pytest.mark.parametrize(
+    ("says", "arguments"), NEVER_RIGHT.items(), ids=[name(a) for a in NEVER_RIGHT.values()]
+)
+def test_a_value_that_can_never_be_right_is_one_sentence_and_the_exit_code_of_wrong_words(
+    ask, redis_url, broker, orders, says, arguments
+):
+    bury(broker, [a_letter(a_record(topic="orders", partition=0))])
+    done = ask(redis_url, *arguments)
+    [line] = one_sentence(done)
+    assert done.returncode == 2 and says in line
 
 
 @pytest.mark.parametrize("arguments", READING + WRITING, ids=name)

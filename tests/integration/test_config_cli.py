@@ -85,8 +85,8 @@ def test_a_topic_needs_no_client(shell: Shell, broker: Broker) -> None:
         (["set", "--client", "c", "--group", "g", "linger_ms=5"], 2, "Name one entity"),
         (["set", "--client", "c", "linger_ms"], 2, "NAME=VALUE"),
         (["set", "--entity", "users:c", "linger_ms=5"], 2, "broker, topic:NAME"),
-        (["set", "--client", "c", "lingr_ms=5"], 1, "Did you mean 'linger_ms'"),
-        (["set", "--group", "g", "linger_ms=5"], 1, "a producer's"),
+        (["set", "--client", "c", "lingr_ms=5"], 2, "Did you mean 'linger_ms'"),
+        (["set", "--group", "g", "linger_ms=5"], 2, "a producer's"),
         (["describe", "--topic", "nowhere"], 1, "no topic 'nowhere'"),
     ],
 )

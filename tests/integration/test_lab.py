@@ -289,13 +289,13 @@ def test_a_scenario_from_the_shell(shell, lab, broker, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["start", "cold-key"], 1, "hot-key"),
-        (["start", "burst", "--set", "producers.rate=1e9"], 1, "producers.rate"),
+        (["start", "cold-key"], 2, "hot-key"),
+        (["start", "burst", "--set", "producers.rate=1e9"], 2, "producers.rate"),
         (["stop", "burst"], 1, "No load 'burst' runs"),
         (["stop"], 2, "Say which load"),
         (["change", "burst", "producers.rate=1"], 1, "None runs"),
         (["status"], 1, "streamlab lab run"),
-        (["export", "cold-key"], 1, "hot-key"),
+        (["export", "cold-key"], 2, "hot-key"),
         (["import", "/nowhere.json"], 1, "nowhere"),
     ],
 )

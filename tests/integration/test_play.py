@@ -232,7 +232,7 @@ def test_a_speed_keeps_the_rhythm_of_the_data(shell, broker):
             "no column 'nobody'; the columns are id, customer, t",
         ),
         (["a.csv", "--topic", "x", "--number", "t"], 0, "t is not a number"),
-        (["a.csv", "--topic", "not/legal"], 1, "not a topic name"),
+        (["a.csv", "--topic", "not/legal"], 2, "not a topic name"),
         (["a.csv"], 2, "--topic"),
         (["a.csv", "--topic", "x", "--speed", "2x"], 2, "--speed needs --time"),
         (["a.csv", "--topic", "x", "--time", "t", "--speed", "fast"], 2, "like 3600x"),

@@ -719,13 +719,20 @@ def nothing_is_carried(monkeypatch):
         yield
 
 
-def test_a_dead_letter_on_its_way_arrives_although_its_topic_is_deleted(broker, worker_of, monkeypatch):
+def all_dead_and_none_arrived(broker, worker_of, monkeypatch, count):
+    """A topic whose records a worker has given up, and ended before it could bring the letters to theirs."""
     topic = a_topic(broker)
-    produce(broker, topic, numbered(3))
+    produce(broker, topic, numbered(count))
     with nothing_is_carried(monkeypatch):
         worker = worker_of(topic, dying)
-        until(lambda: committed(broker, topic) == 3, 30)
+        until(lambda: committed(broker, topic) == count, 30)
         worker.stop(30)
+    assert letters(broker, topic) == []
+    return topic
+
+
+def test_a_dead_letter_on_its_way_arrives_although_its_topic_is_deleted(broker, worker_of, monkeypatch):
+    topic = all_dead_and_none_arrived(broker, worker_of, monkeypatch, 3)
     broker.admin().delete_topics([topic])
     assert sorted(letter.value for letter in letters(broker, topic)) == numbered(3)
     assert len(events(broker, "record.dead_lettered")) == 3
@@ -747,12 +754,7 @@ def test_a_dead_letter_in_a_workers_hands_arrives_although_its_topic_is_deleted(
 
 
 def test_a_topic_can_be_deleted_while_nothing_can_be_carried(broker, worker_of, monkeypatch):
-    topic = a_topic(broker)
-    produce(broker, topic, numbered(1))
-    with nothing_is_carried(monkeypatch):
-        worker = worker_of(topic, dying)
-        until(lambda: committed(broker, topic) == 1, 30)
-        worker.stop(30)
+    topic = all_dead_and_none_arrived(broker, worker_of, monkeypatch, 1)
 
     def full(*_):
         raise ServerBusyError("no memory is left")
@@ -784,13 +786,7 @@ def test_dead_letters_of_a_topic_that_was_deleted_and_made_again_all_arrive(brok
 
 
 def test_a_dead_letter_on_its_way_arrives_although_the_group_is_deleted(broker, worker_of, monkeypatch):
-    topic = a_topic(broker)
-    produce(broker, topic, numbered(3))
-    with nothing_is_carried(monkeypatch):
-        worker = worker_of(topic, dying)
-        until(lambda: committed(broker, topic) == 3, 30)
-        worker.stop(30)
-    assert letters(broker, topic) == []
+    topic = all_dead_and_none_arrived(broker, worker_of, monkeypatch, 3)
     broker.admin().delete_groups([GROUP])
     assert len(letters(broker, topic)) == 3
     assert len(events(broker, "record.dead_lettered")) == 3
