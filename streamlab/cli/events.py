@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import FAILED
 from .options import Json, Url, broker_at, usage_error
 from .output import duration, moment, note, print_json, safe
 from .reset_arguments import duration_ms, moment_ms
@@ -68,10 +69,14 @@ def trace(
     for way in ways:
         _print_way_json(record_id, way) if json else _print_way(record_id, way)
     if not ways:
-        note(
-            f"Nothing is known of {safe(record_id)}: a record that never failed is known by its place, orders/3@41."
-        )
-        raise typer.Exit(1)
+        note(_nothing_known(safe(record_id), history.place_of(record_id) is not None))
+        raise typer.Exit(FAILED)
+
+
+def _nothing_known(record_id: str, is_a_place: bool) -> str:
+    if is_a_place:
+        return f"There is no record {record_id} (any more), and no event tells of one."
+    return f"Nothing is known of {record_id}: a record that never failed is known by its place, orders/3@41."
 
 
 def _types(given: list[str] | None) -> frozenset[str] | None:

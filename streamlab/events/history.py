@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ..broker import Broker
 from ..consumer import Consumer
@@ -27,15 +27,17 @@ class Query(NamedTuple):
     types: frozenset[str] | None = None  # without the prefix; "record." stands for all that begin so
     group: str | None = None
     topic: str | None = None
-    record_id: str | None = None
+    record_id: str | None = None  # or the place where it was produced, "orders/3@41"
     since_ms: int | None = None
 
     def may_match(self, record: ConsumerRecord) -> bool:
         """A look at the bytes, which spares most events the decoding; what passes is looked at again."""
         value = record.value or b""
+        place = None if self.record_id is None else place_of(self.record_id)
+        named = self.record_id if place is None else place[0]
         return all(
             text.encode() in value
-            for text in (self.group, self.topic, self.record_id)
+            for text in (self.group, self.topic, named)
             if text is not None and _PLAIN.fullmatch(text)
         )
 
@@ -45,7 +47,7 @@ class Query(NamedTuple):
             (self.types is None or any(_is_a(recorded.name, type) for type in self.types))
             and (self.group is None or data.get("group") == self.group)
             and (self.topic is None or data.get("topic") == self.topic)
-            and (self.record_id is None or data.get("record_id") == self.record_id)
+            and (self.record_id is None or _is_of(self.record_id, data))
             and (self.since_ms is None or recorded.at_ms >= self.since_ms)
         )
 
@@ -62,6 +64,16 @@ def _is_a(name: str, type: str) -> bool:
     """
     type = type.removeprefix(PREFIX)
     return name.startswith(type) if type.endswith(".") else name == type
+
+
+def _is_of(record_id: str, data: Mapping[str, Any]) -> bool:
+    """
+    >>> data = {"record_id": "r-41", "topic": "orders", "partition": 3, "offset": 41}
+    >>> _is_of("r-41", data), _is_of("orders/3@41", data), _is_of("orders/3@42", data)
+    (True, True, False)
+    """
+    place = data.get("topic"), data.get("partition"), data.get("offset")
+    return data.get("record_id") == record_id or place_of(record_id) == place
 
 
 def find(broker: Broker, query: Query = EVERYTHING, newest: int | None = None) -> list[Recorded]:
@@ -108,7 +120,8 @@ class Way(NamedTuple):
 
 
 def trace(broker: Broker, record_id: str) -> list[Way]:
-    """Every way that a record went, by place and then by time; empty when nothing is known of it.
+    """Every way that a record went, found by its id or by the place where it was produced; by place and then by time;
+    empty when nothing is known of it.
 
     Raises StreamlabError.
     """

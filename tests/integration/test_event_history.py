@@ -93,6 +93,15 @@ def test_a_record_that_never_failed_is_known_by_its_place(broker):
     assert trace(broker, f"{topic}/9@0") == []
 
 
+def test_a_record_with_an_id_is_found_by_its_place_too(broker):
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(2), headers=[("ce_id", b"r-1")])
+    tell(broker, *Life(1, topic=topic, partition=0).fails().dies().events)
+    [way] = trace(broker, f"{topic}/0@1")
+    assert [step.name for step in way.steps] == ["record.retried", "record.dead_lettered"]
+    assert trace(broker, f"{topic}/0@0")[0].steps == []
+
+
 # -- the commands ---------------------------------------------------------------------------------------------
 
 
@@ -154,3 +163,6 @@ def test_a_trace_of_what_nobody_knows_says_so_and_fails(broker, shell):
     asked = shell("trace", "nobody")
     assert asked.returncode == 1
     assert "Nothing is known" in asked.stderr
+    nowhere = shell("trace", "orders/3@41")
+    assert nowhere.returncode == 1
+    assert "There is no record orders/3@41 (any more)" in nowhere.stderr
