@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from streamlab.broker import Broker
+from streamlab.cli import main
+from streamlab.delivery.dead_letter import Cause
 from streamlab.delivery.dead_letters import DeadLetters
 from streamlab.delivery.replay_jobs import ReplayJobs
 from tests.builders import a_topic
 from tests.dead_letter_builders import (
+    DIED_MS,
     GROUP,
     a_letter,
     a_record,
@@ -75,6 +78,44 @@ def test_filters_are_typed_as_they_are_shown(shell: Shell, broker: Broker) -> No
     assert wrong.returncode == 2 and "--state takes dead, replaying" in wrong.stderr
     missing = shell("dead-letters", "list", "nothing.dlq")
     assert missing.returncode == 1 and "is no topic of dead letters" in missing.stderr
+
+
+def test_every_filter_of_a_replay_can_be_typed(
+    broker: Broker, redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    topic = a_topic(broker, partitions=3)
+    bury(
+        broker,
+        [
+            a_letter(a_record(topic=topic, offset=0, partition=0, key=b"A"), error=an_error("x", KeyError)),
+            a_letter(a_record(topic=topic, offset=0, partition=1, value=b"needle"), died_ms=DIED_MS + 90_000),
+            a_letter(a_record(topic=topic, offset=0, partition=2), cause=Cause.SCHEMA, schema_version=7),
+        ],
+    )
+    letters = DeadLetters(broker.connection, topic, GROUP)
+    first = letters.get((0, 0))
+    assert first is not None
+
+    def planned(*options: str) -> set[str]:
+        """Where the letters would go: the partitions of the topic."""
+        with pytest.raises(SystemExit) as ended:
+            main(["dead-letters", "replay", letters.dlq, *options, "--json"])
+        assert ended.value.code in (0, None)
+        return {place.rpartition("/")[2] for place in json.loads(capsys.readouterr().out)["destinations"]}
+
+    assert planned() == {"0", "1", "2"}
+    assert planned("--error", "KeyError") == {"0"}
+    assert planned("--fingerprint", first.letter.fingerprint) == {"0"}
+    assert planned("--since", "2023-11-14T22:14:00Z") == {"1"}
+    assert planned("--until", "2023-11-14T22:14:00Z") == {"0", "2"}
+    assert planned("--key", "A") == {"0"}
+    assert planned("-p", "1", "-p", "2") == {"1", "2"}
+    assert planned("--schema-version", "7") == {"2"}
+    assert planned("--cause", "schema") == {"2"}
+    assert planned("--text", "needle") == {"1"}
+    assert planned("--letter", "1@0") == {"1"}
+    assert planned("--error", "KeyError", "--cause", "schema") == set()
 
 
 def test_one_letter_is_shown_with_everything_and_cannot_upset_a_terminal(

@@ -29,6 +29,7 @@ from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 from tests.builders import a_topic
 from tests.dead_letter_builders import (
+    DIED_MS,
     GROUP,
     a_letter,
     a_record,
@@ -112,6 +113,39 @@ def test_one_letter_is_replayed_by_its_address(broker: Broker) -> None:
     run(broker, plan)
     assert [(r.partition, r.offset) for r in queued(broker, letters)] == [(1, 3)]
     assert letters.get((1, 3)).status.state is LetterState.REPLAYING  # type: ignore[union-attr]
+
+
+def test_exactly_the_letters_that_a_filter_means_are_replayed(broker: Broker) -> None:
+    topic = a_topic(broker, partitions=3)
+    bury(
+        broker,
+        [
+            a_letter(a_record(topic=topic, offset=0, partition=0, key=b"A"), error=an_error("x", KeyError)),
+            a_letter(a_record(topic=topic, offset=0, partition=1), died_ms=DIED_MS + 90_000),
+            a_letter(a_record(topic=topic, offset=0, partition=2), cause=Cause.SCHEMA, schema_version=7),
+        ],
+    )
+    letters = DeadLetters(broker.connection, topic, GROUP)
+    fingerprint = letters.list(LetterFilter(key=b"A")).letters[0].letter.fingerprint
+
+    def replayed_by(wanted: LetterFilter) -> set[int]:
+        """Partitions of the letters; they are called back afterwards."""
+        planned = Replays(broker.connection).plan(letters, wanted)
+        job = run(broker, planned)
+        found = {x.address.partition for x in letters.all(LetterFilter(states=[LetterState.REPLAYING]))}
+        assert planned.letters == job.counts.sent == len(found)
+        letters.restore(LetterFilter(), by="ann", execute=True, also_replaying=True)
+        return found
+
+    assert replayed_by(LetterFilter()) == {0, 1, 2}
+    assert replayed_by(LetterFilter(error_classes=["KeyError"])) == {0}
+    assert replayed_by(LetterFilter(fingerprints=[fingerprint])) == {0}
+    assert replayed_by(LetterFilter(since_ms=DIED_MS + 1)) == {1}
+    assert replayed_by(LetterFilter(until_ms=DIED_MS + 1)) == {0, 2}
+    assert replayed_by(LetterFilter(key=b"A")) == {0}
+    assert replayed_by(LetterFilter(partitions=[1, 2])) == {1, 2}
+    assert replayed_by(LetterFilter(schema_versions=[7])) == {2}
+    assert replayed_by(LetterFilter(causes=[Cause.SCHEMA])) == {2}
 
 
 def test_letters_that_came_after_the_plan_are_not_part_of_it(broker: Broker) -> None:
