@@ -53,7 +53,7 @@ class RowsPage:
 
 def page_of(found: QuerySet[Any], address: Address) -> RowsPage:
     """The `?page=n` of a query, the nearest there is."""
-    counted = found[: MOST_COUNTED + 1].count()
+    counted = found.order_by()[: MOST_COUNTED + 1].count()
     total = min(counted, MOST_COUNTED)
     pages = max(1, -(-total // PAGE_SIZE))
     asked = address.query.get("page", "1")

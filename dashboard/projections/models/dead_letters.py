@@ -67,7 +67,9 @@ class DeadLetter(models.Model):
 
     class Meta:
         indexes = (
+            models.Index(fields=["died_ms"], name="letter_by_time"),
             models.Index(fields=["state", "died_ms"], name="letter_by_state"),
+            models.Index(fields=["group", "died_ms"], name="letter_of_group_by_time"),
             models.Index(fields=["group", "topic", "state", "died_ms"], name="letter_of_group"),
             models.Index(fields=["fingerprint", "died_ms"], name="letter_of_fingerprint"),
             models.Index(fields=["topic", "partition", "offset"], name="letter_of_place"),
