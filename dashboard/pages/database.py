@@ -14,25 +14,19 @@ from dashboard.presenters.words import plural
 
 from .moments import Moment
 from .page import Address
-from .table import PAGE_SIZE, link
+from .table import PAGE_SIZE, Paged, link
 
 How = ParamSpec("How")
 MOST_COUNTED = 10_000
 """More rows than this are not counted: a list of millions must not cost a count for each look at it."""
 
 
-@dataclass(frozen=True)
-class RowsPage:
-    """What is on the screen, and the links around it. A `Listing` for rows of the database."""
+@dataclass(frozen=True, kw_only=True)
+class RowsPage(Paged):
+    """Rows of the database: a `total` of MOST_COUNTED may be more."""
 
     rows: Sequence[Any]
-    total: int  # MOST_COUNTED at most
-    uncounted: bool  # whether there are more than that
-    query: str
-    page: int
-    pages: int
-    previous_href: str
-    next_href: str
+    uncounted: bool  # whether there are more than `total`
 
     @property
     def total_words(self) -> str:
@@ -41,14 +35,6 @@ class RowsPage:
     def counted(self, noun: str, many: str = "") -> str:
         """In words: "3 letters"."""
         return f"{plural(self.total, noun, many)}{' or more' if self.uncounted else ''}"
-
-    @property
-    def first(self) -> int:
-        return (self.page - 1) * PAGE_SIZE + 1 if self.total else 0
-
-    @property
-    def last(self) -> int:
-        return min(self.page * PAGE_SIZE, self.total)
 
 
 def page_of(found: QuerySet[Any], address: Address) -> RowsPage:

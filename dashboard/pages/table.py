@@ -32,15 +32,12 @@ class Heading:
     arrow: str
 
 
-@dataclass(frozen=True)
-class Listing(Generic[T]):
-    """What is on the screen, and the links around it."""
+@dataclass(frozen=True, kw_only=True)
+class Paged:
+    """Which page of how many is on the screen, and the links around it."""
 
-    rows: Sequence[T]
-    total: int  # found, on all pages
-    of: int  # before the search
     query: str
-    headings: list[Heading]
+    total: int  # found, on all pages
     page: int
     pages: int
     previous_href: str
@@ -57,6 +54,15 @@ class Listing(Generic[T]):
     @property
     def last(self) -> int:
         return min(self.page * PAGE_SIZE, self.total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing(Paged, Generic[T]):
+    """Rows that were searched and sorted here."""
+
+    rows: Sequence[T]
+    of: int  # before the search
+    headings: list[Heading]
 
 
 def link(address: Address, **changes: str | None) -> str:

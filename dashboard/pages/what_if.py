@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dashboard.broker import broker
 from dashboard.masking.rules import shield_of
-from dashboard.presenters import capacity
+from dashboard.presenters import capacity, commands
 from dashboard.presenters import keys as key_words
 from dashboard.presenters import what_if as presenter
 from streamlab import key_sample
@@ -59,6 +59,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     snapshot = moment.snapshot
     topic, group = _chosen(snapshot, address)
     choices = {
+        "play_command": commands.PLAY_WITH_KEY,
         "topics": sorted(t.topic for t in snapshot.topics.values() if not t.internal),
         "groups": sorted(snapshot.groups),
         "topic": topic.topic if topic else "",

@@ -92,6 +92,24 @@ def test_one_topic_or_group_by_its_link(visitor, redis_url):
     assert visitor.get("/history/?group=nobody").status_code == 404
 
 
+@pytest.mark.parametrize(("path", "legend"), [("/", "lag-legend"), ("/history/", "legend-1")])
+def test_a_group_that_caught_up_keeps_its_line_and_those_without_lag_are_counted(
+    visitor, redis_url, path, legend
+):
+    def picture(lag: int):
+        return a_snapshot(
+            a_topic("orders", 6), a_group("late", lag=lag), a_group("calm"), a_group("idle", members=[])
+        )
+
+    now = now_ms()
+    publish(redis_url, picture(lag=400), as_of_ms=now - 30_000, seconds_of_history=60)
+    publish(redis_url, picture(lag=0), as_of_ms=now)
+    html = text_of(visitor.get(path))
+    drawn = html[html.index(f'id="{legend}"') :].partition("</ul>")[0]
+    assert re.findall(r'<span class="name" title="([^"]+)"', drawn) == ["late"]
+    assert "and 2 groups without lag" in drawn
+
+
 def test_what_happened_stands_on_the_axis_and_leads_there(visitor, redis_url):
     publish(redis_url, busy_snapshot())
     data = {"words": "consumer-2 joined", "moved": [{}, {}], "took_ms": 412}

@@ -425,6 +425,13 @@ def test_pages_of_operations_need_no_sampler(operator, broker):
         assert operator.get(path).status_code == 200
 
 
+def test_a_list_that_is_not_counted_to_its_end_says_so(operator, broker, monkeypatch):
+    monkeypatch.setattr("dashboard.pages.database.MOST_COUNTED", 2)
+    for n in range(3):
+        ask(operator, "create-topic", topic=f"t{n}", partitions=1, retention_days=1)
+    assert "2 operations or more" in text_of(operator, "/operations/")
+
+
 def test_an_operation_that_does_not_exist_is_a_404(operator):
     assert operator.get("/operations/12345/").status_code == 404
     assert operator.post("/operations/12345/confirm/").status_code == 404
