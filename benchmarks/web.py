@@ -1,5 +1,5 @@
-"""The dashboard on the server that is measured: the web process and the sampler, as real processes, and somebody who
-is signed in."""
+"""The dashboard on the server that is measured: the web process, the Celery worker that looks for the advisor, beat and
+the sampler, as real processes, and somebody who is signed in."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from dashboard.supervisor.parts import Plan, parts_of
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 60.0
@@ -39,11 +41,10 @@ class Dashboard:
         self._cookies = http.cookiejar.CookieJar()
         self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
         self._manage("migrate", "-v", "0")
-        self._sampler = self._start("-m", "streamlab", "sampler")
-        self.web = self._start(
-            "-m", "uvicorn", "dashboard.config.asgi:application", "--host", "127.0.0.1", "--port", str(self.port),
-            "--lifespan", "off", "--no-access-log",
-        )  # fmt: skip
+        plan = Plan(folder, "127.0.0.1", self.port, demo=False, data_url=broker_url, control_url=None)
+        commands = {part.name: part.command for part in parts_of(plan)}
+        self.web = self._start(commands["web"])
+        self._others = [self._start(commands[name]) for name in ("worker", "beat", "sampler")]
 
     def sign_in(self) -> None:
         path = re.findall(r"/sign-in/\S+", self._manage("signin_link"))[0]
@@ -70,7 +71,7 @@ class Dashboard:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
-        for process in (self.web, self._sampler):
+        for process in (self.web, *self._others):
             process.terminate()
             try:
                 process.wait(20)
@@ -86,9 +87,9 @@ class Dashboard:
             return False
         return True
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
 

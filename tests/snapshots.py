@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from streamlab.metrics.positions import GroupPartition, Positions
 from streamlab.metrics.snapshot import (
-    GroupPartition,
     GroupSnapshot,
     Member,
     PartitionSnapshot,
@@ -92,7 +92,7 @@ def a_group(name: str = "analytics", lag: int | None = 0, **changes: Any) -> Gro
         epoch=3,
         assignor="cooperative-sticky",
         members=[a_member()],
-        partitions=positions,
+        partitions=Positions.of(positions),
         lag=sum(known) if known else None,
         time_lag_ms=max((p.time_lag_ms for p in positions if p.time_lag_ms is not None), default=None),
         consumed_rate=sum(p.consumed_rate or 0 for p in positions),

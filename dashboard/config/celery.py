@@ -1,4 +1,4 @@
-"""The Celery application: operators' jobs and the worker's heartbeat."""
+"""The Celery application: operators' jobs, the worker's heartbeat, the advisor's looks."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.config.settings")
 app = Celery("streamlab")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.autodiscover_tasks(["dashboard"], related_name="heartbeat")
+for module in ("heartbeat", "advice"):
+    app.autodiscover_tasks(["dashboard"], related_name=module)

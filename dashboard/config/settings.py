@@ -224,6 +224,11 @@ CELERY_BEAT_SCHEDULE = {
         # One that waited this long says nothing about now: let it be dropped instead of queueing up.
         "options": {"expires": 10},
     },
+    "advice": {
+        "task": "dashboard.advice.keep_fresh",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "operations": {
         "task": "dashboard.operations.look_after",
         "schedule": 10.0,

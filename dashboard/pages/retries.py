@@ -61,7 +61,7 @@ def queues(snapshot: Snapshot, names: Iterable[str]) -> list[Place]:
         for name in names
         if name in snapshot.groups
         for topic in known.get(name, ())
-        for p in snapshot.groups[name].on(topic)
+        for p in snapshot.groups[name].partitions.on(topic)
     ]
 
 

@@ -200,7 +200,7 @@ def _loads(group: GroupSnapshot | None, past: Snapshot | None, moment: Moment) -
 def _each(
     group: GroupSnapshot | None, members: list[ClientTelemetry], past: Snapshot | None, moment: Moment
 ) -> Any:
-    flow = flows.of_groups([past] if past else [], moment.snapshot).get(group.group) if group else None
+    flow = flows.of_group([past] if past else [], moment.snapshot, group.group) if group else None
     out = flow.out_rate if flow else (group.consumed_rate or 0.0) if group else 0.0
     working = sum(bool(m.owned) for m in group.members) if group else 0
     grows = flow is not None and flow.slope > 0.05 * flow.in_rate and flow.lag > 5 * flow.in_rate

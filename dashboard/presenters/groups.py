@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from streamlab.metrics.positions import GroupPartition
 from streamlab.metrics.snapshot import (
-    GroupPartition,
     GroupSnapshot,
     Member,
     PartitionSnapshot,
@@ -30,12 +30,12 @@ NOTHING_COMMITTED = "The group has not committed on any partition yet"
 
 def lost(group: GroupSnapshot) -> int:
     """Records that retention removed before the group read them."""
-    return sum(p.lost for p in group.partitions)
+    return group.partitions.lost
 
 
 def topics(group: GroupSnapshot) -> list[str]:
     """Every topic that the group has committed on or subscribes to, by name."""
-    return sorted({p.topic for p in group.partitions} | {t for m in group.members for t in m.topics})
+    return sorted(set(group.partitions.topics).union(*(m.topics for m in group.members)))
 
 
 def unread(group: GroupSnapshot) -> list[GroupPartition]:
@@ -188,12 +188,12 @@ def compact(partitions: list[str], most_topics: int = 8) -> str:
     >>> compact(["orders/0", "orders/2", "paid/1", "sent/0"], most_topics=1)
     'orders 0, 2; and 2 of 2 more topics'
     """
-    by_topic: dict[str, list[int]] = {}
+    by_topic: dict[str, list[str]] = {}
     for name in partitions:
         topic, _, number = name.rpartition("/")
-        by_topic.setdefault(topic, []).append(int(number))
+        by_topic.setdefault(topic, []).append(number)
     named = sorted(by_topic.items())
-    words = [f"{topic} {', '.join(map(str, sorted(numbers)))}" for topic, numbers in named[:most_topics]]
+    words = [f"{topic} {', '.join(sorted(numbers, key=int))}" for topic, numbers in named[:most_topics]]
     if rest := named[most_topics:]:
         words.append(f"and {sum(len(numbers) for _, numbers in rest)} of {plural(len(rest), 'more topic')}")
     return "; ".join(words)
@@ -272,7 +272,7 @@ def matrices(group: GroupSnapshot, topics: Iterable[str]) -> list[Matrix]:
     holdings = [(m, set(m.owned), set(m.assigned)) for m in members]
     found = []
     for topic in topics:
-        partitions = [p.partition for p in group.on(topic)]
+        partitions = [p.partition for p in group.partitions.on(topic)]
         if not partitions or len(partitions) > MATRIX_LIMIT:
             continue
         lines = [
@@ -308,15 +308,12 @@ def is_idle(group: GroupSnapshot) -> bool:
 
 def lag_on(group: GroupSnapshot, topic: str) -> int | None:
     """A group's lag on one topic; None when it is not known on any of its partitions."""
-    known = [p.lag for p in group.on(topic) if p.lag is not None]
-    return sum(known) if known else None
+    return group.partitions.on_topic(topic).lag
 
 
 def time_lag_on(group: GroupSnapshot, topic: str) -> int | None:
-    known = [p.time_lag_ms for p in group.on(topic) if p.time_lag_ms is not None]
-    return max(known) if known else None
+    return group.partitions.on_topic(topic).time_lag_ms
 
 
 def rate_on(group: GroupSnapshot, topic: str) -> float | None:
-    known = [p.consumed_rate for p in group.on(topic) if p.consumed_rate is not None]
-    return sum(known) if known else None
+    return group.partitions.on_topic(topic).consumed_rate

@@ -111,7 +111,10 @@ def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
     status = groups.status(group, heading)
     lag = count(group.lag).plain
     here = {"page": "group", "name": group.group, "weight": float(group.lag or 0)}
-    where = listed([str(t) for t in sorted({p.topic for p in group.partitions if p.lag})]) or "its topics"
+    where = (
+        listed([str(t) for t in sorted(topic for topic, on in group.partitions.totals.items() if on.lag)])
+        or "its topics"
+    )
     if status.word == "lost records":
         return Finding(
             Tone.BAD,

@@ -22,14 +22,29 @@ _lookers: WeakKeyDictionary[Connection, Looker] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def advise(connection: Connection) -> Advice:
-    """What to look at, at most five seconds old. Raises NothingMeasured without a running sampler, StreamlabError."""
+def advise(connection: Connection, fresh_ms: int = memory.FRESH_MS) -> Advice:
+    """What to look at, at most `fresh_ms` old: looks anew when nobody has since, and nobody is just looking.
+
+    Raises NothingMeasured without a running sampler, StreamlabError.
+    """
     before = memory.read(connection)
     if before is not None:
         age_ms = connection.server_time_ms() - before.advice.as_of_ms
-        if age_ms < memory.FRESH_MS or not memory.may_look(connection):
+        if age_ms < fresh_ms or not memory.may_look(connection):
             return before.advice
     return look(connection, before)
+
+
+def keep_fresh(connection: Connection) -> bool:
+    """Look anew if somebody has asked for advice lately (`memory.ask`); whether it did. To be called every FRESH_MS.
+
+    A look at very many partitions takes a second of computing: a process that answers people leaves it to another.
+    Raises NothingMeasured, StreamlabError.
+    """
+    if not memory.asked(connection) or not memory.may_look(connection):
+        return False
+    look(connection, memory.read(connection))
+    return True
 
 
 def look(connection: Connection, before: memory.Memory | None = None) -> Advice:
@@ -56,5 +71,6 @@ __all__ = [
     "Number",
     "Urgency",
     "advise",
+    "keep_fresh",
     "look",
 ]

@@ -5,10 +5,13 @@ Counters are compared, so these are exact whatever happened in between. Pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from ..metrics.snapshot import GroupPartition, GroupSnapshot, Snapshot
+from ..metrics.positions import GroupPartition
+from ..metrics.snapshot import GroupSnapshot, Snapshot
 
 WINDOW_MS = 45_000
 """How far back the slope of a lag looks."""
@@ -29,8 +32,18 @@ class PartitionFlow:
     in_rate: float  # records/s
     out_rate: float
     recent_in_rate: float  # over RECENT_MS
-    slope: float  # of the lag, records/s, over WINDOW_MS
-    recent_slope: float  # over RECENT_MS
+    lags: Sequence[tuple[int, int]]  # (server time in ms, lag), oldest first, now last
+
+    @cached_property
+    def slope(self) -> float:
+        """Of the lag, records/s, over WINDOW_MS."""
+        return slope_per_s(self.lags)
+
+    @cached_property
+    def recent_slope(self) -> float:
+        """Of the lag, records/s, over RECENT_MS."""
+        now_ms = self.lags[-1][0]
+        return slope_per_s([point for point in self.lags if now_ms - point[0] <= RECENT_MS])
 
 
 @dataclass(frozen=True)
@@ -61,15 +74,17 @@ class GroupFlow:
     def recent_slope(self) -> float:
         return sum(p.recent_slope for p in self.partitions)
 
-    @property
+    @cached_property
     def topics(self) -> list[str]:
         return sorted({p.topic for p in self.partitions})
 
     @property
     def busiest_topic(self) -> str:
         """The one that most of the lag is on; "" when there is none."""
-        lags = {topic: sum(p.lag for p in self.partitions if p.topic == topic) for topic in self.topics}
-        return max(lags, key=lambda topic: lags[topic], default="")
+        lags: Counter[str] = Counter()
+        for partition in self.partitions:
+            lags[partition.topic] += partition.lag
+        return max(self.topics, key=lambda topic: lags[topic], default="")
 
     @property
     def behind_s(self) -> float | None:
@@ -97,20 +112,15 @@ def slope_per_s(points: Sequence[tuple[int, float]]) -> float:
     return sum((t - mean_t) * (v - mean_v) for t, v in points) / spread * 1000 if spread else 0.0
 
 
-def of_groups(past: Sequence[Snapshot], now: Snapshot) -> dict[str, GroupFlow]:
-    """`past` is oldest first. Groups that were not there for LEAST_MS are left out."""
-    window = [s for s in past if now.as_of_ms - WINDOW_MS <= s.as_of_ms < now.as_of_ms]
-    if not window or now.as_of_ms - window[0].as_of_ms < LEAST_MS:
-        return {}
-    found = {}
-    for name, group in now.groups.items():
-        before = [(s.as_of_ms, _positions(s.groups[name])) for s in window if name in s.groups]
-        if not before or now.as_of_ms - before[0][0] < LEAST_MS:
-            continue
-        partitions = [flow for p in group.partitions if (flow := _flow(p, before, now.as_of_ms)) is not None]
-        if partitions:
-            found[name] = GroupFlow(name, partitions, now.as_of_ms - before[0][0])
-    return found
+def of_group(past: Sequence[Snapshot], now: Snapshot, group: str) -> GroupFlow | None:
+    """`past` is oldest first. None: the group was not there for LEAST_MS, or no lag of it is known."""
+    window = [s for s in past if now.as_of_ms - WINDOW_MS <= s.as_of_ms < now.as_of_ms and group in s.groups]
+    if group not in now.groups or not window or now.as_of_ms - window[0].as_of_ms < LEAST_MS:
+        return None
+    before = [(s.as_of_ms, _positions(s.groups[group])) for s in window]
+    of_each = (_flow(position, before, now.as_of_ms) for position in now.groups[group].partitions)
+    partitions = [flow for flow in of_each if flow is not None]
+    return GroupFlow(group, partitions, now.as_of_ms - before[0][0]) if partitions else None
 
 
 _Positions = dict[tuple[str, int], GroupPartition]
@@ -124,32 +134,31 @@ def _flow(now: GroupPartition, before: Sequence[tuple[int, _Positions]], now_ms:
     """None: without a lag now or for long enough."""
     if now.lag is None:
         return None
+    place = now.topic, now.partition
     earlier = [
-        (ms, p)
+        (ms, p, p.lag)
         for ms, positions in before
-        if (p := positions.get((now.topic, now.partition))) is not None and p.lag is not None
+        if (p := positions.get(place)) is not None and p.lag is not None
     ]
     if not earlier or now_ms - earlier[0][0] < LEAST_MS:
         return None
-    points = [(ms, float(p.lag or 0)) for ms, p in earlier] + [(now_ms, float(now.lag))]
-    first_ms, first = earlier[0]
-    took_s = (now_ms - first_ms) / 1000
+    first_ms, first, _ = earlier[0]
+    recent_ms, recent, _ = next((e for e in earlier if now_ms - e[0] <= RECENT_MS), earlier[-1])
     return PartitionFlow(
-        now.topic,
-        now.partition,
-        now.owner,
-        now.lag,
-        max(0, now.log_end - first.log_end) / took_s,
-        max(0, (now.committed or 0) - (first.committed or 0)) / took_s,
-        _recent_in_rate(now, earlier, now_ms),
-        slope_per_s(points),
-        slope_per_s([point for point in points if now_ms - point[0] <= RECENT_MS]),
+        topic=now.topic,
+        partition=now.partition,
+        owner=now.owner,
+        lag=now.lag,
+        in_rate=_per_s(now.log_end - first.log_end, now_ms - first_ms),
+        out_rate=_per_s((now.committed or 0) - (first.committed or 0), now_ms - first_ms),
+        recent_in_rate=_per_s(now.log_end - recent.log_end, now_ms - recent_ms),
+        lags=[*((ms, lag) for ms, _, lag in earlier), (now_ms, now.lag)],
     )
 
 
-def _recent_in_rate(now: GroupPartition, earlier: Sequence[tuple[int, GroupPartition]], now_ms: int) -> float:
-    ms, then = next(((ms, p) for ms, p in earlier if now_ms - ms <= RECENT_MS), earlier[-1])
-    return max(0, now.log_end - then.log_end) * 1000 / (now_ms - ms)
+def _per_s(records: int, took_ms: int) -> float:
+    """A log that lost its end, or a position that was set back, did not go backwards: nothing came."""
+    return max(0, records) * 1000 / took_ms
 
 
 def appended(past: Iterable[Snapshot], now: Snapshot, topic: str) -> tuple[int, float] | None:

@@ -234,7 +234,7 @@ def _fails(attempts: Mapping[str, Attempts]) -> bool:
 
 
 def _late(world: World) -> list[behind.Behind]:
-    found = (behind.behind(world.snapshot.groups[name], flow, True) for name, flow in world.flows.items())
+    found = (behind.behind(g, world.flow(name), True) for name, g in world.snapshot.groups.items() if g.lag)
     return [late for late in found if late is not None]
 
 

@@ -19,6 +19,8 @@ from .finding import Advice
 FRESH_MS = 5_000
 KEPT_MS = 5 * 60_000
 """Nobody has asked for this long: the next look begins with nothing."""
+ASKED_MS = 30_000
+"""Somebody who wants advice is taken to want it for so long."""
 LOOKING_MS = 3_000
 """Who looks has this long before another one may."""
 
@@ -62,3 +64,15 @@ def may_look(connection: Connection) -> bool:
     """Whether it is this one's turn: nobody else has begun to look in the last moment. Raises StreamlabError."""
     with translated():
         return bool(connection.client.set(keys.ADVISOR_TURN, secrets.token_hex(4), nx=True, px=LOOKING_MS))
+
+
+def ask(connection: Connection) -> None:
+    """Say that somebody wants advice, so that whoever keeps it fresh does. Raises StreamlabError."""
+    with translated():
+        connection.client.set(keys.ADVISOR_ASKED, b"", px=ASKED_MS)
+
+
+def asked(connection: Connection) -> bool:
+    """Whether somebody has wanted advice lately. Raises StreamlabError."""
+    with translated():
+        return bool(connection.client.exists(keys.ADVISOR_ASKED))

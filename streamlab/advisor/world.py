@@ -106,10 +106,13 @@ class World:
     calm_rates: Mapping[str, float] = field(default_factory=dict)  # by topic: the least of the last 15 min
     heavy_keys: Mapping[str, Sequence[HeavyKey]] = field(default_factory=dict)  # by topic
     letters: Mapping[tuple[str, str], Letters] = field(default_factory=dict)  # by topic and group
+    known_flows: dict[str, GroupFlow | None] = field(default_factory=dict)  # what flow() has found; by group
 
-    @cached_property
-    def flows(self) -> dict[str, GroupFlow]:
-        return flows.of_groups(self.past, self.snapshot)
+    def flow(self, group: str) -> GroupFlow | None:
+        """What goes in and out of a group's partitions; None: not known for long enough."""
+        if group not in self.known_flows:
+            self.known_flows[group] = flows.of_group(self.past, self.snapshot, group)
+        return self.known_flows[group]
 
     def members(self, group: str) -> dict[str, ClientTelemetry]:
         """What the members of a group say of themselves, by member id."""

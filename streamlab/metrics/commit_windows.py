@@ -18,7 +18,8 @@ import zstandard
 
 from .. import keys
 from ..connection import Connection
-from .snapshot import GroupPartition, GroupSnapshot, Snapshot
+from .positions import GroupPartition
+from .snapshot import GroupSnapshot, Snapshot
 
 COMMITS = 10
 LEAST_APART_MS = 1_000

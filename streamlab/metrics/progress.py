@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from . import membership
 from .picture import NO_GROUP, GroupPicture, PartitionPicture, Picture, Position, TopicPicture
-from .rates import commit_rate, total
-from .snapshot import GroupPartition, GroupSnapshot
+from .positions import GroupPartition, Positions
+from .rates import commit_rate
+from .snapshot import GroupSnapshot
 
 AppendTimes = Mapping[int, int]
 """Offset of a first unread record -> when it was appended, in ms."""
@@ -100,17 +101,17 @@ class Progress:
         return None
 
     def _group(self, name: str, reader: Reader) -> GroupSnapshot:
-        rows = reader.rows
+        positions = Positions.of(reader.rows)
         return GroupSnapshot(
             group=name,
             state=membership.state(reader.picture, reader.alive),
             epoch=reader.picture.epoch,
             assignor=reader.picture.assignor,
             members=membership.members(reader.picture, reader.alive, self._now_ms),
-            partitions=rows,
-            lag=_sum(row.lag for row in rows),
-            time_lag_ms=max((row.time_lag_ms for row in rows if row.time_lag_ms is not None), default=None),
-            consumed_rate=total(row.consumed_rate for row in rows),
+            partitions=positions,
+            lag=positions.lag,
+            time_lag_ms=positions.time_lag_ms,
+            consumed_rate=positions.consumed_rate,
             paused=reader.picture.paused,
         )
 
@@ -157,8 +158,3 @@ def _positions_in(picture: Picture, topic: str, of: TopicPicture, number: int) -
     if then is None or then.created_ms != of.created_ms or number >= len(then.partitions):
         return {}
     return then.partitions[number].positions
-
-
-def _sum(amounts: Iterable[int | None]) -> int | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None

@@ -13,6 +13,7 @@ is.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import overload
 
 WINDOW_MS = 10_000
 """How far the older commit may lie back: two default commit intervals."""
@@ -77,11 +78,15 @@ def commit_rate(
     return per_second(offset_then, offset, until_ms - commit_ms_then)
 
 
-def total(rates: Iterable[float | None]) -> float | None:
+@overload
+def total(figures: Iterable[int | None]) -> int | None: ...
+@overload
+def total(figures: Iterable[float | None]) -> float | None: ...
+def total(figures: Iterable[float | None]) -> float | None:
     """Sum of those that are known; None when none is.
 
     >>> total([1.5, None, 2.0]), total([None]), total([])
     (3.5, None, None)
     """
-    known = [rate for rate in rates if rate is not None]
+    known = [figure for figure in figures if figure is not None]
     return sum(known) if known else None

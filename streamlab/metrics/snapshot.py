@@ -9,30 +9,9 @@ that live for a second.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from operator import attrgetter
-
 import msgspec
 
-_topic = attrgetter("topic")
-
-
-class GroupPartition(msgspec.Struct, frozen=True, gc=False):
-    """How far one group is on one partition."""
-
-    topic: str
-    partition: int
-    committed: int | None  # next offset to read; None: never committed
-    log_end: int
-    lag: (
-        int | None
-    )  # records, those that retention removed included, as in Kafka; None: no commit to measure from
-    time_lag_ms: int | None  # age of the oldest record not yet consumed; 0: caught up; None: unknown
-    commit_ms: int | None  # server time of the last commit
-    lost: int  # records that retention removed before the group read them
-    owner: str | None  # member id; None: nobody reads it
-    consumed_rate: float | None  # records/s over the last seconds, by commits; see rates.commit_rate
-    ahead: int = 0  # records by which the commit lies past the log end: the server lost its newest records
+from .positions import Positions, loaded, stored
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
@@ -54,16 +33,11 @@ class GroupSnapshot(msgspec.Struct, frozen=True, gc=False):
     epoch: int
     assignor: str
     members: list[Member]
-    partitions: list[GroupPartition]  # sorted by topic and partition
+    partitions: Positions
     lag: int | None  # sum of what is known; None: nothing is known
     time_lag_ms: int | None  # the worst partition's
     consumed_rate: float | None  # records/s
     paused: bool = False  # an operator wants that its members read nothing
-
-    def on(self, topic: str) -> list[GroupPartition]:
-        """Those of one topic, found without looking at the others."""
-        first = bisect_left(self.partitions, topic, key=_topic)
-        return self.partitions[first : bisect_right(self.partitions, topic, first, key=_topic)]
 
 
 class PartitionSnapshot(msgspec.Struct, frozen=True, gc=False):
@@ -118,11 +92,12 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     server: ServerSnapshot
 
 
-_decoder = msgspec.msgpack.Decoder(Snapshot)
+_encoder = msgspec.msgpack.Encoder(enc_hook=stored)
+_decoder = msgspec.msgpack.Decoder(Snapshot, dec_hook=loaded)
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    return msgspec.msgpack.encode(snapshot)
+    return _encoder.encode(snapshot)
 
 
 def decode(data: bytes) -> Snapshot:

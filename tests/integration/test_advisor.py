@@ -105,6 +105,27 @@ def test_only_one_looks_anew_and_what_is_found_keeps_its_beginning(broker):
     assert anew.findings[0].since_ms == first.findings[0].since_ms
 
 
+def test_who_keeps_advice_fresh_looks_only_while_somebody_asks(broker):
+    measured(broker, a_world(*LATE))
+    assert not advisor.keep_fresh(broker.connection)
+    assert memory.read(broker.connection) is None
+    memory.ask(broker.connection)
+    assert advisor.keep_fresh(broker.connection)
+    assert [finding.rule for finding in memory.read(broker.connection).advice.findings] == rules(broker)
+
+
+def test_who_leaves_looking_to_another_takes_what_is_not_quite_fresh(broker):
+    measured(broker, a_world(*LATE))
+    first = advisor.advise(broker.connection)
+    broker.connection.client.delete(keys.SNAPSHOT)  # another look would raise
+    aged = msgspec.structs.replace(first, as_of_ms=first.as_of_ms - AHEAD_MS - 2 * memory.FRESH_MS)
+    memory.write(broker.connection, msgspec.structs.replace(memory.read(broker.connection), advice=aged))
+    assert advisor.advise(broker.connection, 3 * memory.FRESH_MS) == aged
+    broker.connection.client.delete(keys.ADVISOR_TURN)
+    with pytest.raises(NothingMeasured):
+        advisor.advise(broker.connection)
+
+
 def test_a_changed_setting_is_among_the_evidence_and_its_author_with_it(broker):
     Configs(broker.connection).set(f"group:{GROUP}", {"max_poll_records": 5}, by="anna")
     measured(broker, a_world())

@@ -13,7 +13,8 @@ from streamlab.broker import Broker
 from streamlab.groups.offsets import claim
 from streamlab.log import PartitionLog
 from streamlab.metrics.collect import Collector
-from streamlab.metrics.snapshot import GroupPartition, Snapshot
+from streamlab.metrics.positions import GroupPartition
+from streamlab.metrics.snapshot import Snapshot
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 

@@ -12,6 +12,7 @@ from streamlab.broker import Broker
 from streamlab.metrics import commit_windows
 from streamlab.metrics.commit_windows import COMMITS, CommitWindows
 from streamlab.metrics.past import SHELVES, Keeper, Past
+from streamlab.metrics.positions import Positions
 from streamlab.metrics.snapshot import Snapshot, encode
 from tests.snapshots import a_group, a_position, a_server, a_snapshot, a_topic
 
@@ -107,7 +108,9 @@ def test_a_tick_looks_at_so_many_partitions_and_no_more(broker: Broker, monkeypa
         moved = [
             msgspec.structs.replace(
                 g,
-                partitions=[msgspec.structs.replace(p, commit_ms=T0 + tick * 2_000) for p in g.partitions],
+                partitions=Positions.of(
+                    msgspec.structs.replace(p, commit_ms=T0 + tick * 2_000) for p in g.partitions
+                ),
             )
             for g in groups
         ]

@@ -10,6 +10,7 @@ import pytest
 from streamlab.advisor.judge import LINGER_MS, SWITCH_MS, judge
 from streamlab.advisor.world import Attempts, Happened, HeavyKey, Kept, Letters, Server, SlowCommand
 from streamlab.groups.rebalances import Rebalance
+from streamlab.metrics.positions import Positions
 from tests.advisor_worlds import GROUP, TOPIC, a_client, a_consumer, a_worker, a_world, rules_of, sends
 from tests.snapshots import NOW_MS, a_partition, a_server, a_topic
 
@@ -38,7 +39,8 @@ def test_nothing_is_said_of_a_rise_that_is_over():
     now = msgspec.structs.replace(
         world.snapshot, groups={GROUP: msgspec.structs.replace(group, partitions=caught_up)}
     )
-    assert world.flows[GROUP].slope > 0
+    flow = world.flow(GROUP)
+    assert flow is not None and flow.slope > 0
     assert rules_of(replace(world, snapshot=now)) == []
 
 
@@ -198,7 +200,7 @@ def test_unread_records_close_to_their_end_are_urgent():
 
 def aged(group, ms):
     return msgspec.structs.replace(
-        group, partitions=[msgspec.structs.replace(p, time_lag_ms=ms) for p in group.partitions]
+        group, partitions=Positions.of(msgspec.structs.replace(p, time_lag_ms=ms) for p in group.partitions)
     )
 
 

@@ -9,6 +9,7 @@ from dashboard.presenters import epochs, standing
 from dashboard.presenters.figures import count, duration, moment
 from dashboard.presenters.rebalances import RebalanceRow
 from streamlab.metrics.commit_windows import SeenCommit
+from streamlab.metrics.positions import Positions
 from tests.snapshots import NOW_MS, a_group, a_position
 
 
@@ -65,7 +66,7 @@ def test_the_worst_partition_speaks_for_the_group():
 
 
 def test_a_group_that_reads_nothing_is_unknown():
-    nothing = msgspec.structs.replace(a_group("g"), partitions=[])
+    nothing = msgspec.structs.replace(a_group("g"), partitions=Positions.of([]))
     found = standing.of_group(nothing, {}, NOW_MS)
     assert found.status.word == "unknown" and found.numbers == ""
 

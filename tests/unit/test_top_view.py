@@ -6,11 +6,12 @@ import pytest
 from rich.cells import cell_len
 
 from streamlab.cli.top_view import Order, Shown, as_json, screen
+from streamlab.metrics.positions import Positions
 from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, TopicSnapshot
 
 
 def a_group(name="revenue", lag=10, rate=5.0, state="Stable"):
-    return GroupSnapshot(name, state, 1, "cooperative-sticky", [], [], lag, 1500, rate)
+    return GroupSnapshot(name, state, 1, "cooperative-sticky", [], Positions.of([]), lag, 1500, rate)
 
 
 def a_topic(name="orders", rate=100.0, internal=False):

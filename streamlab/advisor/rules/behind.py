@@ -74,8 +74,10 @@ class Behind:
         )
 
 
-def behind(group: GroupSnapshot, flow: GroupFlow, standing: bool) -> Behind | None:
-    """None while it keeps up. `standing`: it was found to be behind before."""
+def behind(group: GroupSnapshot, flow: GroupFlow | None, standing: bool) -> Behind | None:
+    """None while it keeps up, or is not known for long enough. `standing`: it was found to be behind before."""
+    if flow is None:
+        return None
     late: dict[str, list[PartitionFlow]] = {}
     well: dict[str, list[PartitionFlow]] = {}
     for owner, partitions in flow.by_owner().items():

@@ -43,7 +43,7 @@ def undecided(world: World, group: str) -> bool:
 
 
 def _finding(world: World, name: str, tried: attempts.Tried, time: handling.Handling) -> Finding:
-    flow = world.flows.get(name)
+    flow = world.flow(name)
     waits = flow is not None and flow.recent_slope > 0 and flow.lag > flow.in_rate
     lag = f" Lag rises by {words.rate(flow.recent_slope)}." if flow and waits else ""
     assert time.slowest_ms is not None and time.record_ms is not None

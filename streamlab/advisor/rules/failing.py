@@ -100,7 +100,7 @@ def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> 
 
 
 def _retries(world: World, group: str, tried: attempts.Tried) -> Finding:
-    topics = sorted({p.topic for p in world.snapshot.groups[group].partitions})
+    topics = world.snapshot.groups[group].partitions.topics
     changes = suspects(world, topics, group)
     return Finding(
         rule=AFTER if changes else RETRIES,

@@ -54,7 +54,7 @@ def _small(members: list[ClientTelemetry], stands: bool) -> bool:
 
 
 def _topic(world: World, group: str) -> str:
-    topics = sorted({p.topic for p in world.snapshot.groups[group].partitions})
+    topics = world.snapshot.groups[group].partitions.topics
     return topics[0] if len(topics) == 1 else ""
 
 

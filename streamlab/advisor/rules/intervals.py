@@ -40,7 +40,7 @@ def used(client: ClientTelemetry) -> float | None:
 def _finding(world: World, name: str, share: float, client: ClientTelemetry) -> Finding:
     limit_ms, records = client.values["max_poll_interval_ms"], client.values.get("max_poll_records", 500)
     longest, rate = longest_ms(client) or 0.0, fetched(client, "records-consumed-rate")
-    topics = sorted({p.topic for p in world.snapshot.groups[name].partitions})
+    topics = world.snapshot.groups[name].partitions.topics
     topic = topics[0] if len(topics) == 1 else ""
     fewer = max(1, int(records * 0.25 / share)) if share > 0.25 else records
     return Finding(

@@ -22,10 +22,11 @@ NAMES = (
 
 def find(world: World, standing: Standing, explained: Collection[str]) -> Iterator[Finding]:
     """`explained`: groups whose lag has been explained by another rule."""
-    for name, flow in world.flows.items():
+    for name, group in world.snapshot.groups.items():
+        if not group.lag:
+            continue
         subject = f"group:{name}"
-        stands = any(standing(rule, subject) for rule in NAMES)
-        found = behind(world.snapshot.groups[name], flow, stands)
+        found = behind(group, world.flow(name), any(standing(rule, subject) for rule in NAMES))
         if found is None:
             continue
         finding = nobody.cause(world, found)

@@ -37,7 +37,7 @@ def _finding(world: World, group: str, lately: Sequence[Rebalance]) -> Finding:
     stood = [r.longest_standstill_ms for r in lately]
     snapshot = world.snapshot.groups.get(group)
     why, levers = _why(causes, group)
-    flow = world.flows.get(group)
+    flow = world.flow(group)
     return Finding(
         rule=NAME,
         subject=f"group:{group}",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...metrics.snapshot import GroupPartition, GroupSnapshot, Snapshot, TopicSnapshot
+from ...metrics.positions import GroupPartition
+from ...metrics.snapshot import GroupSnapshot, Snapshot, TopicSnapshot
 from .. import words
 from ..finding import Finding, Lever, Number, Urgency
 from ..limits import Limit
@@ -31,11 +32,13 @@ class Edge(NamedTuple):
 
 def find(world: World, standing: Standing) -> Iterator[Finding]:
     for name, group in world.snapshot.groups.items():
-        for topic in sorted({p.topic for p in group.partitions}):
+        before = next((s for s in world.past if name in s.groups), None)
+        for topic, now in group.partitions.totals.items():
             kept = world.kept.get(topic)
             if kept is None or topic not in world.snapshot.topics:
                 continue
-            edge, lost = nearest(world, group, topic, kept), _lost(world.past, group, topic)
+            lost = max(0, now.lost - before.groups[name].partitions.on_topic(topic).lost) if before else 0
+            edge = nearest(world.snapshot, before, name, topic, kept) if now.lag else None
             stands = standing(NAME, f"group:{name} on {topic}")
             near = edge is not None and USED.beyond(edge.used, stands) and (
                 stands or edge.grows > 0 or edge.used >= CALM_SHARE
@@ -44,28 +47,27 @@ def find(world: World, standing: Standing) -> Iterator[Finding]:
                 yield _finding(world, group, topic, kept, edge, lost)
 
 
-def nearest(world: World, group: GroupSnapshot, topic: str, kept: Kept) -> Edge | None:
+def nearest(
+    now: Snapshot,
+    before: Snapshot | None,
+    group: str,
+    topic: str,
+    kept: Kept,
+) -> Edge | None:
     """None: nothing waits, or nothing is ever removed."""
-    now = world.snapshot
-    before = next((s for s in world.past if group.group in s.groups), None)
-    earlier = (
-        {p.partition: p for p in before.groups[group.group].partitions if p.topic == topic} if before else {}
-    )
+    if kept.ms <= 0 and kept.bytes <= 0:
+        return None
     found = []
-    for p in group.partitions:
-        if p.topic != topic or not p.lag:
-            continue
-        was = earlier.get(p.partition)
-        for by, used in _used(now.topics[topic], p, kept).items():
-            then = (
-                _used(before.topics[topic], was, kept).get(by)
-                if before and was and topic in before.topics
-                else None
-            )
-            over_s = (now.as_of_ms - before.as_of_ms) / 1000 if before else 0.0
-            grows = (used - then) / over_s if then is not None and over_s > 0 else 0.0
-            found.append(Edge(p.partition, used, by, p.time_lag_ms, grows))
-    return max(found, key=lambda edge: edge.used, default=None)
+    for p in now.groups[group].partitions.on(topic):
+        for by, used in _used(now.topics[topic], p, kept).items() if p.lag else ():
+            found.append(Edge(p.partition, used, by, p.time_lag_ms, 0.0))
+    edge = max(found, key=lambda edge: edge.used, default=None)
+    if edge is None or before is None or topic not in before.topics:
+        return edge
+    was = next((p for p in before.groups[group].partitions.on(topic) if p.partition == edge.partition), None)
+    then = _used(before.topics[topic], was, kept).get(edge.by) if was is not None else None
+    over_s = (now.as_of_ms - before.as_of_ms) / 1000
+    return edge if then is None or over_s <= 0 else edge._replace(grows=(edge.used - then) / over_s)
 
 
 def _used(topic: TopicSnapshot, position: GroupPartition, kept: Kept) -> dict[str, float]:
@@ -78,15 +80,6 @@ def _used(topic: TopicSnapshot, position: GroupPartition, kept: Kept) -> dict[st
         unread = min(1.0, (position.lag or 0) / records) * log.size_bytes
         used["retention.bytes"] = unread / kept.bytes
     return used
-
-
-def _lost(past: Sequence[Snapshot], group: GroupSnapshot, topic: str) -> int:
-    """Records that were removed unread since the oldest of these snapshots."""
-    looks = [s for s in past if group.group in s.groups]
-    if not looks:
-        return 0
-    then = sum(p.lost for p in looks[0].groups[group.group].partitions if p.topic == topic)
-    return max(0, sum(p.lost for p in group.partitions if p.topic == topic) - then)
 
 
 def _finding(

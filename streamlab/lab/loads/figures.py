@@ -37,7 +37,6 @@ def figures_of(connection: Connection, load: Load, snapshot: Snapshot) -> LoadFi
     letters = snapshot.topics.get(dlq_topic(load.topic_name, load.group_id))
     partitions = [TopicPartition(load.topic_name, p.partition) for p in topic.partitions]
     queues = RetryQueue(connection).counts(load.group_id, partitions).values()
-    own = [p for p in group.partitions if p.topic == load.topic_name] if group else []
     return LoadFigures(
         rate=topic.rate,
         consumed_rate=group.consumed_rate if group else None,
@@ -49,5 +48,5 @@ def figures_of(connection: Connection, load: Load, snapshot: Snapshot) -> LoadFi
         retrying=sum(counts.retrying for counts in queues),
         parked=sum(counts.parked for counts in queues),
         dead=letters.records if letters else 0,
-        lost=sum(p.lost for p in own) if group else None,
+        lost=group.partitions.on_topic(load.topic_name).lost if group else None,
     )
