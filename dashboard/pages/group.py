@@ -13,7 +13,8 @@ from dashboard.projections.models import Rebalance
 from streamlab.errors import StreamlabError
 from streamlab.groups import offsets
 from streamlab.metrics import commit_windows
-from streamlab.metrics.snapshot import GroupPartition, GroupSnapshot
+from streamlab.metrics.positions import GroupPartition
+from streamlab.metrics.snapshot import GroupSnapshot
 from streamlab.model import TopicPartition
 
 from . import advisor, running

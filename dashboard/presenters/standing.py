@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from streamlab.metrics import burrow
 from streamlab.metrics.burrow import HALF_A_WINDOW, LagStatus, Rule, Standing
-from streamlab.metrics.commit_windows import SeenCommit, with_newest
+from streamlab.metrics.commit_windows import Window
 from streamlab.metrics.snapshot import GroupSnapshot
 
 from .advice import FindingCard
 from .figures import Figure, duration, spell_duration, unknown
 from .words import Status, Tone, plural
 
-Windows = Mapping[str, Sequence[SeenCommit]]
+Windows = Mapping[str, Window]
 """A partition's name ("orders/3") -> its last commits."""
+_NONE = Window()
 
 TONES = {
     LagStatus.OK: Tone.OK,
@@ -50,26 +52,22 @@ class GroupStanding:
 
 
 def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStanding:
-    joined = {
-        f"{p.topic}/{p.partition}": with_newest(windows.get(f"{p.topic}/{p.partition}", ()), p)
-        for p in group.partitions
-    }
-    found = {
-        f"{p.topic}/{p.partition}": burrow.standing(
-            joined[f"{p.topic}/{p.partition}"], p.lag, p.time_lag_ms, now_ms
-        )
-        for p in group.partitions
-    }
-    worst = burrow.worst(standing.status for standing in found.values())
+    joined, found = {}, {}
+    for p in group.partitions:
+        name = f"{p.topic}/{p.partition}"
+        joined[name] = windows.get(name, _NONE).with_newest(p)
+        found[name] = burrow.standing(joined[name], p.lag, p.time_lag_ms, now_ms)
+    by_status = Counter(standing.status for standing in found.values())
+    worst = burrow.worst(by_status)
     name, standing = max(
         ((n, s) for n, s in found.items() if s.status is worst),
         key=lambda item: item[1].lag or 0,
         default=("", None),
     )
     counts = [
-        (Status(status.value, TONES[status]), n)
+        (Status(status.value, TONES[status]), by_status[status])
         for status in burrow.WORST_FIRST
-        if (n := sum(s.status is status for s in found.values()))
+        if status in by_status
     ]
     return GroupStanding(
         status=Status(worst.value, TONES[worst], standing.rule.value if standing else ""),
@@ -142,10 +140,6 @@ def _next_step(status: LagStatus, group: GroupSnapshot) -> str:
             return ""
 
 
-def _commit_every(windows: Mapping[str, Sequence[SeenCommit]]) -> Figure:
-    gaps = [
-        (window[-1].at_ms - window[0].at_ms) / (len(window) - 1)
-        for window in windows.values()
-        if len(window) > 1
-    ]
+def _commit_every(windows: Windows) -> Figure:
+    gaps = [window.span_ms / (len(window) - 1) for window in windows.values() if len(window) > 1]
     return duration(median(gaps)) if gaps else unknown("Needs two commits of a partition")

@@ -106,7 +106,9 @@ class World:
     calm_rates: Mapping[str, float] = field(default_factory=dict)  # by topic: the least of the last 15 min
     heavy_keys: Mapping[str, Sequence[HeavyKey]] = field(default_factory=dict)  # by topic
     letters: Mapping[tuple[str, str], Letters] = field(default_factory=dict)  # by topic and group
-    known_flows: dict[str, GroupFlow | None] = field(default_factory=dict)  # what flow() has found; by group
+    known_flows: dict[str, GroupFlow | None] = field(
+        default_factory=dict
+    )  # what flow() found in this snapshot and past; by group
 
     def flow(self, group: str) -> GroupFlow | None:
         """What goes in and out of a group's partitions; None: not known for long enough."""

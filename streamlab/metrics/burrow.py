@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from itertools import pairwise
+from operator import ge
 from typing import NamedTuple
 
 from .commit_windows import COMMITS, Window
@@ -71,6 +71,7 @@ class Standing(NamedTuple):
     rule: Rule
     commits: int  # in the window
     lag: int | None  # now; None: it is not known
+    # 0 of what is caught up, where nobody looks at them:
     first_lag: int  # at the first and the last commit of the window
     last_lag: int
     span_ms: int  # from the first to the last commit
@@ -81,50 +82,32 @@ def standing(
     window: Window, lag: int | None, time_lag_ms: int | None, now_ms: int, allowed: int = ALLOWED_LAG
 ) -> Standing:
     """Lag and time lag are as of `now_ms`, server time. See the table above."""
-    status, rule = _judged(window, lag, time_lag_ms, now_ms, allowed)
-    first, last = (window[0], window[-1]) if window else (None, None)
-    return Standing(
-        status,
-        rule,
-        len(window),
-        lag,
-        first.lag if first else 0,
-        last.lag if last else 0,
-        last.at_ms - first.at_ms if first and last else 0,
-        max(0, now_ms - last.at_ms) if last else 0,
-    )
+    if lag is not None and lag <= allowed:
+        return Standing(LagStatus.OK, Rule.CAUGHT_UP, len(window), lag, 0, 0, 0, 0)
+    lags = window.lags
+    silent_ms = max(0, now_ms - window.last_ms) if window.last_ms is not None else 0
+    status, rule = _judged(window, lags, time_lag_ms, silent_ms, allowed)
+    first_lag, last_lag = (lags[0], lags[-1]) if lags else (0, 0)
+    return Standing(status, rule, len(window), lag, first_lag, last_lag, window.span_ms, silent_ms)
 
 
 def _judged(
-    window: Window, lag: int | None, time_lag_ms: int | None, now_ms: int, allowed: int
+    window: Window, lags: list[int], time_lag_ms: int | None, silent_ms: int, allowed: int
 ) -> tuple[LagStatus, Rule]:
-    if lag is not None and lag <= allowed:
-        return LagStatus.OK, Rule.CAUGHT_UP
     if len(window) < HALF_A_WINDOW:
         return LagStatus.UNKNOWN, Rule.TOO_FEW
-    if _stopped(window, time_lag_ms, now_ms):
+    if silent_ms > window.span_ms and (time_lag_ms is None or time_lag_ms > LOG_ENDS_MS):
         return LagStatus.STOP, Rule.SILENT
-    if _rewound(window):
+    offsets = window.offsets
+    if max(offsets) > offsets[-1]:
         return LagStatus.REWIND, Rule.WENT_BACK
-    if any(commit.lag <= allowed for commit in window):
+    if min(lags) <= allowed:
         return LagStatus.OK, Rule.WAS_CAUGHT_UP
-    if len({commit.offset for commit in window}) == 1:
+    if min(offsets) == offsets[-1]:
         return LagStatus.STALL, Rule.STANDS_STILL
-    if all(after.lag >= before.lag for before, after in pairwise(window)):
+    if all(map(ge, lags[1:], lags)):
         return LagStatus.WARN, Rule.NEVER_FALLS
     return LagStatus.OK, Rule.FALLS
-
-
-def _stopped(window: Window, time_lag_ms: int | None, now_ms: int) -> bool:
-    first, last = window[0], window[-1]
-    if now_ms - last.at_ms <= last.at_ms - first.at_ms:
-        return False
-    return time_lag_ms is None or time_lag_ms > LOG_ENDS_MS
-
-
-def _rewound(window: Window) -> bool:
-    """Whether the last offset is below one that was committed before."""
-    return max(commit.offset for commit in window) > window[-1].offset
 
 
 def worst(found: Iterable[LagStatus]) -> LagStatus:

@@ -10,8 +10,9 @@ The work of a tick is bounded: no more than `PARTITIONS_A_TICK` are looked at, g
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, overload
 
 import msgspec
 import zstandard
@@ -42,18 +43,72 @@ class SeenCommit(NamedTuple):
         return max(0, self.log_end - self.offset)
 
 
-Window = Sequence[SeenCommit]
-"""Oldest first."""
+class Window(Sequence[SeenCommit]):
+    """The last commits of one partition, oldest first: as numbers in a row, since a group may have ten thousand."""
 
+    __slots__ = ("_cells",)
 
-def with_newest(window: Window, now: GroupPartition) -> list[SeenCommit]:
-    """A window and the commit of the newest snapshot, if it is one that belongs there."""
-    found = list(window)
-    if now.commit_ms is None or now.committed is None:
-        return found
-    if not found or now.commit_ms - found[-1].at_ms >= LEAST_APART_MS:
-        found.append(SeenCommit(now.commit_ms, now.committed, now.log_end))
-    return found[-COMMITS:]
+    def __init__(self, commits: Iterable[SeenCommit] = ()):
+        self._cells = array("q", chain.from_iterable(commits))
+
+    @classmethod
+    def packed(cls, cells: bytes) -> Window:
+        window = cls()
+        window._cells.frombytes(cells)
+        return window
+
+    @property
+    def span_ms(self) -> int:
+        """From the first commit to the last."""
+        return self._cells[-_FIELDS] - self._cells[0] if self._cells else 0
+
+    @property
+    def last_ms(self) -> int | None:
+        """Server time of the last commit."""
+        return self._cells[-_FIELDS] if self._cells else None
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        return self._cells[1::_FIELDS]
+
+    @property
+    def lags(self) -> list[int]:
+        """What was left to read at each commit."""
+        pairs = zip(self.offsets, self._cells[2::_FIELDS], strict=True)
+        return [log_end - offset if log_end > offset else 0 for offset, log_end in pairs]
+
+    def with_newest(self, now: GroupPartition) -> Window:
+        """And the commit of the newest snapshot, if it is one that belongs there."""
+        last_ms = self.last_ms
+        if now.commit_ms is None or now.committed is None:
+            return self
+        if last_ms is not None and now.commit_ms - last_ms < LEAST_APART_MS:
+            return self
+        joined = Window()
+        joined._cells = self._cells[-(COMMITS - 1) * _FIELDS :]
+        joined._cells.extend((now.commit_ms, now.committed, now.log_end))
+        return joined
+
+    def __len__(self) -> int:
+        return len(self._cells) // _FIELDS
+
+    @overload
+    def __getitem__(self, index: int) -> SeenCommit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SeenCommit]: ...
+    def __getitem__(self, index: int | slice) -> SeenCommit | list[SeenCommit]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        first = range(len(self))[index] * _FIELDS
+        return SeenCommit(*self._cells[first : first + _FIELDS])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Window) and self._cells == other._cells
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Window({list(self)!r})"
 
 
 class CommitWindows:
@@ -142,11 +197,7 @@ def unpack_cells(data: bytes | None) -> dict[Place, bytes]:
     return {place: window for place, window in cells.items() if window and not len(window) % (8 * _FIELDS)}
 
 
-def read(connection: Connection, group: str) -> dict[Place, list[SeenCommit]]:
+def read(connection: Connection, group: str) -> dict[Place, Window]:
     """The windows of one group by partition, as they were written last. Raises StreamlabError."""
     [data] = connection.execute_many([("GET", keys.commit_window(group))])
-    found = {}
-    for place, window in unpack_cells(data).items():
-        cells = array("q", window)
-        found[place] = [SeenCommit(*cells[i : i + _FIELDS]) for i in range(0, len(cells), _FIELDS)]
-    return found
+    return {place: Window.packed(cells) for place, cells in unpack_cells(data).items()}

@@ -13,7 +13,9 @@ is.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import overload
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 WINDOW_MS = 10_000
 """How far the older commit may lie back: two default commit intervals."""
@@ -78,11 +80,7 @@ def commit_rate(
     return per_second(offset_then, offset, until_ms - commit_ms_then)
 
 
-@overload
-def total(figures: Iterable[int | None]) -> int | None: ...
-@overload
-def total(figures: Iterable[float | None]) -> float | None: ...
-def total(figures: Iterable[float | None]) -> float | None:
+def total(figures: Iterable[Number | None]) -> Number | None:
     """Sum of those that are known; None when none is.
 
     >>> total([1.5, None, 2.0]), total([None]), total([])

@@ -24,7 +24,7 @@ from streamlab.cli import main
 from streamlab.configs.store import Configs
 from streamlab.metrics import telemetry
 from streamlab.metrics.past import Keeper
-from streamlab.metrics.snapshot import Snapshot, encode
+from streamlab.metrics.snapshot import decode, encode
 from tests.advisor_worlds import GROUP, TOPIC, a_worker, a_world, sends
 from tests.people import a_person
 
@@ -76,7 +76,7 @@ def test_without_a_sampler_there_is_no_advice(broker):
 
 def test_an_old_snapshot_is_not_judged(broker):
     measured(broker, a_world())
-    stored = msgspec.msgpack.decode(broker.connection.client.get(keys.SNAPSHOT), type=Snapshot)
+    stored = decode(broker.connection.client.get(keys.SNAPSHOT))
     old = msgspec.structs.replace(stored, as_of_ms=stored.as_of_ms - 120_000)
     broker.connection.client.set(keys.SNAPSHOT, encode(old))
     with pytest.raises(NothingMeasured, match="too old"):

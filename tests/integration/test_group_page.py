@@ -14,7 +14,7 @@ from pytest_django import Settings
 from dashboard.presenters import advice, standing
 from streamlab.advisor import Finding, Urgency
 from streamlab.broker import Broker
-from streamlab.metrics.commit_windows import CommitWindows, SeenCommit
+from streamlab.metrics.commit_windows import CommitWindows, SeenCommit, Window
 from streamlab.model import OffsetAndMetadata, TopicPartition
 from tests.builders import a_topic as made_topic
 from tests.builders import numbered, produce, read
@@ -104,9 +104,9 @@ def test_a_group_whose_cause_is_known_is_not_told_another_remedy():
     """Where a finding names a hot key, more members would not help."""
     position = a_position(lag=50, time_lag_ms=60_000, commit_ms=NOW_MS - 1_000)
     start_ms = NOW_MS - 5_000
-    window = [
+    window = Window(
         SeenCommit(start_ms + i * 1_000, i * 10, i * 10 + lag) for i, lag in enumerate((5, 10, 20, 30, 50))
-    ]
+    )
     found = standing.of_group(a_group("revenue", partitions=[position]), {"orders/0": window}, NOW_MS)
     hot = Finding(
         rule="hot-key", subject="group:revenue", title="One key is hot", symptom="", cause="", judged=""

@@ -35,13 +35,13 @@ def test_nothing_is_said_of_a_rise_that_is_over():
     world = a_world(SIX, EVEN)
     then = {p.partition: p.lag for p in world.past[3].groups[GROUP].partitions}
     group = world.snapshot.groups[GROUP]
-    caught_up = [msgspec.structs.replace(p, lag=then[p.partition]) for p in group.partitions]
+    caught_up = Positions.of(msgspec.structs.replace(p, lag=then[p.partition]) for p in group.partitions)
     now = msgspec.structs.replace(
         world.snapshot, groups={GROUP: msgspec.structs.replace(group, partitions=caught_up)}
     )
     flow = world.flow(GROUP)
     assert flow is not None and flow.slope > 0
-    assert rules_of(replace(world, snapshot=now)) == []
+    assert rules_of(replace(world, snapshot=now, known_flows={})) == []
 
 
 def test_a_first_half_minute_is_not_judged():

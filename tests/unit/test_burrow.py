@@ -5,28 +5,37 @@ from __future__ import annotations
 import pytest
 
 from streamlab.metrics.burrow import LagStatus, Rule, standing, worst
-from streamlab.metrics.commit_windows import SeenCommit, with_newest
+from streamlab.metrics.commit_windows import SeenCommit, Window
 from tests.snapshots import a_position
 
 T0 = 1_700_000_000_000
 
 
-def commits(offsets: list[int], lags: list[int], every_ms: int = 1_000) -> list[SeenCommit]:
+def commits(offsets: list[int], lags: list[int], every_ms: int = 1_000) -> Window:
     pairs = zip(offsets, lags, strict=True)
-    return [SeenCommit(T0 + i * every_ms, offset, offset + lag) for i, (offset, lag) in enumerate(pairs)]
+    return Window(
+        SeenCommit(T0 + i * every_ms, offset, offset + lag) for i, (offset, lag) in enumerate(pairs)
+    )
 
 
-def ten(first: int = 100, step: int = 10, lag: int = 5, lag_step: int = 0) -> list[SeenCommit]:
+def ten(first: int = 100, step: int = 10, lag: int = 5, lag_step: int = 0) -> Window:
     return commits([first + step * i for i in range(10)], [lag + lag_step * i for i in range(10)])
 
 
 NINE_S = 9_000
 TABLE = [
     ("nothing waits, whatever the window says", ten(step=0), 0, NINE_S, LagStatus.OK, Rule.CAUGHT_UP),
-    ("nothing waits, and nothing is known", [], 0, 0, LagStatus.OK, Rule.CAUGHT_UP),
-    ("no commit was seen yet", [], 7, 0, LagStatus.UNKNOWN, Rule.TOO_FEW),
-    ("four commits are less than half a window", ten()[:4], 7, 10**9, LagStatus.UNKNOWN, Rule.TOO_FEW),
-    ("five are enough", ten()[:5], 7, 10**9, LagStatus.STOP, Rule.SILENT),
+    ("nothing waits, and nothing is known", Window(), 0, 0, LagStatus.OK, Rule.CAUGHT_UP),
+    ("no commit was seen yet", Window(), 7, 0, LagStatus.UNKNOWN, Rule.TOO_FEW),
+    (
+        "four commits are less than half a window",
+        Window(ten()[:4]),
+        7,
+        10**9,
+        LagStatus.UNKNOWN,
+        Rule.TOO_FEW,
+    ),
+    ("five are enough", Window(ten()[:5]), 7, 10**9, LagStatus.STOP, Rule.SILENT),
     ("silent for longer than the window", ten(), 5, 2 * NINE_S + 1, LagStatus.STOP, Rule.SILENT),
     ("silent for exactly as long as the window", ten(), 5, 2 * NINE_S, LagStatus.WARN, Rule.NEVER_FALLS),
     (
@@ -96,7 +105,7 @@ def test_the_newest_commit_joins_the_window_unless_it_is_too_close():
     window = ten()
     last = window[-1]
     later = a_position(committed=200, log_end=210, commit_ms=last.at_ms + 1_000)
-    assert with_newest(window, later)[-1] == SeenCommit(last.at_ms + 1_000, 200, 210)
-    assert len(with_newest(window, later)) == 10
-    assert with_newest(window, a_position(committed=200, commit_ms=last.at_ms + 999)) == window
-    assert with_newest([], a_position(lag=None)) == []
+    assert window.with_newest(later)[-1] == SeenCommit(last.at_ms + 1_000, 200, 210)
+    assert len(window.with_newest(later)) == 10
+    assert window.with_newest(a_position(committed=200, commit_ms=last.at_ms + 999)) == window
+    assert Window().with_newest(a_position(lag=None)) == Window()

@@ -8,16 +8,16 @@ import pytest
 from dashboard.presenters import epochs, standing
 from dashboard.presenters.figures import count, duration, moment
 from dashboard.presenters.rebalances import RebalanceRow
-from streamlab.metrics.commit_windows import SeenCommit
+from streamlab.metrics.commit_windows import SeenCommit, Window
 from streamlab.metrics.positions import Positions
 from tests.snapshots import NOW_MS, a_group, a_position
 
 
-def commits(lags: list[int], step: int = 10) -> list[SeenCommit]:
+def commits(lags: list[int], step: int = 10) -> Window:
     start_ms = NOW_MS - len(lags) * 1_000
-    return [
+    return Window(
         SeenCommit(start_ms + i * 1_000, 100 + i * step, 100 + i * step + lag) for i, lag in enumerate(lags)
-    ]
+    )
 
 
 def group(lag: int = 50, members=None, **changes):
