@@ -74,6 +74,7 @@ sl:lab:experiment                string  experiments/notes.py       while it run
 sl:lab:experiment-lease          string  experiments/runner.py      5 s            which process runs it
 sl:lab:experiments               hash    experiments/notes.py       newest 100     id -> JSON of `Outcome`
 sl:advisor                       string  advisor/memory.py           5 min          newest findings, counters
+sl:advisor:asked                 string  advisor/memory.py           30 s           somebody wants advice
 sl:advisor:turn                  string  advisor/memory.py           3 s            who is looking now
 sl:shop:*                        any     lab/shop.py                the demo's     state of the simulated shop
 """

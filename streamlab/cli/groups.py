@@ -97,7 +97,7 @@ def describe(
         elif json:
             import msgspec
 
-            print_json(msgspec.to_builtins(found) | {"paused": _paused(broker, group)})
+            print_json(msgspec.to_builtins(found, enc_hook=list) | {"paused": _paused(broker, group)})
         elif members:
             _print_members(found)
         elif state:

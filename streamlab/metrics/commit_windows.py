@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import sub
 from typing import NamedTuple, overload
 
 import msgspec
@@ -74,8 +75,8 @@ class Window(Sequence[SeenCommit]):
     @property
     def lags(self) -> list[int]:
         """What was left to read at each commit."""
-        pairs = zip(self.offsets, self._cells[2::_FIELDS], strict=True)
-        return [log_end - offset if log_end > offset else 0 for offset, log_end in pairs]
+        left = list(map(sub, self._cells[2::_FIELDS], self._cells[1::_FIELDS]))
+        return left if not left or min(left) >= 0 else [max(0, lag) for lag in left]
 
     def with_newest(self, now: GroupPartition) -> Window:
         """And the commit of the newest snapshot, if it is one that belongs there."""
