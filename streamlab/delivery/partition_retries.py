@@ -7,7 +7,7 @@ its offset, a lease by its turn. So steps are made as calls here, gathered by th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ NO_CHAIN = "-"
 WHOLE_PARTITION = "*"
 UNCOMMITTED_MS = 20
 """What keeps an order and is due, but not committed yet, is looked at again after this."""
+_STATES_A_PAGE = 1_000
 
 
 def chain_of_key(key: bytes) -> str:
@@ -93,20 +94,36 @@ class PartitionRetries:
     # -- taking the partition -------------------------------------------------------------------------------------
 
     def take_over(self, connection: Connection) -> Inheritance:
-        """Raises FencedMemberEpochError through `fenced()`, KafkaConnectionError."""
+        """Raises StreamlabErrors, one that says FENCED when the partition is another's; it may be repeated."""
         make_known(connection, self.group_id, [self.partition.topic])
         call = self._call("take_over")
         reply = connection.run(call.script, call.keys, call.args)
-        committed, skip, chains, outbox, returned, records, numbering = reply
+        committed, skip, outbox, returned, records, numbering = reply
+        settled, chains = {int(id) for id in skip}, set()
+        for id, state in self._states(connection):
+            if id.isdigit() and int(id) >= int(
+                committed
+            ):  # a replay's id is no number: the main stream knows it not
+                settled.add(int(id))
+            chains.add(state.rpartition(b" ")[2].decode())
         return Inheritance(
             int(committed),
-            {int(id) for id in skip},
-            {chain.decode() for chain in chains},
+            settled,
+            chains - {NO_CHAIN},
             parse_outbox(outbox),
             int(returned),
             int(records),
             _numbering(numbering),
         )
+
+    def _states(self, connection: Connection) -> Iterator[tuple[bytes, bytes]]:
+        """Of all records in the queue, some more than once; in pages, for there may be very many replays."""
+        name, cursor = keys.retry("state", *self.partition, self.group_id), 0
+        while True:
+            [(cursor, found)] = connection.execute_many([("HSCAN", name, cursor, "COUNT", _STATES_A_PAGE)])
+            yield from pairs(found)
+            if int(cursor) == 0:
+                return
 
     # -- the main stream ------------------------------------------------------------------------------------------
 

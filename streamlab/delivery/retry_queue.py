@@ -20,6 +20,7 @@ owner. This class is for all others: operators, replays, the sampler.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -221,41 +222,47 @@ class RetryQueue:
     def list(self, group_id: str, partition: TopicPartition) -> Iterator[Waiting]:
         """Every record of a queue; what has a time first, by its time, then what is parked, by its offset.
 
-        Read in pages: what changes meanwhile may be missing.
+        Read in pages, as far as the caller asks: what changes meanwhile may be missing, or there twice.
         """
-        due = self._due(group_id, partition)
-        parked = sorted(
-            (id for id in self._states(group_id, partition) if id not in due),
-            key=lambda id: int(id.partition(b"r")[0]),
-        )
-        ids = [*due, *parked]
-        for start in range(0, len(ids), _ENTRIES_A_PAGE):
-            yield from self._page(group_id, partition, ids[start : start + _ENTRIES_A_PAGE], due)
+        for start in itertools.count(0, _ENTRIES_A_PAGE):
+            due = self._due(group_id, partition, start)
+            if not due:
+                break
+            yield from self._page(group_id, partition, [*due], due)
+        chained = self._chained(group_id, partition)
+        for start in range(0, len(chained), _ENTRIES_A_PAGE):
+            ids = chained[start : start + _ENTRIES_A_PAGE]
+            yield from self._page(group_id, partition, ids, {}, only=b"P")
 
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _key(self, kind: str, group_id: str, partition: TopicPartition) -> str:
         return keys.retry(kind, *partition, group_id)
 
-    def _due(self, group_id: str, partition: TopicPartition) -> dict[bytes, int]:
-        [found] = self._connection.execute_many(
-            [("ZRANGE", self._key("due", group_id, partition), 0, -1, "WITHSCORES")]
-        )
+    def _due(self, group_id: str, partition: TopicPartition, start: int) -> dict[bytes, int]:
+        """A page of those that have a time."""
+        name, last = self._key("due", group_id, partition), start + _ENTRIES_A_PAGE - 1
+        [found] = self._connection.execute_many([("ZRANGE", name, start, last, "WITHSCORES")])
         return {id: int(float(ms)) for id, ms in pairs(found)}
 
-    def _states(self, group_id: str, partition: TopicPartition) -> Ids:
-        [found] = self._connection.execute_many([("HKEYS", self._key("state", group_id, partition))])
-        return [*found]
+    def _chained(self, group_id: str, partition: TopicPartition) -> Ids:
+        """Those that keep an order, by offset: as many as `max_queued` allows, for a replay keeps none."""
+        [links] = self._connection.execute_many([("ZRANGE", self._key("chain", group_id, partition), 0, -1)])
+        return [link.rpartition(b":")[2] for link in sorted(links, key=lambda link: link.partition(b":")[2])]
 
     def _page(
-        self, group_id: str, partition: TopicPartition, ids: Ids, due: Mapping[bytes, int]
+        self,
+        group_id: str,
+        partition: TopicPartition,
+        ids: Ids,
+        due: Mapping[bytes, int],
+        only: bytes = b"",
     ) -> Iterator[Waiting]:
-        if not ids:
-            return
+        """Those of these whose state begins with `only`."""
         names = [self._key(kind, group_id, partition) for kind in ("records", "leases", "state")]
         records, leases, states = self._connection.execute_many([("HMGET", name, *ids) for name in names])
         for id, record, lease, state in zip(ids, records, leases, states, strict=True):
-            if record is not None and state is not None:
+            if record is not None and state is not None and state.startswith(only):
                 yield Waiting(unpack(record), due.get(id), lease is not None, not state.endswith(b" -"))
 
 

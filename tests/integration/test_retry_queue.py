@@ -440,6 +440,17 @@ def test_many_replays_of_many_partitions_go_in_at_once(broker):
     assert [count.retrying for count in counts.values()] == [234, 233, 233]
 
 
+def test_a_queue_of_very_many_replays_is_taken_over_and_listed_page_by_page(broker, partition, owner):
+    queue = RetryQueue(broker.connection)
+    assert all(queue.enqueue(GROUP, [replayed(owner, n, 1) for n in range(2_500)]))
+    owner.fail(150, chain=KEY)
+    owner.park(151, 152)
+    found = Owner(broker, partition, 2, "worker-2").found
+    assert (found.settled, found.chains, found.records) == ({150, 151, 152}, {KEY}, 2_503)
+    assert len({waiting.record.id for waiting in queue.list(GROUP, partition)}) == 2_503
+    assert [waiting.record.offset for waiting in queue.list(GROUP, partition)][-2:] == [151, 152]
+
+
 def test_a_replay_for_a_partition_that_is_gone_is_refused(broker, owner):
     broker.admin().delete_topics([owner.partition.topic])
     with pytest.raises(UnknownTopicOrPartitionError):
