@@ -14,9 +14,10 @@ scripts that change them; so the counts are exact whatever was killed when.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -30,6 +31,7 @@ from .replay_plan import ReplayPlan
 from .replay_spec import ReplaySpec
 
 KEPT_MS = 30 * 86_400_000
+_JOBS_AT_ONCE = 100
 
 
 class ReplayState(StrEnum):
@@ -151,42 +153,21 @@ class ReplayJobs:
 
     def get(self, job_id: str) -> ReplayJob:
         """Raises UnknownReplayError."""
-        fields, runner = self._connection.execute_many(
-            [("HGETALL", keys.replay(job_id)), ("GET", keys.replay_lease(job_id))]
-        )
-        told = {name.decode(): value.decode() for name, value in pairs(fields)}
-        if "plan" not in told:
+        stored = self._stored([job_id])
+        if not stored:
             raise UnknownReplayError(f"There is no replay {job_id!r}.")
-        stored = msgspec.json.decode(told["plan"], type=_Stored)
-        bare = ReplayJob(
-            id=job_id,
-            spec=stored.spec,
-            bounds=stored.bounds,
-            planned=stored.planned,
-            state=ReplayState(told["state"]),
-            by=stored.by,
-            created_ms=stored.created_ms,
-            started_ms=_number(told.get("started_ms")),
-            ended_ms=_number(told.get("ended_ms")),
-            reason=told.get("reason") or None,
-            runner=None if runner is None else runner.decode(),
-        )
-        return msgspec.structs.replace(bare, counts=self._counts(bare))
+        return self._counted(stored)[0]
 
     def all(self, dlq: str | None = None, most: int = 100) -> list[ReplayJob]:
         """The newest first, at most so many; those of one dead-letter topic when it is named."""
         [ids] = self._connection.execute_many([("ZREVRANGE", keys.REPLAYS, 0, -1)])
         jobs: list[ReplayJob] = []
-        for job_id in ids:
-            try:
-                job = self.get(job_id.decode())
-            except UnknownReplayError:
-                continue
-            if dlq is None or job.spec.dlq == dlq:
-                jobs.append(job)
-            if len(jobs) == most:
+        for start in range(0, len(ids), _JOBS_AT_ONCE):
+            stored = self._stored([job_id.decode() for job_id in ids[start : start + _JOBS_AT_ONCE]])
+            jobs += [job for job in stored if dlq is None or job.spec.dlq == dlq]
+            if len(jobs) >= most:
                 break
-        return jobs
+        return self._counted(jobs[:most])
 
     def state(self, job_id: str) -> ReplayState | None:
         [state] = self._connection.execute_many([("HGET", keys.replay(job_id), "state")])
@@ -200,11 +181,8 @@ class ReplayJobs:
         self, job_id: str, places: Sequence[TopicPartition]
     ) -> dict[TopicPartition, PartitionProgress]:
         """Likewise for some of its partitions."""
-        fields = [f"{job_id}:{figure}" for figure in FIGURES]
-        replies = self._connection.execute_many(
-            [("HMGET", keys.replay_progress(*place), *fields) for place in places]
-        )
-        return {place: _progress(reply) for place, reply in zip(places, replies, strict=True)}
+        found = self._progress([(job_id, place) for place in places])
+        return {place: progress for (_, place), progress in found.items()}
 
     def move(
         self, job_id: str, allowed: tuple[ReplayState, ...], to: ReplayState, **fields: str | int
@@ -227,43 +205,83 @@ class ReplayJobs:
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _counts(self, job: ReplayJob) -> ReplayCounts:
-        places = job.places()
-        found = self.progress(job)
-        looked_at = [
-            (b.letters if job.state is ReplayState.DONE else max(0, p.cursor - b.start))
-            for p, b in ((found[place], bounds) for place, bounds in places.items())
+    def _stored(self, ids: Sequence[str]) -> list[ReplayJob]:
+        """Without their counts; those that there are. One round trip."""
+        commands = [c for id in ids for c in (("HGETALL", keys.replay(id)), ("GET", keys.replay_lease(id)))]
+        replies = self._connection.execute_many(commands)
+        jobs = map(_job, ids, replies[::2], replies[1::2])
+        return [job for job in jobs if job is not None]
+
+    def _counted(self, jobs: Sequence[ReplayJob]) -> list[ReplayJob]:
+        """One round trip."""
+        found = self._progress([(job.id, place) for job in jobs for place in job.places()])
+        return [
+            msgspec.structs.replace(job, counts=_counts(job, {p: found[job.id, p] for p in job.places()}))
+            for job in jobs
         ]
-        every = found.values()
-        return ReplayCounts(
-            scanned=sum(looked_at),
-            total=sum(b.letters for b in places.values()),
-            taken=sum(len(p.pending) for p in every),
-            sent=sum(p.sent for p in every),
-            skipped=sum(p.skipped for p in every),
-            unfit=sum(p.unfit for p in every),
-            recovered=sum(p.recovered for p in every),
-            failed_again=sum(p.failed_again for p in every),
-        )
+
+    def _progress(
+        self, asked: Sequence[tuple[str, TopicPartition]]
+    ) -> dict[tuple[str, TopicPartition], PartitionProgress]:
+        commands = [
+            ("HMGET", keys.replay_progress(*place), *[f"{job_id}:{figure}" for figure in FIGURES])
+            for job_id, place in asked
+        ]
+        return dict(zip(asked, map(_parsed, self._connection.execute_many(commands)), strict=True))
 
     def _prune(self, before_ms: int) -> None:
         """Forget the jobs that are too old, with what they left beside the letters."""
         [old] = self._connection.execute_many([("ZRANGEBYSCORE", keys.REPLAYS, "-inf", f"({before_ms}")])
-        for job_id in (raw.decode() for raw in old):
-            try:
-                job = self.get(job_id)
-            except UnknownReplayError:
-                places = {}
-            else:
-                places = job.places()
+        ids = [job_id.decode() for job_id in old]
+        places = {job.id: job.places() for job in self._stored(ids)}
+        for job_id in ids:
             figures = [f"{job_id}:{figure}" for figure in FIGURES]
             self._connection.execute_many(
                 [
-                    *[("HDEL", keys.replay_progress(*place), *figures) for place in places],
+                    *[("HDEL", keys.replay_progress(*place), *figures) for place in places.get(job_id, ())],
                     ("DEL", keys.replay(job_id)),
                     ("ZREM", keys.REPLAYS, job_id),
                 ]
             )
+
+
+def _job(job_id: str, fields: Any, runner: bytes | None) -> ReplayJob | None:
+    """As it is stored; None: there is no such job (any more)."""
+    told = {name.decode(): value.decode() for name, value in pairs(fields)}
+    if "plan" not in told:
+        return None
+    stored = msgspec.json.decode(told["plan"], type=_Stored)
+    return ReplayJob(
+        id=job_id,
+        spec=stored.spec,
+        bounds=stored.bounds,
+        planned=stored.planned,
+        state=ReplayState(told["state"]),
+        by=stored.by,
+        created_ms=stored.created_ms,
+        started_ms=_number(told.get("started_ms")),
+        ended_ms=_number(told.get("ended_ms")),
+        reason=told.get("reason") or None,
+        runner=None if runner is None else runner.decode(),
+    )
+
+
+def _counts(job: ReplayJob, found: Mapping[TopicPartition, PartitionProgress]) -> ReplayCounts:
+    looked_at = [
+        (bounds.letters if job.state is ReplayState.DONE else max(0, found[place].cursor - bounds.start))
+        for place, bounds in job.places().items()
+    ]
+    every = found.values()
+    return ReplayCounts(
+        scanned=sum(looked_at),
+        total=sum(bounds.letters for bounds in job.places().values()),
+        taken=sum(len(p.pending) for p in every),
+        sent=sum(p.sent for p in every),
+        skipped=sum(p.skipped for p in every),
+        unfit=sum(p.unfit for p in every),
+        recovered=sum(p.recovered for p in every),
+        failed_again=sum(p.failed_again for p in every),
+    )
 
 
 def new_id(now_ms: int) -> str:
@@ -271,7 +289,7 @@ def new_id(now_ms: int) -> str:
     return f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _progress(reply: list[bytes | None]) -> PartitionProgress:
+def _parsed(reply: list[bytes | None]) -> PartitionProgress:
     chunk, cursor, pending, width, *figures = reply
     sent, skipped, unfit, recovered, failed = (int(figure or 0) for figure in figures)
     return PartitionProgress(
