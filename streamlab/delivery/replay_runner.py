@@ -165,34 +165,45 @@ class ReplayRunner:
         self, job: ReplayJob, journal: Journal, watch: Watcher | None, stop: threading.Event
     ) -> tuple[ReplayState, str]:
         """Step by step over all partitions in turn. Returns how it ended, and why."""
-        spec = job.spec
         ways = self._ways(job, ChunkSender(self._connection, job, journal))
-        bucket = TokenBucket(spec.rate)
-        settling = SettlingWatch() if _waits_for_outcomes(spec) else None
-        before = job.counts
+        bucket = TokenBucket(job.spec.rate)
+        settling = SettlingWatch() if _waits_for_outcomes(job.spec) else None
         next_look = 0.0
         while ways:
             for way in list(ways):
-                now = self._clock.monotonic()
-                if now >= next_look:
-                    next_look = now + _LOOK_S
-                    seen = self._look(watch, stop)
-                    end = self._ended_by_others(seen) or _guarded(seen, before)
+                if self._clock.monotonic() >= next_look:
+                    next_look = self._clock.monotonic() + _LOOK_S
+                    end = self._ended(job.counts, settling, watch, stop)
                     if end:
                         return end
-                    while settling and settling.wait(seen.counts, self._clock.monotonic()):
-                        if stop.wait(_LOOK_S / 5):
-                            return ReplayState.PAUSED, ""
-                        seen = self._look(watch, stop)
-                        end = self._ended_by_others(seen) or _guarded(seen, before)
-                        if end:
-                            return end
                 if stop.wait(bucket.delay_s(self._clock.monotonic())):
                     return ReplayState.PAUSED, ""
                 bucket.spent(self._step(way, stop), self._clock.monotonic())
                 if way.done:
                     ways.remove(way)
         return ReplayState.DONE, ""
+
+    def _ended(
+        self,
+        before: ReplayCounts,
+        settling: SettlingWatch | None,
+        watch: Watcher | None,
+        stop: threading.Event,
+    ) -> tuple[ReplayState, str] | None:
+        """Whether it is over before all is sent, and why. Waits while too much of what was sent is not settled."""
+        while True:
+            seen = self._patiently(lambda: self._jobs.get(self._id), stop)
+            if watch is not None:
+                watch(seen)
+            if seen.state is not ReplayState.RUNNING:  # somebody else has said so
+                return seen.state, seen.reason or ""
+            why = stopped_by_guard(seen.spec.guard_percent, seen.spec.guard_sample, before, seen.counts)
+            if why:
+                return ReplayState.STOPPED, why
+            if settling is None or not settling.wait(seen.counts, self._clock.monotonic()):
+                return None
+            if stop.wait(_LOOK_S / 5):
+                return ReplayState.PAUSED, ""
 
     def _ways(self, job: ReplayJob, sender: ChunkSender) -> list[PartitionReplay]:
         letters = chunk_letters(job.spec.rate)
@@ -212,12 +223,6 @@ class ReplayRunner:
 
         return self._patiently(step, stop)
 
-    def _look(self, watch: Watcher | None, stop: threading.Event) -> ReplayJob:
-        seen = self._patiently(lambda: self._jobs.get(self._id), stop)
-        if watch is not None:
-            watch(seen)
-        return seen
-
     def _patiently(self, action: Callable[[], T], stop: threading.Event) -> T:
         """Do it, again and again while the server does not answer. Raises StreamlabErrors that no waiting mends."""
         give_up = self._clock.monotonic() + _GIVE_UP_S
@@ -232,9 +237,6 @@ class ReplayRunner:
                 log.warning("A step of replay %s is repeated: %s", self._id, error)
                 if stop.wait(_RETRY_S):
                     raise
-
-    def _ended_by_others(self, seen: ReplayJob) -> tuple[ReplayState, str] | None:
-        return None if seen.state is ReplayState.RUNNING else (seen.state, seen.reason or "")
 
     def _end(
         self, job: ReplayJob, journal: Journal, end: ReplayState, reason: str, took_s: float
@@ -283,11 +285,6 @@ class ReplayRunner:
 def _waits_for_outcomes(spec: ReplaySpec) -> bool:
     """The guard is to see in time what comes of the letters; whoever gave a rate has decided how quickly they go."""
     return spec.rate is None and spec.target is not Target.TOPIC and spec.guard_percent < 100
-
-
-def _guarded(seen: ReplayJob, before: ReplayCounts) -> tuple[ReplayState, str] | None:
-    why = stopped_by_guard(seen.spec.guard_percent, seen.spec.guard_sample, before, seen.counts)
-    return (ReplayState.STOPPED, why) if why else None
 
 
 def _release(lease: Lease) -> None:
