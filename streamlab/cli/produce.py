@@ -29,7 +29,9 @@ def produce(
 ) -> None:
     """Send each line of stdin as one record, its bytes untouched and without the line end."""
     from ..errors import StreamlabError
+    from ..topics import check_name
 
+    check_name(topic)
     if key is not None and key_separator is not None:
         raise usage_error("Choose one of --key and --key-separator.")
     parse = _parser(key.encode() if key else None, key_separator.encode() if key_separator else None)

@@ -175,7 +175,7 @@ def test_the_members_of_a_group_are_shown_with_what_they_read(shell):
         (["consume"], 2, "Missing argument 'TOPIC'"),
         (["consume", "x", "--max", "0"], 2, "--max"),
         (["produce", "x", "--key", "a", "--key-separator", ":"], 2, "Choose one"),
-        (["produce", "not/legal"], 1, "not a topic name"),
+        (["produce", "not/legal"], 2, "not a topic name"),
         (["topics", "describe", "nobody"], 1, "There is no topic 'nobody'"),
         (["topics", "delete", "nobody", "--yes"], 1, "There is no topic 'nobody'"),
         (["topics", "create", "x", "-p", "0"], 2, "--partitions"),

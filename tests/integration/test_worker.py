@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import defaultdict
@@ -284,16 +285,28 @@ def test_a_record_that_fails_too_often_becomes_a_dead_letter_with_its_history(br
 def test_waits_follow_the_policy(broker, worker_of):
     topic = a_topic(broker)
     produce(broker, topic, numbered(60))
-    policy = RetryPolicy(base_ms=40, max_attempts=4)
+    policy = RetryPolicy(base_ms=200, max_attempts=4)
     worker_of(topic, Recorder(failing(99)), retry=policy)
     until(lambda: settled(broker, topic, 60))
     found = letters(broker, topic)
     assert len(found) == 60
+    drawn = []
     for letter in found:
         for before, after in zip(letter.attempts, letter.attempts[1:], strict=False):
             planned_wait_ms = after.planned_ms - before.actual_ms - before.duration_ms
-            assert -3 <= planned_wait_ms <= policy.longest_ms(before.attempt) + 3  # rounded to whole ms
+            longest_ms = policy.longest_ms(before.attempt)
+            assert -3 <= planned_wait_ms <= longest_ms + 3  # rounded to whole ms
             assert after.actual_ms >= after.planned_ms
+            drawn.append(planned_wait_ms / longest_ms)
+    assert furthest_from_even(drawn) < 2.5 / math.sqrt(
+        len(drawn)
+    )  # one in 100,000 times it is not, by chance
+
+
+def furthest_from_even(drawn):
+    """Kolmogorov and Smirnov's distance from what is drawn evenly between 0 and 1."""
+    count = len(drawn)
+    return max(max(abs(n / count - at), abs((n + 1) / count - at)) for n, at in enumerate(sorted(drawn)))
 
 
 def test_permanent_makes_a_dead_letter_of_the_first_attempt(broker, worker_of):
