@@ -24,6 +24,8 @@ from .page import Address, Page
 from .table import Column, link, listing
 
 MOST_REBALANCES = 20
+MOST_COMMITS = 12
+"""Partitions whose commits are told, of those in the table: each draws as much as three rows of it."""
 COLUMNS = (
     Column("partition", "Partition", lambda p: (p.topic, p.partition), numeric=False),
     Column("lag", "Lag", lambda p: p.lag, title="Records that the group has not read yet"),
@@ -120,7 +122,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
             (p, found.of(f"{p.topic}/{p.partition}") if found else None)
             for p in groups.partition_rows(group, partitions.rows, moment.as_of_ms)
         ],
-        "commits": _commits(moment, group, partitions.rows, windows) if windows is not None else [],
+        "commits": _commits(moment, group, partitions.rows[:MOST_COMMITS], windows)
+        if windows is not None
+        else [],
+        "commits_more": max(0, partitions.total - MOST_COMMITS),
         "commits_past": windows is None,
         "rebalances": changes,
         "earlier_rebalances": len(heard_of) > MOST_REBALANCES,

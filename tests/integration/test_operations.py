@@ -257,6 +257,40 @@ def test_a_knob_is_turned_on_running_clients_and_everyone_says_so(operator, brok
     assert Configs(broker.connection).get("client:checkout").values == {}
 
 
+def test_of_two_who_scale_the_same_group_the_second_is_told(operator, broker):
+    first = ask(operator, "scale-consumers", group="revenue", consumers=5)
+    second = ask(operator, "scale-consumers", group="revenue", consumers=3)
+    carry_out(operator, first)
+    carry_out(operator, second)
+    assert second.state == State.FAILED
+    assert second.error == "Nothing was changed: the group has 5 consumers by now, not 2."
+
+
+def test_a_topic_that_was_made_anew_keeps_what_its_purge_never_saw(operator, broker):
+    topic, _ = a_group_that_read(broker, 40)
+    operation = ask(operator, "purge", topic=topic)
+    broker.admin().delete_topics([topic])
+    broker.admin().create_topics({topic: {"num_partitions": 1}})
+    produce(broker, topic, numbered(50))
+    carry_out(operator, operation, typed=topic)
+    assert (operation.state, operation.error) == (
+        State.FAILED,
+        "Nothing was changed: the topic was deleted and made anew since.",
+    )
+
+
+def test_what_is_paused_cannot_be_paused_and_what_runs_cannot_be_resumed(operator, broker):
+    _, group = a_group_that_read(broker, 10)
+    again = ask(operator, "resume-group", group=group)
+    assert step(operator, again, "confirm").state == State.DRAFT
+    assert "is not paused" in text_of(operator, f"/operations/{again.pk}/")
+    carry_out(operator, ask(operator, "pause-group", group=group))
+    again = ask(operator, "pause-group", group=group)
+    assert step(operator, again, "confirm").state == State.DRAFT
+    refused = Entry.objects.get(operation=again.pk, action="operation.refused")
+    assert refused.effect == "Group revenue is paused already."
+
+
 def test_two_who_turn_the_same_knob_do_not_overwrite_each_other_unseen(operator, broker):
     mine = ask(operator, "configure", entity="broker", linger_ms="40")
     Configs(broker.connection).set("broker", {"linger_ms": 7})
