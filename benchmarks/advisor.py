@@ -23,7 +23,7 @@ from streamlab.advisor import NothingMeasured, advise
 from streamlab.advisor.finding import Finding
 from streamlab.broker import Broker
 from streamlab.lab.loads.desired import Loads
-from streamlab.lab.loads.files import changed
+from streamlab.lab.loads.files import changed, parsed
 from streamlab.lab.scenarios import SCENARIOS
 from streamlab.processes import dies_with_parent
 
@@ -39,6 +39,7 @@ HEALTHY_FOR_S = 90.0
 WATCHED_ON_S = 25.0
 """After everything was named; something false may come late."""
 GONE_WITHIN_S = 180.0
+LATER_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,31 +49,48 @@ class Case:
     expected: frozenset[str]  # rules
     remedy: Mapping[str, str] = field(default_factory=dict)  # changes of the load; {}: it is stopped instead
     begins: Mapping[str, str] = field(default_factory=dict)  # changes of the load before it starts
+    later: Mapping[str, str] = field(default_factory=dict)  # changes of it once it has run for LATER_S
     also: frozenset[str] = frozenset()  # true as well, but not the point
 
 
-def _case(*expected: str, also: Sequence[str] = (), begins: Sequence[str] = (), **remedy: str) -> Case:
+def _case(
+    *expected: str,
+    also: Sequence[str] = (),
+    begins: Sequence[str] = (),
+    later: Sequence[str] = (),
+    **remedy: str,
+) -> Case:
     changes = {name.replace("__", "."): value for name, value in remedy.items()}
-    start = dict(change.split("=", 1) for change in begins)
-    return Case(frozenset(expected), changes, start, frozenset(also))
+    return Case(frozenset(expected), changes, parsed(list(begins)), parsed(list(later)), frozenset(also))
 
 
 CASES: dict[str, Case] = {
     "steady-shop": _case(),
     "burst": _case("burst", begins=["producers.burst.after_s=60"], producers__burst="none"),
     "hot-key": _case("hot-key", producers__keys__kind="uniform"),
+    "hot-partition": _case("hot-partition", producers__keys__count="1000"),
     "tiny-batches": _case(
         "tiny-batches", producers__settings__linger_ms="50", producers__settings__batch_size="16384"
     ),
     "too-few-partitions": _case("too-few-partitions", also=["idle-members"], consumers__concurrency="4"),
+    "idle-members": _case("idle-members", consumers__count="2"),
     "slow-consumer": _case("capacity", consumers__handler_ms="5"),
+    "slow-member": _case("slow-member", consumers__slow_first="1"),
     "flapping-consumer": _case("rebalance-storm", consumers__rejoin_every_s="0"),
+    "nobody-reads": _case("nobody-reads", later=["consumers.count=0"], consumers__count="2"),
+    "small-polls": _case("small-polls", consumers__settings__max_poll_records="500"),
+    "long-polls": _case("long-polls", consumers__settings__max_poll_records="50"),
+    "idle-fetches": _case("idle-fetches", consumers__settings__fetch_max_wait_ms="500"),
     "slow-downstream": _case(
         "slow-downstream", consumers__failures__stall_share="0", consumers__failures__transient_share="0"
     ),
     "poison-records": _case(
         "dead-letters", consumers__failures__permanent_share="0", consumers__failures__transient_share="0"
     ),
+    "failing-after-change": _case(
+        "failing-after-change", later=["group.retry_max_attempts=1"], group__retry_max_attempts=""
+    ),
+    "slow-command": _case("slow-requests", stalls__ms="0"),
     "retention-edge": _case(
         "retention-edge", "capacity", consumers__handler_ms="5", **{"topic__retention.ms": "3600000"}
     ),
@@ -96,8 +114,11 @@ def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
     loads, seen = Loads(broker.connection), {name: Seen() for name in names}
     for name in names:
         loads.start(changed(SCENARIOS[name].load, dict(CASES[name].begins)), by="benchmark")
-    started = time.monotonic()
+    started, turned = time.monotonic(), False
     while (now_s := time.monotonic() - started) < NAMED_WITHIN_S + WATCHED_ON_S:
+        if now_s >= LATER_S and not turned:
+            turned = True
+            _change(loads, {name: CASES[name].later for name in names})
         for name, findings in _ask(broker, names).items():
             _note(seen[name], CASES[name], findings, now_s)
         named = [s for name in names for s in seen[name].named_s.values()]
@@ -113,9 +134,7 @@ def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
 
 
 def _mend(broker: Broker, loads: Loads, names: Sequence[str], seen: Mapping[str, Seen]) -> None:
-    for name in names:
-        if CASES[name].remedy:
-            loads.change(changed(loads.require(name).load, dict(CASES[name].remedy)))
+    _change(loads, {name: CASES[name].remedy for name in names})
     started = time.monotonic()
     while (now_s := time.monotonic() - started) < GONE_WITHIN_S:
         for name, findings in _ask(broker, names).items():
@@ -129,6 +148,13 @@ def _mend(broker: Broker, loads: Loads, names: Sequence[str], seen: Mapping[str,
         if all(seen[name].gone_s.keys() >= seen[name].named_s.keys() for name in names):
             return
         time.sleep(ASK_EVERY_S)
+
+
+def _change(loads: Loads, changes: Mapping[str, Mapping[str, str]]) -> None:
+    """By scenario."""
+    for name, fields in changes.items():
+        if fields:
+            loads.change(changed(loads.require(name).load, dict(fields)))
 
 
 def _ask(broker: Broker, names: Sequence[str]) -> dict[str, list[Finding]]:

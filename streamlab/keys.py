@@ -72,6 +72,7 @@ sl:lab:lease                     string  lab/loads/manager.py       5 s         
 sl:lab:topics                    set     lab/loads/topic.py         for ever       topics that loads have made
 sl:lab:experiment                string  experiments/notes.py       while it runs  what an experiment must put back
 sl:lab:experiment-lease          string  experiments/runner.py      5 s            which process runs it
+sl:lab:experiment-stop           string  experiments/stopping.py    while it runs  the wish that it stop, JSON of `Wish`
 sl:lab:experiments               hash    experiments/notes.py       newest 100     id -> JSON of `Outcome`
 sl:advisor                       string  advisor/memory.py           5 min          newest findings, counters
 sl:advisor:asked                 string  advisor/memory.py           30 s           somebody wants advice
@@ -108,6 +109,7 @@ LAB_LEASE = PREFIX + "lab:lease"
 LAB_TOPICS = PREFIX + "lab:topics"
 EXPERIMENT = PREFIX + "lab:experiment"
 EXPERIMENT_LEASE = PREFIX + "lab:experiment-lease"
+EXPERIMENT_STOP = PREFIX + "lab:experiment-stop"
 EXPERIMENTS = PREFIX + "lab:experiments"
 ADVISOR = PREFIX + "advisor"
 ADVISOR_ASKED = PREFIX + "advisor:asked"

@@ -1,7 +1,7 @@
 """Addresses of the lab that change something with one click, and loads as files.
 
 Each click is an operation like any other: previewed, kept, run by a worker, in the audit trail. The button says all
-that it does, so there is no page in between.
+that it does, so there is no page in between. Only to stop an experiment is no operation: it stops one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.audit.trail import actor_of
+from dashboard.audit.trail import actor_of, record
 from dashboard.broker import broker
 from streamlab.errors import StreamlabError
+from streamlab.lab.experiments import stopping
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.files import MOST_BYTES, changed, exported, imported
 from streamlab.lab.scenarios import SCENARIOS, scenario
@@ -103,6 +104,23 @@ def from_file(request: HttpRequest) -> HttpResponse:
     except (NotNow, StreamlabError) as reason:
         messages.error(request, str(reason))
         return redirect("lab")
+
+
+@require_POST
+def stop_experiment(request: HttpRequest, id: str) -> HttpResponse:
+    """Stop the one that runs, whoever started it and from where: its process puts the setting back."""
+    allow(request, KINDS["experiment"], f"stop experiment {id}")
+    operation = Operation.objects.filter(kind="experiment", progress__experiment=id, state__in=ACTIVE).first()
+    try:
+        if operation is not None:
+            life.cancel(operation, actor_of(request))
+        else:
+            note = stopping.ask(broker().connection, request.user.get_username(), id)
+            record(actor_of(request), "experiment.stop", note.plan.entity, experiment=id)
+        messages.success(request, "It stops within a second or two, and puts the setting back.")
+    except (NotNow, StreamlabError) as reason:
+        messages.error(request, str(reason))
+    return redirect("experiment", id)
 
 
 @require_safe

@@ -8,6 +8,7 @@ urlpatterns = [
     path("operations/now/load/", lab_views.now, name="load-now"),
     path("operations/now/load-from-file/", lab_views.from_file, name="load-from-file"),
     path("lab/experiments/new/", views.new, {"name": "experiment"}, name="experiment-new"),
+    path("lab/experiments/<slug:id>/stop/", lab_views.stop_experiment, name="experiment-stop"),
     path("lab/<slug:name>/file", lab_views.as_file, name="load-file"),
     path("operations/<int:number>/confirm/", views.confirm, name="operation-confirm"),
     path("operations/<int:number>/preview/", views.preview, name="operation-preview"),

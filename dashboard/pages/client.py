@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.broker import broker
-from dashboard.presenters import clients
+from dashboard.presenters import clients, tries
 from streamlab.errors import StreamlabError
 from streamlab.metrics.names import NAMES
 from streamlab.metrics.telemetry import ClientTelemetry, read_all
@@ -31,7 +31,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "row": clients.row(client, moment.read_at_ms),
         "since": clients.since(client, moment.read_at_ms),
         "measures": clients.measures(client, NAMES),
-        "settings": clients.settings(client),
+        "settings": clients.settings(client, tries.of_client(client)),
     }
 
 

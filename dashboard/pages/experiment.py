@@ -14,7 +14,7 @@ from dashboard.presenters.figures import moment as moment_of
 from dashboard.presenters.plot import figure
 from streamlab.configs.settings import as_text
 from streamlab.errors import StreamlabError
-from streamlab.lab.experiments import notes
+from streamlab.lab.experiments import notes, stopping
 from streamlab.lab.experiments.frontier import sweep
 from streamlab.lab.experiments.measuring import MEASURES
 from streamlab.lab.experiments.notes import Note, Outcome
@@ -74,6 +74,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "dots": effects.dot_charts(outcome),
         "bar": {"width": effects.BAR_WIDTH, "height": effects.BAR_HEIGHT, "middle": effects.BAR_WIDTH / 2},
         "today": figure(None, "") if outcome.today is None else shown(outcome.today),
+        "stops": running and stopping.asked(broker().connection, outcome.id) is not None,
         "operation": Operation.objects.filter(kind="experiment", progress__experiment=outcome.id).first(),
         "again": _again(outcome),
     }

@@ -26,7 +26,8 @@ def result(request: HttpRequest, id: str, ending: str) -> HttpResponse:
     except (Gone, StreamlabError) as reason:
         raise Http404(str(reason)) from reason
     if ending == "json":
-        answer = HttpResponse(msgspec.json.encode(outcome), content_type="application/json")
+        whole = {"measures": [m._asdict() for m in MEASURES.values()], **msgspec.to_builtins(outcome)}
+        answer = HttpResponse(msgspec.json.encode(whole), content_type="application/json")
     elif ending == "csv":
         answer = HttpResponse(as_csv(outcome), content_type="text/csv; charset=utf-8")
     else:
@@ -39,7 +40,8 @@ def as_csv(outcome: Outcome) -> str:
     """A line for each window."""
     text, each = io.StringIO(), len(outcome.plan.values)
     lines = csv.writer(text)
-    lines.writerow(["round", harmless(outcome.plan.setting_name), "started_ms", "ended_ms", *MEASURES])
+    measures = [f"{measure.name} ({measure.unit})" for measure in MEASURES.values()]
+    lines.writerow(["round", harmless(outcome.plan.setting_name), "started_ms", "ended_ms", *measures])
     for number, run in enumerate(outcome.runs):
         figures = [run.figures.get(name) for name in MEASURES]
         value = harmless(shown(outcome.plan.values[run.value]))

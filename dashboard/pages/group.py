@@ -17,7 +17,7 @@ from streamlab.metrics.positions import GroupPartition
 from streamlab.metrics.snapshot import GroupSnapshot
 from streamlab.model import TopicPartition
 
-from . import advisor, running
+from . import advisor, marks, running
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
@@ -130,6 +130,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "rebalances": changes,
         "earlier_rebalances": len(heard_of) > MOST_REBALANCES,
         "timeline": epochs.timeline(changes, moment.read_at_ms),
+        "marks": marks.of_experiments(moment, group=group.group),
         "lag_legend": [Legend("lag", row.lag, 0)],
         "time_lag_legend": [Legend("time lag", row.time_lag, 0)],
     }
@@ -172,6 +173,7 @@ PAGE = Page(
         "partitions",
         "commits",
         "rebalances",
+        "marks",
     ),
     context=context,
     winds=True,

@@ -7,7 +7,7 @@ from typing import Any
 from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
-from dashboard.presenters import loads
+from dashboard.presenters import loads, tries
 from dashboard.presenters.commands import LAB
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
@@ -15,6 +15,7 @@ from streamlab.lab.loads.figures import LoadFigures, figures_of
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS, Look
 
+from . import marks
 from .moments import Gone, Moment
 from .page import Address, Page
 
@@ -55,6 +56,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "looks": [loads.look_link(look, load) for look in (scenario.look if scenario else _OWN)],
         "levers": [loads.lever_button(lever, load) for lever in (scenario.levers if scenario else ())],
         "knobs": loads.knobs(load),
+        "trials": [(t.says, tries.of_trial(t, load)) for t in (scenario.trials if scenario else ())],
+        "marks": marks.of_experiments(moment, topic=load.topic_name),
         "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
         "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
     }
@@ -102,7 +105,7 @@ PAGE = Page(
     title=lambda address: (
         SCENARIOS[address.args["name"]].title if address.args["name"] in SCENARIOS else address.args["name"]
     ),
-    parts=("headline", "figures", "rate-legend", "lag-legend", "processes"),
+    parts=("headline", "figures", "rate-legend", "lag-legend", "processes", "marks"),
     context=context,
     charts=charts,
     measured=False,

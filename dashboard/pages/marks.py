@@ -16,6 +16,8 @@ from dashboard.projections.models import BrokerEvent
 from streamlab.errors import StreamlabError
 from streamlab.lab.experiments import notes
 
+from .moments import Moment
+
 MOST = 100
 SLACK_MS = 5_000
 """An operation's event may bear the server's clock, its row the web's."""
@@ -68,9 +70,14 @@ def _alerts(since_ms: int, until_ms: int, topic: str, group: str) -> list[Mark]:
     return [*map(marks.alert_opened, opened), *map(marks.alert_cleared, cleared)]
 
 
+def of_experiments(moment: Moment, *, topic: str = "", group: str = "") -> list[Mark]:
+    """For the charts of a page, over their whole window; of one topic or group only, where one is named."""
+    return _experiments(moment.window_start_ms, moment.read_at_ms, topic, group)
+
+
 def _experiments(since_ms: int, until_ms: int, topic: str, group: str) -> list[Mark]:
     try:
-        kept, note = notes.results(broker().connection), notes.current(broker().connection)
+        kept, note = notes.results(broker().connection, since_ms), notes.current(broker().connection)
     except StreamlabError:
         return []  # the page says by itself that the server is away
     found = []

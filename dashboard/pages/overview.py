@@ -10,7 +10,7 @@ from dashboard.presenters.figures import byte_rate, count, duration, percent, ra
 from dashboard.presenters.words import Tone, Trouble, plural
 from streamlab.metrics.snapshot import Snapshot
 
-from . import advisor, running, trouble
+from . import advisor, marks, running, trouble
 from .database import fresh_connection
 from .laggards import laggards
 from .moments import Moment
@@ -119,6 +119,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "topics_total": len(own),
         "flow": flow.picture(snapshot, statuses, _sent(moment)),
         "server": server_figures(snapshot),
+        "marks": marks.of_experiments(moment),
         "play_command": commands.PLAY,
         "consume_command": commands.consume(),
         "rate_legend": [
@@ -158,7 +159,7 @@ PAGE = Page(
     name="overview",
     pattern="",
     title=lambda address: "Overview",
-    parts=("verdict", "figures", "rate-legend", "lag-legend", "flow", "groups", "topics", "server"),
+    parts=("verdict", "figures", "rate-legend", "lag-legend", "flow", "groups", "topics", "server", "marks"),
     context=context,
     winds=True,
     charts=charts,

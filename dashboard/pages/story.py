@@ -17,6 +17,7 @@ from streamlab.lab.loads.figures import LoadFigures, figures_of
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS, Scenario
 
+from . import marks
 from .database import fresh_connection
 from .load import charts_of
 from .moments import Gone, Moment
@@ -86,6 +87,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
         "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
         "marks": _marks(scenario.name, moment),
+        "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
     }
 
 

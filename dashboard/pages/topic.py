@@ -9,7 +9,7 @@ from dashboard.presenters import commands, groups, topics
 from dashboard.presenters.figures import byte_rate, count, rate, size
 from streamlab.metrics.snapshot import TopicSnapshot
 
-from . import advisor, topic_details
+from . import advisor, marks, topic_details
 from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
@@ -41,6 +41,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "records": count(topic.records, "records kept now"),
         "written": count(sum(p.log_end for p in topic.partitions), "records ever appended"),
         "size": size(topic.size_bytes),
+        "marks": marks.of_experiments(moment, topic=topic.topic),
         "legend": [Legend("records in", rate(topic.rate), 0)],
         **_details(moment, topic, address),
     }
@@ -89,7 +90,7 @@ PAGE = Page(
     name="topic",
     pattern="topics/<path:topic>/",
     title=lambda address: address.args["topic"],
-    parts=("figures", "legend", "readers", "skew", "partitions", "keys", "settings"),
+    parts=("figures", "legend", "readers", "skew", "partitions", "keys", "settings", "marks"),
     live=lambda address: not topic_details.is_on_demand(address),
     context=context,
     winds=True,

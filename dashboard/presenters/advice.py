@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from streamlab.advisor import Experiment, Finding, Lever, Number, Urgency
 
 from .figures import Figure, byte_rate, count, duration, percent, rate, ratio, size, unknown
+from .tries import try_href
 from .words import Status, Tone
 
 TONES = {Urgency.NOW: Tone.BAD, Urgency.SOON: Tone.WARN, Urgency.HINT: Tone.NOTE}
@@ -155,31 +156,18 @@ def _shown(value: str) -> str:
 
 
 def what_if_href(fields: Mapping[str, str]) -> str:
-    """The what-if page with these fields filled in; "" where there is none."""
-    page = _page("what-if")
-    return f"{page}?{urlencode(fields)}" if page else ""
-
-
-def _page(name: str) -> str:
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""
+    """The what-if page with these fields filled in."""
+    return f"{reverse('what-if')}?{urlencode(fields)}"
 
 
 def experiment_href(experiment: Experiment) -> str:
-    """The form of an experiment, filled in; "" where experiments cannot be made from pages."""
-    page = _page("experiment-new")
-    if not page:
-        return ""
-    fields = {
-        "entity": experiment.entity,
-        "setting": experiment.setting,
-        "values": ",".join(experiment.values),
-        "topic": experiment.topic,
-        "group": experiment.group,
-        "producers": experiment.entity.removeprefix("client:")
-        if experiment.entity.startswith("client:")
-        else "",
-    }
-    return f"{page}?{urlencode({name: value for name, value in fields.items() if value})}"
+    """The form of an experiment, filled in."""
+    _, client, client_id = experiment.entity.partition("client:")
+    return try_href(
+        experiment.entity,
+        experiment.setting,
+        experiment.values,
+        topic=experiment.topic,
+        group=experiment.group,
+        producers=client_id if client else "",
+    )

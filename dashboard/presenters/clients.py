@@ -143,9 +143,10 @@ class SettingRow:
     source: str  # entity that it is from; "" its program
     own: str  # what its program gave, where something else holds
     refused: str
+    try_href: str  # the form of an experiment with it; "" where there is nothing worth a try
 
 
-def settings(client: ClientTelemetry) -> list[SettingRow]:
+def settings(client: ClientTelemetry, tries: Mapping[str, str]) -> list[SettingRow]:
     """What it runs with; those given from outside first."""
     rows = [
         SettingRow(
@@ -154,6 +155,7 @@ def settings(client: ClientTelemetry) -> list[SettingRow]:
             client.sources.get(name, ""),
             _text(client.own[name]) if name in client.own else "",
             client.refused.get(name, ""),
+            tries.get(name, ""),
         )
         for name, value in client.values.items()
     ]

@@ -83,7 +83,7 @@ def summary(load: Load) -> str:
     """
     sends, reads = load.producers, load.consumers
     return (
-        f"{sends.rate:g} records/s into {plural(load.partitions, 'partition')}; "
+        f"{sends.pace} into {plural(load.partitions, 'partition')}; "
         f"{plural(reads.count, 'reader')}, {reads.handler_ms:g} ms a record"
     )
 
@@ -174,10 +174,9 @@ class Knob:
 
 def knobs(load: Load) -> list[Knob]:
     """What is turned most; everything else is in the form of all fields."""
-    sends, reads = load.producers, load.consumers
+    sends, reads, stalls = load.producers, load.consumers, load.stalls
     poison = reads.failures.permanent_share
     found = [
-        Knob("producers.rate", "Records a second", "/s", 0, max(500.0, 4 * sends.rate), 5, sends.rate),
         Knob(
             "producers.size_bytes",
             "Bytes a record",
@@ -198,6 +197,14 @@ def knobs(load: Load) -> list[Knob]:
             reads.handler_ms,
         ),
     ]
+    if not sends.full_speed:
+        most = max(500.0, 4 * sends.rate)
+        found.insert(0, Knob("producers.rate", "Records a second", "/s", 0, most, 5, sends.rate))
+    if reads.slow_first > 1:
+        found.append(Knob("consumers.slow_first", "First reader slower", "times", 1, 20, 1, reads.slow_first))
+    if stalls.ms:
+        most = 0.8 * stalls.every_ms
+        found.append(Knob("stalls.ms", "Slow command takes", "ms", 0, most, 5, stalls.ms))
     if reads.kind == "worker":
         found += [
             Knob("consumers.concurrency", "Handlers at once in a reader", "", 1, 16, 1, reads.concurrency),

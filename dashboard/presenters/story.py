@@ -11,6 +11,7 @@ from streamlab.lab.scenarios import FIGURES, Look, Scenario, Sight
 from streamlab.metrics.snapshot import Snapshot
 
 from .figures import Figure, count, duration, rate, ratio, size
+from .words import plural
 
 Values = Mapping[str, float | None]
 """Figure of a sight -> its value now; None: not known."""
@@ -114,4 +115,5 @@ def values_of(figures: LoadFigures, load: Load, snapshot: Snapshot, lag_change: 
 
 def plain_start(load: Load) -> str:
     """What starting does, in a line."""
-    return f"{load.producers.rate:g} records/s, {load.consumers.count} readers, {load.partitions} partitions"
+    readers, partitions = plural(load.consumers.count, "reader"), plural(load.partitions, "partition")
+    return f"{load.producers.pace}, {readers}, {partitions}"

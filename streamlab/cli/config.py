@@ -11,6 +11,7 @@ import typer
 from . import FAILED
 from .options import Json, Url, broker_at, usage_error
 from .output import moment, note, print_columns, print_json, safe
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..configs.entity import Entity
@@ -101,13 +102,14 @@ def set_(
     wait: Wait = False,
     timeout: Timeout = 10.0,
     if_version: Version = None,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Give settings a value, over what programs gave their clients."""
     values = dict(_pair(text) for text in settings)
     who = _required(entity, topic, group, client, broker_default)
-    _change(who, values, [], reason, dry_run, wait, timeout, if_version, url, json)
+    _change(who, values, [], reason, dry_run, wait, timeout, if_version, force, url, json)
 
 
 @app.command()
@@ -123,12 +125,13 @@ def unset(
     wait: Wait = False,
     timeout: Timeout = 10.0,
     if_version: Version = None,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Take settings back, so that what is less near, and in the end the program's own value, holds again."""
     who = _required(entity, topic, group, client, broker_default)
-    _change(who, {}, names, reason, dry_run, wait, timeout, if_version, url, json)
+    _change(who, {}, names, reason, dry_run, wait, timeout, if_version, force, url, json)
 
 
 @app.command()
@@ -174,6 +177,7 @@ def _change(
     wait: bool,
     timeout: float,
     if_version: int | None,
+    force: bool,
     url: str | None,
     json: bool,
 ) -> None:
@@ -184,6 +188,7 @@ def _change(
         if dry_run:
             _show(preview(broker.connection, who, values, gone), json)
             return
+        require_undisturbed(broker, force, str(who))
         done = Configs(broker.connection).change(who, values, gone, _me(), reason, if_version)
         if not done.names:
             note(f"{safe(str(who))} has that already; nothing was changed.")

@@ -9,6 +9,7 @@ import typer
 
 from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -23,6 +24,7 @@ def rebalance(
     ] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Do it.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it (default).")] = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -30,6 +32,8 @@ def rebalance(
     if execute and dry_run:
         raise usage_error("Choose one of --dry-run and --execute.")
     with broker_at(url) as broker:
+        if execute:
+            require_undisturbed(broker, force, f"group {group}")
         admin = broker.admin()
         preview = admin.preview_rebalance(group, assignor)
         epoch = admin.rebalance_group(preview, by=me()) if execute else None
@@ -48,11 +52,13 @@ def pause(
         float | None,
         typer.Option("--for", metavar="SECONDS", min=0.001, help="Resume by itself then; else never."),
     ] = None,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Have a group's members finish, commit, and read nothing until `resume`."""
     with broker_at(url) as broker:
+        require_undisturbed(broker, force, f"group {group}")
         broker.admin().pause_group(group, reason, round((for_s or 0) * 1000), by=me())
     if json:
         print_json({"group": group, "paused": True, "for_s": for_s})
@@ -60,9 +66,10 @@ def pause(
     note(f"Group {group} is paused {how_long}. Its members give up their partitions at their next poll().")
 
 
-def resume(group: GroupName, url: Url = None, json: Json = False) -> None:
+def resume(group: GroupName, force: Force = False, url: Url = None, json: Json = False) -> None:
     """End a pause: the members go on where they committed."""
     with broker_at(url) as broker:
+        require_undisturbed(broker, force, f"group {group}")
         was_paused = broker.admin().resume_group(group, by=me())
     if json:
         print_json({"group": group, "paused": False, "was_paused": was_paused})
@@ -72,11 +79,13 @@ def resume(group: GroupName, url: Url = None, json: Json = False) -> None:
 def remove_member(
     group: GroupName,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="Its CONSUMER-ID or GROUP-INSTANCE-ID.")],
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
     """Take a member out, such as a static one that will not come back. One that lives joins again."""
     with broker_at(url) as broker:
+        require_undisturbed(broker, force, f"group {group}")
         removed = broker.admin().remove_group_member(group, member)
     if json:
         print_json({"group": group, "removed": removed})
@@ -86,6 +95,7 @@ def remove_member(
 def delete(
     group: GroupName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -93,6 +103,7 @@ def delete(
     from . import snapshots
 
     with broker_at(url) as broker:
+        require_undisturbed(broker, force, f"group {group}")
         found = snapshots.group_of(snapshots.take(broker), group)
         committed = sum(p.committed is not None for p in found.partitions)
         retries = _waiting(broker, group)

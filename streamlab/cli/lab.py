@@ -13,6 +13,7 @@ from . import FAILED, complete, lab_experiment
 from .lab_text import print_load, print_scenario
 from .options import Json, Url, broker_at
 from .output import duration, note, print_columns, print_json
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..lab.loads.desired import Desired
@@ -132,6 +133,7 @@ def export(
 def stop(
     name: Annotated[str | None, typer.Argument(metavar="NAME", autocompletion=complete.loads)] = None,
     all: Annotated[bool, typer.Option("--all", help="Every load that runs.")] = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -145,6 +147,7 @@ def stop(
     with broker_at(url) as broker:
         loads = Loads(broker.connection)
         wanted = list(loads.all()) if name is None else [name]
+        require_undisturbed(broker, force, *(f"load {each}" for each in wanted))
         stopped = [each for each in wanted if loads.stop(each)]
         if name is not None and not stopped:
             raise IllegalStateError(f"No load {name!r} runs.")
@@ -159,6 +162,7 @@ def change(
     changes: Annotated[
         list[str], typer.Argument(metavar="FIELD=VALUE…", help="producers.rate=400 consumers.count=4")
     ],
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -169,6 +173,7 @@ def change(
     with broker_at(url) as broker:
         loads = Loads(broker.connection)
         now = loads.require(name)
+        require_undisturbed(broker, force, f"load {name}")
         after = loads.change(changed(now.load, parsed(changes)), now.version)
     if json:
         print_json(_plain(after))
@@ -217,11 +222,14 @@ NO_LAB = "No lab runs, so nothing starts: `streamlab lab run` opens one; `make d
 
 
 def _start(load: Load, url: str | None, json: bool) -> None:
+    from ..lab.experiments import guard
     from ..lab.loads.desired import Loads
 
     with broker_at(url) as broker:
         loads = Loads(broker.connection)
         desired = loads.start(load, by="cli")
+        if warning := guard.look(broker.connection, f"load {load.name}").warning:
+            note(warning)
         lab = loads.status()
     if json:
         print_json(_plain(desired))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from .output import UNKNOWN, duration, moment, note, print_columns, print_json
 
 if TYPE_CHECKING:
     from ..lab.experiments.notes import Outcome
+
+STOPS_WITHIN_S = 15.0
 
 app = typer.Typer(
     help="Try values of one setting in turn, and say what they did.",
@@ -117,6 +120,27 @@ def show(id: Annotated[str, typer.Argument(metavar="ID")], url: Url = None, json
             f"There is no experiment {id!r}. `streamlab lab experiment list` has them."
         )
     _print(found, json)
+
+
+@app.command()
+def stop(url: Url = None, json: Json = False) -> None:
+    """Stop the experiment that runs, wherever it was started. What was measured is kept, the setting put back."""
+    from ..errors import IllegalStateError
+    from ..lab.experiments import notes, stopping
+
+    with broker_at(url) as broker:
+        asked = stopping.ask(broker.connection, "cli")
+        deadline = time.monotonic() + STOPS_WITHIN_S
+        while (running := notes.current(broker.connection)) is not None and running.id == asked.id:
+            if time.monotonic() > deadline:
+                raise IllegalStateError(
+                    "Its process does not answer. If it is dead, the lab puts the setting back within seconds; "
+                    "`streamlab lab experiment put-back` does so now."
+                )
+            time.sleep(0.2)
+    if json:
+        print_json({"stopped": asked.id})
+    note(f"{asked.id} was stopped; {asked.plan.setting} of {asked.plan.entity} is as it was.")
 
 
 @app.command("put-back")

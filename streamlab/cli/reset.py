@@ -20,6 +20,7 @@ from .group_control import me
 from .options import GroupName, Json, Url, broker_at, usage_error
 from .output import duration, moment, note, print_columns, print_json
 from .reset_arguments import Scope, duration_ms, format_offsets, moment_ms, parse_offsets, scope
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -77,6 +78,7 @@ def reset_offsets(
         Path | None,
         typer.Option("--undo-file", metavar="CSV", help="Where --execute keeps the offsets from before."),
     ] = None,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -106,6 +108,8 @@ def reset_offsets(
         from ..log import PartitionLog
         from ..topics import Topics
 
+        if execute:
+            require_undisturbed(broker, force, f"group {group}")
         topics = Topics(broker.connection)
         log = PartitionLog(broker.connection, topics)
 

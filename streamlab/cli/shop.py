@@ -11,6 +11,7 @@ import typer
 from . import FAILED
 from .options import Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json
+from .undisturbed import Force, require_undisturbed
 
 app = typer.Typer(help="Run a simulated shop as a demo load.", rich_markup_mode=None)
 
@@ -37,6 +38,7 @@ def scale(
         str, typer.Argument(metavar="GROUP", help="revenue, inventory, notifications or invoicing")
     ],
     consumers: Annotated[int, typer.Argument(metavar="N", min=0)],
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -44,6 +46,7 @@ def scale(
     from ..lab.shop.manager import set_desired, status
 
     with broker_at(url) as broker:
+        require_undisturbed(broker, force, f"group {department}")
         set_desired(broker.connection, department, consumers)
         runs = status(broker.connection) is not None
     if json:

@@ -9,6 +9,7 @@ import typer
 from . import complete, topic_offsets, topics_change
 from .options import Json, TopicName, Url, broker_at
 from .output import moment, note, print_columns, print_json, safe, size
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..metrics.snapshot import TopicSnapshot
@@ -137,6 +138,7 @@ def _print_partitions(found: TopicSnapshot) -> None:
 def delete(
     topic: TopicName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -145,6 +147,7 @@ def delete(
 
     with broker_at(url) as broker:
         found = snapshots.topic_of(snapshots.take(broker), topic)
+        require_undisturbed(broker, force, f"topic {topic}")
         if not yes:
             typer.confirm(f"Delete {topic} with its {found.records} records for ever?", abort=True, err=True)
         broker.admin().delete_topics([topic])

@@ -11,6 +11,7 @@ from . import complete
 from .options import Json, TopicName, Url, broker_at, usage_error
 from .output import note, print_columns, print_json, safe
 from .reset_arguments import duration_ms, moment_ms
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -51,6 +52,7 @@ def configure(
             help="Back to the default. As often as needed.",
         ),
     ] = None,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -59,6 +61,7 @@ def configure(
     if not wanted and not unset:
         raise usage_error("Say what to change: NAME=VALUE, or --unset NAME.")
     with broker_at(url) as broker:
+        require_undisturbed(broker, force, f"topic {topic}")
         admin = broker.admin()
         before = {c["name"]: c for c in admin.describe_topic_configs(topic)}
         admin.configure_topic(topic, wanted, unset or ())
@@ -82,6 +85,7 @@ def add_partitions(
     topic: TopicName,
     total: Annotated[int, typer.Argument(metavar="TOTAL", min=1, help="Partitions it shall have then.")],
     execute: Execute = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -90,6 +94,7 @@ def add_partitions(
         admin = broker.admin()
         growth = admin.preview_partitions(topic, total)
         if execute:
+            require_undisturbed(broker, force, f"topic {topic}")
             admin.create_partitions({topic: total})
     if json:
         print_json(growth._asdict() | {"warning": growth.warning, "executed": execute})
@@ -143,6 +148,7 @@ def delete_records(
         typer.Option("--partition", min=0, help="Only there. As often as needed. Default: all."),
     ] = None,
     execute: Execute = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -159,6 +165,7 @@ def delete_records(
         cuts = _cuts(broker, topic, partition, before, since_ms)
         unread = _unread(snapshots.take(broker), cuts)
         if execute:
+            require_undisturbed(broker, force, f"topic {topic}")
             starts = broker.admin().delete_records({cut.partition: cut.start for cut in cuts if cut.deleted})
             cuts = [cut._replace(start=starts.get(cut.partition, cut.start)) for cut in cuts]
     _show(cuts, execute, json)

@@ -62,6 +62,7 @@ def rules(broker: Broker) -> list[str]:
     return [finding.rule for finding in advisor.advise(broker.connection).findings]
 
 
+@pytest.mark.both_engines
 def test_a_late_group_is_found_from_what_the_sampler_left(broker):
     measured(broker, a_world(*LATE, members=2, clients=[a_worker(0, 500, 50), a_worker(1, 500, 50)]))
     [finding] = advisor.advise(broker.connection).findings
@@ -126,6 +127,7 @@ def test_who_leaves_looking_to_another_takes_what_is_not_quite_fresh(broker):
         advisor.advise(broker.connection)
 
 
+@pytest.mark.both_engines
 def test_a_changed_setting_is_among_the_evidence_and_its_author_with_it(broker):
     Configs(broker.connection).set(f"group:{GROUP}", {"max_poll_records": 5}, by="anna")
     measured(broker, a_world())
@@ -134,6 +136,7 @@ def test_a_changed_setting_is_among_the_evidence_and_its_author_with_it(broker):
     assert "max_poll_records of group revenue from its default to 5" in changes[0].says
 
 
+@pytest.mark.both_engines
 def test_attempts_are_counted_between_two_looks(broker):
     young = a_worker(0, started_ms=broker.connection.server_time_ms() + AHEAD_MS - 20_000)
     figures = young.metrics["worker-metrics"] | {"records-failed-total": 100.0}

@@ -8,11 +8,14 @@ import time
 import pytest
 
 from streamlab import keys
+from streamlab.cli import main
 from streamlab.errors import IllegalStateError, UnknownTopicOrPartitionError
-from streamlab.lab.experiments import notes
+from streamlab.lab.experiments import guard, notes, stopping
 from streamlab.lab.experiments.judging import Verdict
+from streamlab.lab.experiments.notes import Note
 from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.experiments.runner import run
+from streamlab.metrics.telemetry import read_states
 from tests.builders import a_topic
 from tests.shell import Shell
 from tests.waiting import until
@@ -97,6 +100,125 @@ def test_while_one_runs_no_other_begins_and_nobody_puts_back(broker, topic):
         stop.set()
         first.join()
     assert own(broker) == {}
+
+
+def test_somebody_else_may_wish_it_to_stop_and_its_process_obeys(broker, topic):
+    with pytest.raises(IllegalStateError, match="No experiment runs"):
+        stopping.ask(broker.connection, "anna")
+    outcomes = []
+
+    def measure():
+        outcomes.append(run(broker.connection, a_plan(topic, repetitions=20), threading.Event()))
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        note = until(lambda: notes.current(broker.connection))
+        with pytest.raises(IllegalStateError, match="does not run"):
+            stopping.ask(broker.connection, "anna", "another-one")
+        assert stopping.ask(broker.connection, "anna", note.id) == note
+    finally:
+        thread.join(60)
+    [outcome] = outcomes
+    assert (outcome.state, outcome.why) == ("stopped", "It was stopped by anna.")
+    assert own(broker) == {}
+    assert stopping.asked(broker.connection, note.id) is None, "the next one is not stopped by an old wish"
+
+
+def test_the_command_line_stops_what_another_process_measures(broker, topic, redis_url, tmp_path):
+    shell = Shell(redis_url, tmp_path)
+    try:
+        words = ("lab", "experiment", "run", CLIENT, "linger_ms", "0", "200", "--topic", topic)
+        measuring = shell.start(*words, "--warm-up", "1", "--window", "600", "-n", "2")
+        until(lambda: own(broker), 40)
+        stopped = shell("lab", "experiment", "stop")
+        assert (stopped.returncode, "was stopped; linger_ms" in stopped.stderr) == (0, True), stopped.stderr
+        assert measuring.wait(30) == 0
+        assert own(broker) == {}
+        assert shell("lab", "experiment", "stop").returncode == 1
+    finally:
+        shell.stop_all()
+
+
+# -- what it measures is left alone --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measured(broker) -> Plan:
+    """Of an experiment that runs: somebody's group `readers` on a topic, and one producer."""
+    name = a_topic(broker, partitions=1)
+    with broker.consumer(name, group_id="readers") as consumer:
+        consumer.poll(timeout_ms=100)
+    plan = a_plan(name, group="readers", producers="the-")
+    note = Note(id="1a-b", plan=plan, had=False, started_ms=broker.connection.server_time_ms())
+    notes.open_note(broker.connection, note)
+    return plan
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("config", "set", "--client", "the-producer", "linger_ms=9"),
+        ("config", "set", "--group", "readers", "max_poll_records=9"),
+        ("config", "set", "--broker-default", "num.partitions=9"),
+        ("config", "unset", "--topic", "TOPIC", "retention.ms"),
+        ("topics", "configure", "TOPIC", "retention.ms=1"),
+        ("topics", "add-partitions", "TOPIC", "2", "--execute"),
+        ("topics", "delete-records", "TOPIC", "--all", "--execute"),
+        ("topics", "delete", "TOPIC", "--yes"),
+        ("groups", "pause", "readers"),
+        ("groups", "resume", "readers"),
+        ("groups", "rebalance", "readers", "--execute"),
+        ("groups", "reset-offsets", "readers", "--to-earliest", "--topic", "TOPIC", "--execute"),
+        ("groups", "delete", "readers", "--yes"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_no_command_changes_by_accident_what_is_measured(
+    broker, measured, redis_url, monkeypatch, capsys, words
+):
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    version = broker.configs().version()
+    assert main([measured.topic if word == "TOPIC" else word for word in words]) == 1
+    said = capsys.readouterr().err
+    assert f"An experiment measures {measured.topic}" in said
+    assert "--force" in said
+    assert broker.configs().version() == version
+    assert measured.topic in broker.admin().list_topics()
+
+
+def test_who_insists_may_disturb_it_and_is_told_so(broker, measured, redis_url, monkeypatch, capsys):
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    assert main(["config", "set", "--group", "readers", "max_poll_records=9", "--force"]) == 0
+    assert "means nothing" in capsys.readouterr().err
+    assert broker.configs().get("group:readers").values == {"max_poll_records": 9}
+
+
+def test_of_others_it_only_warns(broker, measured, redis_url, monkeypatch, capsys):
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    assert main(["config", "set", "--group", "others", "max_poll_records=9"]) == 0
+    assert "may disturb" in capsys.readouterr().err
+
+
+def test_a_look_is_no_change(measured, redis_url, monkeypatch, capsys):
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    assert main(["groups", "rebalance", "readers"]) == 0
+    assert main(["config", "set", "--group", "readers", "max_poll_records=9", "--dry-run"]) == 0
+
+
+def test_producers_that_tell_latencies_and_members_of_the_group_are_measured_too(broker, measured):
+    with (
+        broker.producer(client_id="the-other"),
+        broker.producer(client_id="somebody"),
+        broker.consumer(measured.topic, group_id="readers", client_id="reader-1") as consumer,
+    ):
+        consumer.poll(timeout_ms=100)
+        until(lambda: len(read_states(broker.connection)) == 3)
+        refused = {
+            name: bool(guard.look(broker.connection, f"client:{name}").refused)
+            for name in ("the-other", "somebody", "reader-1", "gone")
+        }
+    assert refused == {"the-other": True, "somebody": False, "reader-1": True, "gone": False}
 
 
 def test_somebody_elses_change_in_between_ends_it(broker, topic):

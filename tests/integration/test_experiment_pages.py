@@ -8,6 +8,7 @@ import re
 from random import Random
 from threading import Thread
 
+import msgspec
 import pytest
 from django.db import connection
 from django.test import Client
@@ -15,18 +16,22 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard.access.roles import Role
+from dashboard.audit.models import Entry
 from dashboard.operations import life, tasks
 from dashboard.operations.models import Operation, State
 from streamlab.broker import Broker
-from streamlab.lab.experiments import notes
+from streamlab.lab.experiments import notes, stopping
 from streamlab.lab.experiments.judging import judge, words
 from streamlab.lab.experiments.measuring import MEASURES
 from streamlab.lab.experiments.notes import Note, Outcome, Run
 from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.scenarios import SCENARIOS
+from tests import snapshots
 from tests.builders import a_topic
+from tests.integration.broker_pictures import publish
 from tests.people import a_person
+from tests.snapshots import a_snapshot
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
@@ -188,6 +193,34 @@ def test_settings_lead_to_the_form_from_where_they_are_tuned(operator, topic):
     assert operator.get("/lab/experiments/new/?entity=group%3Areaders&setting=assignor").status_code == 200
 
 
+def test_a_topic_leads_to_the_group_that_reads_it(operator, broker, topic):
+    with broker.consumer(topic, group_id="readers", auto_offset_reset="earliest") as consumer:
+        consumer.poll(timeout_ms=100)
+        consumer.commit()
+    a_group_before = a_topic(broker, partitions=1)
+    with broker.consumer(a_group_before, group_id="a-group-before") as other:
+        other.poll(timeout_ms=100)
+    form = operator.get(f"/lab/experiments/new/?topic={topic}").context["form"]
+    assert (form["entity"].value(), form["topic"].value()) == (WHO, topic)
+
+
+def test_a_load_with_a_rate_is_said_to_show_no_throughput(operator, broker):
+    loads = Loads(broker.connection)
+    for name, warned in (("tiny-batches", True), ("full-speed", False)):
+        load = SCENARIOS[name].load
+        loads.start(load)
+        broker.admin().create_topics({load.topic_name: {"num_partitions": 1}})
+        ask(
+            operator,
+            load.topic_name,
+            entity=f"client:{load.topic_name}-producer-1",
+            setting="batch_size",
+            group="",
+        )
+        warnings = Operation.objects.latest("pk").preview["warnings"]
+        assert any("Full speed" in warning for warning in warnings) is warned
+
+
 def test_a_viewer_sees_results_and_starts_nothing(client, redis_url, settings, broker, topic):
     settings.STREAMLAB_URL = redis_url
     client.force_login(a_person(Role.VIEWER))
@@ -229,6 +262,18 @@ def test_what_would_change_what_it_measures_is_refused_until_it_has_ended(
     operator.post(f"/operations/new/{kind}/", asked)
     blocked = Operation.objects.latest("pk").preview["blocked"]
     assert blocked.startswith("An experiment measures") or before.preview["blocked"]
+
+
+def test_one_that_somebody_started_elsewhere_is_stopped_from_its_page(operator, broker, topic):
+    note = running(broker, a_plan(topic))
+    page = text(operator.get(f"/lab/experiments/{note.id}/"))
+    assert 'form="stop"' in page
+    operator.post(f"/lab/experiments/{note.id}/stop/")
+    assert stopping.asked(broker.connection, note.id) is not None
+    assert "It stops now, and puts the setting back." in text(operator.get(f"/lab/experiments/{note.id}/"))
+    assert Entry.objects.filter(action="experiment.stop", subject=WHO).count() == 1
+    answer = operator.post("/lab/experiments/other/stop/", follow=True)
+    assert "The experiment other does not run." in text(answer) or answer.status_code == 404
 
 
 def test_its_load_cannot_be_stopped_by_accident_with_one_click(operator, broker, topic):
@@ -303,6 +348,23 @@ def test_one_that_is_cancelled_ends_soon_and_puts_back(operator, broker, topic):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_one_that_is_stopped_by_a_wish_is_no_success(operator, broker, topic):
+    operation = ask(operator, topic, window_s=600)
+    life.confirm(operation, life.Actor(None))
+    worker = Thread(target=lambda: (tasks.run(operation.pk), connection.close()))
+    worker.start()
+    try:
+        until(lambda: broker.configs().get(WHO).values == {"max_poll_records": 1}, 30)
+    finally:
+        stopping.ask(broker.connection, "anna")
+        worker.join(60)
+    operation.refresh_from_db()
+    assert operation.state == State.CANCELLED
+    [outcome] = notes.results(broker.connection).values()
+    assert outcome.why == "It was stopped by anna."
+
+
+@pytest.mark.django_db(transaction=True)
 def test_settings_that_moved_after_the_preview_let_nothing_begin(operator, broker, topic, monkeypatch):
     monkeypatch.setattr(tasks, "send", tasks.run)
     operation = ask(operator, topic)
@@ -368,14 +430,17 @@ def test_a_result_is_a_file_with_every_window(operator, broker, topic):
     outcome = an_outcome(a_plan(topic), {})
     notes.keep(broker.connection, outcome)
     answer = operator.get("/lab/experiments/1a2b-cd/result.json")
-    assert answer.json()["plan"]["setting"] == "max_poll_records"
+    whole = answer.json()
+    assert whole["plan"]["setting"] == "max_poll_records"
+    assert {m["name"]: m["unit"] for m in whole["measures"]}["e2e_p99"] == "ms"
     assert 'filename="experiment-1a2b-cd.json"' in answer["Content-Disposition"]
     lines = list(
         csv.DictReader(io.StringIO(operator.get("/lab/experiments/1a2b-cd/result.csv").content.decode()))
     )
     assert len(lines) == 10
     assert [line["max_poll_records"] for line in lines[:4]] == ["1", "500", "500", "1"]
-    assert float(lines[0]["rate_out"]) == outcome.runs[0].figures["rate_out"]
+    assert float(lines[0]["rate_out (records/s)"]) == outcome.runs[0].figures["rate_out"]
+    assert len(lines[0]) == 4 + len(MEASURES)
     assert operator.get("/lab/experiments/1a2b-cd/result.exe").status_code == 404
     assert operator.get("/lab/experiments/none/").status_code == 404
 
@@ -393,7 +458,7 @@ def test_on_the_history_it_is_one_mark_at_its_start_and_one_at_its_end(operator,
     from dashboard.pages import marks
     from dashboard.projections.models import BrokerEvent
 
-    outcome = an_outcome(a_plan(topic), {"lag": [1, 0.5]})
+    outcome = an_outcome(a_plan(topic), {"lag": [1, 0.5]}, id=notes.new_id(1_700_000_000_000))
     notes.keep(broker.connection, outcome)
     flip = {"entity_type": "group", "entity": "readers", "name": "max_poll_records"}
     for n, by in enumerate(("lab", "somebody")):
@@ -404,6 +469,28 @@ def test_on_the_history_it_is_one_mark_at_its_start_and_one_at_its_end(operator,
     assert [mark.word for mark in found] == ["Experiment ended", "Settings", "Experiment"]
     assert "Better: lag" in found[0].text
     assert marks.between(outcome.started_ms - 1, outcome.ended_ms, group="others") == []
+
+
+def test_charts_of_what_it_measured_mark_it_and_others_do_not(operator, broker, topic, redis_url):
+    publish(
+        redis_url,
+        a_snapshot(snapshots.a_topic(topic), snapshots.a_topic("other"), snapshots.a_group("readers")),
+    )
+    now_ms = broker.connection.server_time_ms()
+    begun = msgspec.structs.replace(
+        an_outcome(a_plan(topic), {}, id=notes.new_id(now_ms)),
+        started_ms=now_ms - 60_000,
+        ended_ms=now_ms - 10,
+    )
+    notes.keep(broker.connection, begun)
+    for path, marked in (
+        ("/", 2),
+        (f"/topics/{topic}/", 2),
+        ("/groups/readers/", 2),
+        ("/topics/other/", 0),
+    ):
+        page = operator.get(path).content.decode()
+        assert page.count('data-mark-kind="experiment"') == marked, path
 
 
 def test_the_api_lists_them_and_tells_one_in_full(operator, broker, topic):

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from streamlab.errors import IllegalStateError, StaleConfigError
 from streamlab.groups.describe import describe
 from streamlab.lab.loads.desired import MOST_LOADS, Loads
 from streamlab.lab.loads.files import changed
+from streamlab.lab.loads.handling import record_ms
 from streamlab.lab.loads.load import Load
 from streamlab.metrics import telemetry
 from streamlab.model import TopicPartition
@@ -114,6 +116,58 @@ def test_settings_of_the_program_are_taken_over_without_another_process(lab, loa
     until(lambda: setting(broker, "lab-test-producer-1", "batch_size") == 1, 40)
     until(lambda: setting(broker, "lab-test-reader-1", "max_poll_records") == 7, 40)
     assert processes(loads) == before
+
+
+def test_a_producer_at_full_speed_is_held_up_by_its_settings_alone(lab, loads, broker):
+    loads.start(
+        a_load(**{"producers.full_speed": "true", "producers.rate": "1", "topic.retention.bytes": "500000"})
+    )
+    until(lambda: sent(broker) > 5_000, 60, "far more come than a rate of one a second")
+    pid = until(lambda: processes(loads).get("producer-1"), 30)
+    loads.change(changed(loads.require("test").load, {"producers.full_speed": "false"}))
+
+    def calm() -> bool:
+        before = sent(broker)
+        time.sleep(1.0)
+        return sent(broker) - before < 50
+
+    until(calm, 40, "it follows the rate again")
+    assert processes(loads)["producer-1"] == pid
+
+
+def test_settings_of_the_group_are_those_of_the_load_and_what_somebody_else_set_stays(lab, loads, broker):
+    def own() -> dict:
+        return broker.configs().get("group:lab-test-readers").values
+
+    loads.start(a_load(**{"group.retry_max_attempts": "2"}))
+    until(lambda: own() == {"retry_max_attempts": 2}, 30)
+    broker.configs().set("group:lab-test-readers", {"max_poll_records": 7})
+    loads.change(
+        changed(loads.require("test").load, {"group.retry_max_attempts": "", "group.retry_base_ms": "9"})
+    )
+    until(lambda: own() == {"retry_base_ms": 9, "max_poll_records": 7}, 30)
+    [change, *_] = [c for c in broker.configs().history() if c.name == "retry_base_ms"]
+    assert (change.by, change.reason) == ("lab", "load test")
+
+
+def test_a_slow_command_holds_up_the_server_again_and_again(lab, loads, broker):
+    broker.connection.client.config_set("slowlog-log-slower-than", 20_000)
+    broker.connection.client.slowlog_reset()
+    loads.start(a_load(**{"stalls.ms": "30", "stalls.every_ms": "100", "producers.rate": "1"}))
+
+    def slow() -> list:
+        return [c for c in broker.connection.client.slowlog_get() if c["command"].startswith(b"EVALSHA")]
+
+    until(lambda: len(slow()) >= 3, 40)
+    assert all(command["duration"] >= 30_000 for command in slow()), "in microseconds"
+    assert set(until(lambda: len(processes(loads)) == 3 and processes(loads), 30)) >= {"stall-1"}
+    loads.change(changed(loads.require("test").load, {"stalls.ms": "0"}))
+    until(lambda: "stall-1" not in processes(loads), 30)
+
+
+def test_the_first_reader_is_slower_where_the_load_says_so():
+    slow = changed(Load(name="a"), {"consumers.handler_ms": "8", "consumers.slow_first": "4"}).consumers
+    assert [record_ms(slow, number) for number in (1, 2, 3)] == [32, 8, 8]
 
 
 def test_records_fail_as_the_load_says(lab, loads, broker):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlab.errors import IllegalArgumentError
+from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.loads.draws import Due, Fate, KeyDraw, burst_factor, fate, handler_s
 from streamlab.lab.loads.files import changed, exported, imported, load_of, parsed
 from streamlab.lab.loads.folder import path_of
@@ -175,8 +176,41 @@ def test_each_scenario_says_what_to_look_at_what_should_be_seen_and_what_helps(n
     assert found.title
     assert found.look and {look.page for look in found.look} <= PAGES
     assert found.expect and found.levers
+    load = found.load
     for lever in found.levers:
-        assert changed(found.load, lever.changes) != found.load, lever.says
+        assert changed(load, lever.changes) != load, lever.says
+        load = changed(load, lever.changes)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_a_scenario_offers_to_measure_is_a_plan_that_can_be_run(name):
+    told = scenario(name)
+    for trial in told.trials:
+        plan = Plan(
+            entity=trial.entity(told.load),
+            setting=trial.setting,
+            values=list(trial.values),
+            topic=told.load.topic_name,
+            group=told.load.group_id,
+        )
+        assert plan.seconds < told.load.minutes * 60, "it is over before its load is"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"producers.full_speed": "true", "producers.count": "3"}, "up to 2"),
+        ({"producers.full_speed": "true", "minutes": "600"}, "at most 60"),
+        ({"producers.full_speed": "true", "producers.file": "orders.csv"}, "a file has a rate"),
+        ({"stalls.ms": "90", "stalls.every_ms": "100"}, "80%"),
+        ({"stalls.ms": "10", "minutes": "600"}, "at most 30"),
+        ({"group.retry_max_attempts": "0"}, "group:"),
+        ({"group.no_such_setting": "1"}, "group:"),
+    ],
+)
+def test_what_others_would_feel_too_much_is_refused(changes, says):
+    with pytest.raises(InvalidLoadError, match=says):
+        changed(Load(name="a"), changes)
 
 
 def test_a_scenario_that_does_not_exist_says_which_there_are():

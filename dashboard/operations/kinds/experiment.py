@@ -21,6 +21,8 @@ from streamlab.lab.experiments.notes import Outcome
 from streamlab.lab.experiments.plan import Plan, plan_of
 from streamlab.lab.experiments.runner import run as run_plan
 from streamlab.lab.experiments.today import in_force
+from streamlab.lab.loads.desired import Loads
+from streamlab.lab.loads.load import TOPIC_PREFIX
 from streamlab.topics import Topics
 
 from ..kind import Job, Kind, Preview, Result, Spec, Stopped, WorldMoved
@@ -28,6 +30,8 @@ from .experiment_form import AS_IT_IS, ExperimentForm
 from .fields import shell, some
 
 LOOK_EVERY_S = 0.5
+THROUGHPUT = frozenset({"batch_size", "linger_ms", "compression_type", "acks"})
+"""Settings of a producer that people turn to get more through."""
 
 
 def shown(value: Any) -> str:
@@ -81,7 +85,7 @@ def _warnings(broker: Broker, plan: Plan, today: Any) -> list[str]:
         said.append(f"With {plan.repetitions} rounds there is no verdict: {LEAST_PAIRS} are the least.")
     if today is not None and not any(v is None or as_text(v) == as_text(today) for v in plan.values):
         said.append(f"Today's value, {as_text(today)}, is not among those that are tried.")
-    said += _not_taken(broker, plan)
+    said += [*_not_taken(broker, plan), *_paced(broker, plan)]
     if plan.entity == "broker":
         said.append("It changes a default of the whole broker: everybody who has no nearer value follows.")
     return said
@@ -105,6 +109,20 @@ def _not_taken(broker: Broker, plan: Plan) -> list[str]:
     return some(list(found), most=10)
 
 
+def _paced(broker: Broker, plan: Plan) -> list[str]:
+    """A load with a rate gets no more throughput from any value: that should not come as a surprise."""
+    desired = Loads(broker.connection).get(plan.topic.removeprefix(TOPIC_PREFIX))
+    ours = desired is not None and desired.load.topic_name == plan.topic
+    if desired is None or not ours or desired.load.producers.full_speed:
+        return []
+    if entity(plan.entity).kind is not EntityKind.CLIENT or plan.setting_name not in THROUGHPUT:
+        return []
+    return [
+        f"The load {desired.load.name} sends {desired.load.producers.pace}, whatever the value: latency, batches and "
+        "bytes will tell, throughput will not. For that there is the scenario “Full speed”."
+    ]
+
+
 def _blocked(broker: Broker, plan: Plan) -> str:
     Topics(broker.connection, 0).require(plan.topic)
     running = notes.current(broker.connection)
@@ -126,6 +144,8 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
         raise Stopped(str(stopped), _result(outcome) if outcome else None) from None
     outcome = running.end()
     assert outcome is not None
+    if outcome.state == "stopped":  # by somebody who asked for it elsewhere
+        raise Stopped(outcome.why, _result(outcome))
     return _result(outcome)
 
 

@@ -70,7 +70,10 @@ class ExperimentForm(Form):
 
     def fill(self) -> None:
         named = entities(self.broker)
-        asked = str(self._given("entity") or _first_choice(named))
+        topics = sorted(self.broker.admin().list_topics(), key=lambda name: (is_internal(name), name))
+        groups = sorted(group["group_id"] for group in self.broker.admin().list_groups())
+        reader = self._reader_of(str(self._given("topic") or ""), groups)
+        asked = str(self._given("entity") or (f"group:{reader}" if reader else _first_choice(named)))
         who = _entity(asked)
         if who is not None and asked not in dict(named):
             named.append((asked, asked))  # a client that does not run yet
@@ -79,8 +82,6 @@ class ExperimentForm(Form):
         self.who = who
         if who is not None:
             self._fill_lever(who)
-        topics = sorted(self.broker.admin().list_topics(), key=lambda name: (is_internal(name), name))
-        groups = sorted(group["group_id"] for group in self.broker.admin().list_groups())
         self._choices("topic", [(name, name) for name in topics])
         self._choices("group", [("", "none: only producing"), *((name, name) for name in groups)])
         if who is not None:

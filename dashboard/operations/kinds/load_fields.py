@@ -98,7 +98,7 @@ class LoadForm(Form):
         return changed(base, gone | given | more)
 
 
-_FREE = ("producers.settings.", "consumers.settings.", "topic.")
+_FREE = ("producers.settings.", "consumers.settings.", "topic.", "group.")
 
 
 def flat(load: Load) -> dict[str, Any]:

@@ -67,13 +67,15 @@ def preview_start(broker: Broker, spec: Spec) -> Preview:
     running = Loads(broker.connection).get(load.name)
     return Preview(
         effect=f"{plural(load.producers.count, 'producer')} and {plural(load.consumers.count, 'reader')} start: "
-        f"{load.producers.rate:g} records/s into topic {load.topic_name}, for {_minutes(load)}.",
+        f"{load.producers.pace} into topic {load.topic_name}, for {_minutes(load)}.",
         facts=[
             ("Topic", f"{load.topic_name}, {plural(load.partitions, 'partition')}"),
             ("Group", load.group_id),
             ("A record", f"{load.producers.size_bytes} B, {load.consumers.handler_ms:g} ms to handle"),
             ("At most", f"{load.producers.most_rate:g} records/s"),
-        ],
+        ]
+        if not load.producers.full_speed
+        else [],
         warnings=_warnings(broker),
         blocked=f"The load {load.name} runs already: change it, or stop it first." if running else "",
         undo="An undo stops it.",

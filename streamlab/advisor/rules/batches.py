@@ -109,7 +109,11 @@ def _levers(
         Experiment(entity, "linger_ms", (f"{linger:g}", f"{wanted:g}"), topic, group),
     )
     if not small:
-        compress = Lever("And compress", "Fewer bytes again, once batches hold several records.")
+        compress = Lever(
+            "And compress",
+            "Fewer bytes again, once batches hold several records.",
+            Experiment(entity, "compression_type", ("none", "lz4"), topic, group),
+        )
         return wait, compress
     larger = Lever(
         "Larger batches",

@@ -114,14 +114,15 @@ def _of_one(client: ClientTelemetry, others: float | None) -> tuple[str, tuple[L
             Lever(
                 "Larger batches",
                 "As many records in fewer round trips: what a record waits for stays, throughput rises.",
-                Experiment(
-                    f"client:{client.client_id}",
-                    "linger_ms",
-                    (str(client.values.get("linger_ms", "-")), "50"),
-                ),
+                _larger_batches(client),
             ),
         ),
     )
+
+
+def _larger_batches(client: ClientTelemetry) -> Experiment:
+    now = str(client.values.get("linger_ms", "-"))
+    return Experiment(f"client:{client.client_id}", "linger_ms", (now, "50"))
 
 
 def _of_server(world: World, slow: list[ClientTelemetry]) -> tuple[str, tuple[Lever, ...]]:
@@ -149,7 +150,11 @@ def _of_server(world: World, slow: list[ClientTelemetry]) -> tuple[str, tuple[Le
         )
     if cpu is not None and cpu >= CPU.enter:
         return f"The server is busy: {words.percent(cpu)} of the one core that runs commands.", (
-            Lever("Larger batches", "A batch costs about the same whatever it holds: linger_ms, batch_size."),
+            Lever(
+                "Larger batches",
+                "A batch costs about the same whatever it holds: linger_ms, batch_size.",
+                _larger_batches(slow[0]),
+            ),
             Lever("More servers", "A cluster has one such core a master (docs/scaling.md)."),
         )
     if server.fsyncs_delayed or server.rewriting:

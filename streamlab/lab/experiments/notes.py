@@ -9,6 +9,7 @@ So one runs at a time, and a process that is killed leaves a note that the lab, 
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from ...errors import IllegalStateError, StreamlabError, translated
 from ...metrics.lease import Lease
 from .judging import Effect
 from .measuring import Figures
-from .plan import Plan
+from .plan import MOST_MINUTES, Plan
 
 MOST_KEPT = 100
 
@@ -159,10 +160,16 @@ def result(connection: Connection, id: str) -> Outcome | None:
         return None  # of another version
 
 
-def results(connection: Connection) -> dict[str, Outcome]:
-    """By id, the newest first."""
+def results(connection: Connection, since_ms: int | None = None) -> dict[str, Outcome]:
+    """By id, the newest first; with `since_ms` (server time) only those that may have run after that."""
     with translated():
-        stored: Any = connection.client.hgetall(keys.EXPERIMENTS)
+        if since_ms is None:
+            stored: Any = connection.client.hgetall(keys.EXPERIMENTS)
+        else:
+            ids: Any = connection.client.hkeys(keys.EXPERIMENTS)
+            late = [id for id in ids if (begun_ms(id) or 0) > since_ms - MOST_MINUTES * 60_000]
+            values: Any = connection.client.hmget(keys.EXPERIMENTS, late) if late else []
+            stored = {id: raw for id, raw in zip(late, values, strict=True) if raw}
     found = {}
     for id, raw in stored.items():
         try:
@@ -170,3 +177,21 @@ def results(connection: Connection) -> dict[str, Outcome]:
         except (msgspec.DecodeError, StreamlabError):
             continue  # of another version
     return dict(sorted(found.items(), key=lambda item: -item[1].started_ms))
+
+
+def new_id(now_ms: int) -> str:
+    """One that says when it began."""
+    return f"{now_ms:x}-{secrets.token_hex(2)}"
+
+
+def begun_ms(id: bytes | str) -> int | None:
+    """When the experiment of this id began: server time.
+
+    >>> begun_ms(new_id(1_700_000_000_000)), begun_ms("")
+    (1700000000000, None)
+    """
+    text = id.decode() if isinstance(id, bytes) else id
+    try:
+        return int(text.partition("-")[0], 16)
+    except ValueError:
+        return None

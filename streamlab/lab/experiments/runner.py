@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +14,12 @@ from ...configs.store import Configs
 from ...connection import Connection
 from ...errors import IllegalStateError, StaleConfigError, StreamlabError
 from ...metrics.lease import Lease
-from . import notes
+from . import notes, stopping
 from .judging import judge, words
 from .measuring import Window
 from .notes import Note, Outcome, Run
 from .plan import Plan
+from .stopping import Wish
 from .today import in_force
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ def run(
     by: str = "",
     watch: Watch = lambda done, total, note: None,
 ) -> Outcome:
-    """Takes `plan.seconds`. When `stop` is set it ends within a second, and what was measured is kept.
+    """Takes `plan.seconds`. When `stop` is set, or somebody asks for it (stopping.py), it ends within a second or two,
+    and what was measured is kept.
 
     Raises IllegalStateError when another one runs, and StreamlabErrors; the setting is put back before.
     """
@@ -51,7 +52,7 @@ def run(
     before = Configs(connection).get(plan.entity)
     now_ms = connection.server_time_ms()
     note = Note(
-        id=f"{now_ms:x}-{secrets.token_hex(2)}",
+        id=notes.new_id(now_ms),
         plan=plan,
         had=plan.setting_name in before.values,
         before=before.values.get(plan.setting_name),
@@ -59,7 +60,7 @@ def run(
         by=by,
         started_ms=now_ms,
     )
-    with _Renewed(connection, stop) as lease:
+    with _Renewed(connection, stop, note.id) as lease:
         notes.open_note(connection, note)
         try:
             outcome = _measured(connection, note, window, stop, lease, watch, before.version)
@@ -104,10 +105,10 @@ def _measured(
     if lease.lost:
         raise _Lost("Another process has ended this experiment and put the setting back.")
     watch(len(runs), len(order), "done")
-    whole = len(runs) == len(order)
-    return _with(
-        outcome, connection, runs, "done" if whole else "stopped", "" if whole else "It was stopped."
-    )
+    if len(runs) == len(order):
+        return _with(outcome, connection, runs, "done")
+    by = f" by {lease.wish.by}" if lease.wish is not None and lease.wish.by else ""
+    return _with(outcome, connection, runs, "stopped", f"It was stopped{by}.")
 
 
 def _with(
@@ -160,10 +161,12 @@ def _put_back(connection: Connection, note: Note) -> None:
 
 
 class _Renewed:
-    """Holds the lease in a thread of its own, and sets `stop` when it is lost."""
+    """Holds the lease in a thread of its own; sets `stop` when it is lost, or somebody wants the experiment to stop."""
 
-    def __init__(self, connection: Connection, stop: threading.Event):
+    def __init__(self, connection: Connection, stop: threading.Event, id: str):
         self.lost = False
+        self.wish: Wish | None = None
+        self._connection, self._id = connection, id
         self._lease = Lease(connection, keys.EXPERIMENT_LEASE)
         self._stop, self._over = stop, threading.Event()
         self._thread = threading.Thread(target=self._renew, name="experiment-lease", daemon=True)
@@ -179,10 +182,12 @@ class _Renewed:
         self._over.set()
         self._thread.join()
         try:
+            if self.wish is not None:
+                stopping.forget(self._connection)
             if not self.lost:
                 self._lease.release()
         except StreamlabError:
-            pass  # it runs out by itself
+            pass  # both run out by themselves
         self._lease.close()
 
     def _renew(self) -> None:
@@ -192,5 +197,8 @@ class _Renewed:
                     self.lost = True
                     self._stop.set()
                     return
+                if self.wish is None and (wish := stopping.asked(self._connection, self._id)) is not None:
+                    self.wish = wish
+                    self._stop.set()
             except StreamlabError as error:
                 log.warning("The lease could not be renewed: %s", error)

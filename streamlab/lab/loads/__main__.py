@@ -1,4 +1,4 @@
-"""One process of a load: `python -m streamlab.lab.loads NAME RUN producer|reader NUMBER`."""
+"""One process of a load: `python -m streamlab.lab.loads NAME RUN producer|reader|stall NUMBER`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import threading
 import streamlab
 from streamlab.errors import StreamlabError
 
-from . import handling, sending
+from . import handling, sending, stalling
 from .desired import Loads
 from .watching import Watch
+
+ROLES = {"producer": sending, "reader": handling, "stall": stalling}
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def main() -> None:
             if desired is None or desired.run != run:
                 return  # it was stopped while this process started
             watch = Watch(broker.connection, desired)
-            (sending if role == "producer" else handling).run(broker, watch, int(number), stop)
+            ROLES[role].run(broker, watch, int(number), stop)
             watch.close()
     except StreamlabError as error:
         sys.exit(f"lab {name} {role}-{number}: {error}")

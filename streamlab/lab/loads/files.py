@@ -93,7 +93,7 @@ def parsed(words: list[str]) -> dict[str, str]:
     return changes
 
 
-_FREE = (("producers", "settings"), ("consumers", "settings"), ("topic",))
+_FREE = (("producers", "settings"), ("consumers", "settings"), ("topic",), ("group",))
 """Where names are those of settings, with values of any type."""
 
 

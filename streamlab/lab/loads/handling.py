@@ -24,7 +24,7 @@ _DEFAULTS = {
     "session_timeout_ms": 10_000,
     "heartbeat_interval_ms": 2_000,
 }
-_FOLLOWED = ("count", "handler_ms", "spread", "failures", "rejoin_every_s")
+_FOLLOWED = ("count", "handler_ms", "spread", "slow_first", "failures", "rejoin_every_s")
 """What a member takes over while it runs. For anything else it leaves, and comes back with it."""
 
 
@@ -88,7 +88,7 @@ def _work(broker: Any, watch: Watch, load: Load, number: int, leave: Callable[[]
     wanted = load.consumers
     worker = broker.worker(
         load.topic_name,
-        handler=handler_for(watch),
+        handler=handler_for(watch, number),
         retry=RetryPolicy(base_ms=wanted.retry_base_ms, cap_ms=30_000, max_attempts=wanted.max_attempts),
         ordering=wanted.ordering,
         concurrency=wanted.concurrency,
@@ -103,13 +103,18 @@ def _work(broker: Any, watch: Watch, load: Load, number: int, leave: Callable[[]
             time.sleep(0.1)
 
 
-def handler_for(watch: Watch) -> Callable[[ConsumerRecord, Any], None]:
+def record_ms(consumers: Consumers, number: int) -> float:
+    """Mean time that a record takes this member, by its number from 1."""
+    return consumers.handler_ms * (consumers.slow_first if number == 1 else 1.0)
+
+
+def handler_for(watch: Watch, number: int) -> Callable[[ConsumerRecord, Any], None]:
     """A handler that takes its time and fails as the load says at this moment."""
     chance = Random()
 
     def handle(record: ConsumerRecord, context: Any) -> None:
         wanted = watch.desired.load.consumers
-        time.sleep(handler_s(wanted.handler_ms, wanted.spread, chance))
+        time.sleep(handler_s(record_ms(wanted, number), wanted.spread, chance))
         if wanted.failures.any:
             _fail(record, context.attempt, wanted)
 
@@ -135,7 +140,7 @@ def _poll(broker: Any, watch: Watch, load: Load, number: int, leave: Callable[[]
         while not leave():
             try:
                 polled = consumer.poll(timeout_ms=300)
-                if polled and _handled(sum(map(len, polled.values())), watch, leave, chance):
+                if polled and _handled(sum(map(len, polled.values())), watch, number, leave, chance):
                     consumer.commit()
             except (RetriableError, GroupError) as error:
                 log.warning("It waits: %s", error)
@@ -144,12 +149,12 @@ def _poll(broker: Any, watch: Watch, load: Load, number: int, leave: Callable[[]
         consumer.close(autocommit=False)
 
 
-def _handled(records: int, watch: Watch, leave: Callable[[], bool], chance: Random) -> bool:
+def _handled(records: int, watch: Watch, number: int, leave: Callable[[], bool], chance: Random) -> bool:
     """Take the time that so many records take. False: it has to leave in the middle of them."""
     owed_s = 0.0
     for _ in range(records):
         wanted = watch.desired.load.consumers
-        owed_s += handler_s(wanted.handler_ms, wanted.spread, chance)
+        owed_s += handler_s(record_ms(wanted, number), wanted.spread, chance)
         while owed_s >= _SHORTEST_S:
             slept_s = min(owed_s, LOOK_EVERY_S)
             time.sleep(slept_s)

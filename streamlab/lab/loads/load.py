@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from ...config import CONSUMER, PRODUCER, Setting, resolved, topic_configs
+from ...configs.entity import Entity, EntityKind
+from ...configs.settings import named, value_of
 from ...errors import IllegalArgumentError, StreamlabError
 
 MOST_PRODUCERS, MOST_CONSUMERS, MOST_PARTITIONS = 8, 16, 64
@@ -19,6 +21,12 @@ MOST_RATE = 5_000.0
 MOST_BYTES_RATE = 20 * 1024 * 1024
 MOST_SIZE_BYTES = 256 * 1024
 MOST_MINUTES = 24 * 60
+MOST_FULL_SPEED_PRODUCERS, MOST_FULL_SPEED_MINUTES = 2, 60
+"""Of a load that sends as fast as it can: it takes a processor for each of its producers."""
+MOST_STALL_SHARE, MOST_STALL_MINUTES = 0.8, 30
+"""So much of the time, and so long, a load may hold up the server."""
+
+TOPIC_PREFIX = "lab-"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ -]{0,99}")
@@ -101,6 +109,7 @@ class Producers(_Part, frozen=True):
 
     count: int = 1  # processes
     rate: float = 100.0  # records a second, of all of them together
+    full_speed: bool = False  # as fast as send() takes them, whatever the rate
     size_bytes: int = 200  # of a value, about
     keys: Keys = Keys()
     burst: Burst | None = None  # None: always the same rate
@@ -112,6 +121,13 @@ class Producers(_Part, frozen=True):
         _between("producers.count", self.count, 0, MOST_PRODUCERS)
         _between("producers.rate", self.rate, 0, MOST_RATE)
         _between("producers.size_bytes", self.size_bytes, 0, MOST_SIZE_BYTES)
+        if self.full_speed and self.count > MOST_FULL_SPEED_PRODUCERS:
+            raise InvalidLoadError(
+                f"producers.full_speed takes producers.count up to {MOST_FULL_SPEED_PRODUCERS}: each has a processor "
+                "for itself."
+            )
+        if self.full_speed and self.file is not None:
+            raise InvalidLoadError("producers.full_speed is for invented records; a file has a rate.")
         if self.most_rate > MOST_RATE:
             raise InvalidLoadError(
                 f"producers.rate times producers.burst.times is {self.most_rate:g}; a load sends at most "
@@ -126,6 +142,14 @@ class Producers(_Part, frozen=True):
                 "producers.file is the name of a file, without folders: it is looked for in the lab's own."
             )
         _check_settings("producers.settings", self.settings, PRODUCER)
+
+    @property
+    def pace(self) -> str:
+        """
+        >>> Producers().pace, Producers(full_speed=True).pace
+        ('100 records/s', 'as many records as send() takes')
+        """
+        return "as many records as send() takes" if self.full_speed else f"{self.rate:g} records/s"
 
     @property
     def most_rate(self) -> float:
@@ -160,6 +184,7 @@ class Consumers(_Part, frozen=True):
     kind: Literal["worker", "consumer"] = "worker"  # with retries and dead letters, or poll() and commit()
     handler_ms: float = 1.0  # mean time that one record takes
     spread: float = 0.3  # standard deviation of it over its mean; 0: always the same
+    slow_first: float = 1.0  # so many times as long it takes the first of them: a slow machine
     failures: Failures = Failures()
     ordering: Literal["none", "key", "partition"] = "none"
     concurrency: int = 1  # handlers at once in one worker
@@ -173,6 +198,7 @@ class Consumers(_Part, frozen=True):
         _between("consumers.count", self.count, 0, MOST_CONSUMERS)
         _between("consumers.handler_ms", self.handler_ms, 0, 60_000)
         _between("consumers.spread", self.spread, 0, 3)
+        _between("consumers.slow_first", self.slow_first, 1, 100)
         _between("consumers.concurrency", self.concurrency, 1, 16)
         _between("consumers.handler_timeout_ms", self.handler_timeout_ms, 10, 600_000)
         _between("consumers.retry_base_ms", self.retry_base_ms, 0, 60_000)
@@ -187,6 +213,21 @@ class Consumers(_Part, frozen=True):
         _check_settings("consumers.settings", self.settings, CONSUMER)
 
 
+class Stalls(_Part, frozen=True):
+    """A slow command that somebody sends again and again: the server does nothing else while it runs."""
+
+    ms: float = 0.0  # that it runs; 0: there is none
+    every_ms: float = 1_000.0  # from one begin to the next
+
+    def __post_init__(self) -> None:
+        _between("stalls.ms", self.ms, 0, 500)
+        _between("stalls.every_ms", self.every_ms, 50, 60_000)
+        if self.ms > MOST_STALL_SHARE * self.every_ms:
+            raise InvalidLoadError(
+                f"stalls.ms is at most {MOST_STALL_SHARE:.0%} of stalls.every_ms: everybody needs the server."
+            )
+
+
 class Load(_Part, frozen=True):
     """What to run."""
 
@@ -194,8 +235,10 @@ class Load(_Part, frozen=True):
     title: str = ""
     partitions: int = 6
     topic: dict[str, Any] = {}  # settings of the topic; retention is bounded where it says nothing
+    group: dict[str, Any] = {}  # settings of the group, as an operator gives them
     producers: Producers = Producers()
     consumers: Consumers = Consumers()
+    stalls: Stalls = Stalls()
     minutes: float = 30.0  # it ends by itself after this, so that nothing is forgotten
 
     def __post_init__(self) -> None:
@@ -211,14 +254,29 @@ class Load(_Part, frozen=True):
             topic_configs(self.topic)
         except StreamlabError as error:
             raise InvalidLoadError(f"topic: {error}") from None
+        self._check_group()
+        for most, is_so, what in (
+            (MOST_FULL_SPEED_MINUTES, self.producers.full_speed, "producers.full_speed"),
+            (MOST_STALL_MINUTES, self.stalls.ms > 0, "stalls.ms"),
+        ):
+            if is_so and self.minutes > most:
+                raise InvalidLoadError(f"minutes is at most {most} with {what}, which others feel.")
+
+    def _check_group(self) -> None:
+        who = Entity(EntityKind.GROUP, self.group_id)
+        try:
+            for name, value in self.group.items():
+                value_of(who, named(who, name), value)
+        except StreamlabError as error:
+            raise InvalidLoadError(f"group: {error}") from None
 
     @property
     def topic_name(self) -> str:
-        return f"lab-{self.name}"
+        return TOPIC_PREFIX + self.name
 
     @property
     def group_id(self) -> str:
-        return f"lab-{self.name}-readers"
+        return f"{self.topic_name}-readers"
 
     @property
     def topic_settings(self) -> dict[str, Any]:
@@ -226,5 +284,14 @@ class Load(_Part, frozen=True):
         return topic_configs({"retention.ms": 3_600_000, "retention.bytes": 16 * 1024 * 1024} | self.topic)
 
     @property
+    def roles(self) -> dict[str, int]:
+        """How many processes there are of each kind."""
+        return {
+            "producer": self.producers.count,
+            "reader": self.consumers.count,
+            "stall": int(self.stalls.ms > 0),
+        }
+
+    @property
     def processes(self) -> int:
-        return self.producers.count + self.consumers.count
+        return sum(self.roles.values())

@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -54,11 +54,19 @@ def run(broker: Any, stop: threading.Event) -> None:
         manager.close()
 
 
+class _Needs(NamedTuple):
+    """What a load needs to be prepared."""
+
+    partitions: int
+    topic: dict[str, Any]  # settings
+    group: dict[str, Any]
+
+
 class _Followed:
     """One load as the supervisor follows it."""
 
     def __init__(self) -> None:
-        self.prepared: tuple[Any, ...] | None = None  # what its topic was prepared for
+        self.prepared: _Needs | None = None  # what its topic and group were prepared for
         self.problem = ""
         self.again_at = 0.0  # monotonic; a topic that could not be prepared is tried again then
 
@@ -127,12 +135,13 @@ class Manager:
     def _prepare(self, followed: _Followed, desired: Desired, now_ms: int) -> None:
         """The load's topic, when that was not done yet for these partitions and settings."""
         load = desired.load
-        needed = (load.partitions, load.topic)
+        needed = _Needs(load.partitions, load.topic, load.group)
         if followed.prepared == needed or time.monotonic() < followed.again_at:
             return
         try:
             begins = desired.version == 1 and now_ms - desired.started_ms < BEGINS_WITHIN_MS
-            prepare(self._connection, load, starting=begins)
+            group_before = followed.prepared.group if followed.prepared else None
+            prepare(self._connection, load, starting=begins, group_before=group_before)
             followed.prepared, followed.problem = needed, ""
         except StreamlabError as error:
             followed.problem, followed.again_at = str(error), time.monotonic() + AGAIN_AFTER_S
@@ -144,7 +153,7 @@ class Manager:
             if self._followed[f"{name}@{desired.run}"].prepared is None:
                 continue
             base = [sys.executable, "-m", "streamlab.lab.loads", name, desired.run]
-            for role, count in _roles(desired):
+            for role, count in desired.load.roles.items():
                 for number in range(1, count + 1):
                     commands[f"{name}@{desired.run}/{role}-{number}"] = [*base, role, str(number)]
         return commands
@@ -168,7 +177,3 @@ class Manager:
             if state.name.startswith(f"{key}/")
         ]
         return LoadStatus(version=desired.version, problem=self._followed[key].problem, processes=processes)
-
-
-def _roles(desired: Desired) -> list[tuple[str, int]]:
-    return [("producer", desired.load.producers.count), ("reader", desired.load.consumers.count)]

@@ -25,6 +25,8 @@ from .watching import Watch
 log = logging.getLogger(__name__)
 
 TICK_S = 0.02
+AT_ONCE = 100
+"""Records between two looks at what is wanted, where nothing but the producer holds them up."""
 EVENT_TYPE = "streamlab.lab.record"
 _DEFAULTS = {"max_block_ms": 5_000, "delivery_timeout_ms": 20_000}
 
@@ -45,13 +47,18 @@ def run(broker: Any, watch: Watch, number: int, stop: threading.Event) -> None:
             **(_DEFAULTS | load.producers.settings),
         ) as producer:
             sender = _Sender(producer, load, number, chance)
-            while not stop.wait(TICK_S) and not watch.over:
+            while not stop.wait(0 if load.producers.full_speed else TICK_S) and not watch.over:
                 now = watch.look()
-                if now.load.producers.settings != load.producers.settings:
-                    break  # these are the program's own settings: another producer has them
+                if _program_of(now.load) != _program_of(load):
+                    break  # these are the program's own: another producer has them
                 sender.follow(now.load)
                 since_start_s = time.time() - now.started_ms / 1000
-                sender.send(due.take(rate_of(now.load, since_start_s), time.monotonic()), stop)
+                records = due.take(rate_of(now.load, since_start_s), time.monotonic())
+                sender.send(AT_ONCE if load.producers.full_speed else records, stop)
+
+
+def _program_of(load: Load) -> tuple[Any, ...]:
+    return load.producers.settings, load.producers.full_speed
 
 
 def rate_of(load: Load, since_start_s: float) -> float:

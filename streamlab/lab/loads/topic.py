@@ -1,16 +1,27 @@
-"""A load's topic: made, kept as the load says, and made anew where it must begin with fewer partitions."""
+"""A load's topic: made, kept as the load says, and made anew where it must begin with fewer partitions.
+
+Its group has the settings that the load says, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ... import keys
+from ...configs.store import Configs
 from ...connection import Connection
 from ...errors import IllegalStateError, TopicAlreadyExistsError, translated
 from ...topics import Topics, TopicSpec
 from .load import Load
 
 
-def prepare(connection: Connection, load: Load, *, starting: bool) -> None:
+def prepare(
+    connection: Connection, load: Load, *, starting: bool, group_before: Mapping[str, Any] | None = None
+) -> None:
     """Let the topic be what the load needs. `starting`: the load begins, so its topic may begin anew.
+
+    `group_before`: the settings of the group that it was prepared with last; None: not known.
 
     Raises IllegalStateError when a topic of that name is not the lab's, and StreamlabErrors.
     """
@@ -30,6 +41,23 @@ def prepare(connection: Connection, load: Load, *, starting: bool) -> None:
     wanted = load.topic_settings
     if spec.configs != wanted:
         topics.change_configs(load.topic_name, lambda configs: wanted)
+    _prepare_group(connection, load, starting, group_before)
+
+
+def _prepare_group(
+    connection: Connection, load: Load, starting: bool, before: Mapping[str, Any] | None
+) -> None:
+    """A load begins the same way each time; while it runs, what somebody else sets in its group stays."""
+    configs, who = Configs(connection), f"group:{load.group_id}"
+    stored, wanted = configs.get(who).values, configs.checked(who, load.group)
+    if starting:
+        before = stored
+    elif before is None:
+        before = {name: wanted[name] for name in stored if name in wanted}
+    values = {name: value for name, value in wanted.items() if before.get(name) != value}
+    gone = [name for name in before if name not in wanted and name in stored]
+    if values or gone:
+        configs.change(who, values, gone, by="lab", reason=f"load {load.name}")
 
 
 def _created(connection: Connection, topics: Topics, load: Load) -> TopicSpec:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...errors import IllegalArgumentError
-from . import failing, keeping, reading, writing
-from .scenario import FIGURES, Lever, Look, Scenario, Sight
+from . import asking, failing, keeping, reading, serving, writing
+from .scenario import FIGURES, Lever, Look, Scenario, Sight, Trial
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -12,12 +12,22 @@ SCENARIOS: dict[str, Scenario] = {
         writing.STEADY,
         writing.BURST,
         writing.HOT_KEY,
+        writing.HOT_PARTITION,
         writing.TINY_BATCHES,
+        serving.FULL_SPEED,
         reading.TOO_FEW_PARTITIONS,
+        reading.IDLE_MEMBERS,
         reading.SLOW_CONSUMER,
+        reading.SLOW_MEMBER,
         reading.FLAPPING,
+        reading.NOBODY_READS,
+        asking.SMALL_POLLS,
+        asking.LONG_POLLS,
+        asking.IDLE_FETCHES,
         failing.SLOW_DOWNSTREAM,
         failing.POISON,
+        failing.FAILING_AFTER_CHANGE,
+        serving.SLOW_COMMAND,
         keeping.RETENTION,
         keeping.REPLAY,
     )
@@ -33,4 +43,4 @@ def scenario(name: str) -> Scenario:
     return found
 
 
-__all__ = ["FIGURES", "SCENARIOS", "Lever", "Look", "Scenario", "Sight", "scenario"]
+__all__ = ["FIGURES", "SCENARIOS", "Lever", "Look", "Scenario", "Sight", "Trial", "scenario"]

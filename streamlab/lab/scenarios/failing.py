@@ -94,3 +94,34 @@ POISON = Scenario(
         ),
     ),
 )
+
+FAILING_AFTER_CHANGE = Scenario(
+    load=Load(
+        name="failing-after-change",
+        title="Failing after a change",
+        producers=Producers(rate=80),
+        consumers=Consumers(count=2, handler_ms=3, failures=Failures(transient_share=0.02)),
+    ),
+    about="Two records in a hundred fail for a moment and succeed at a later attempt: nobody has to care. Then "
+    "somebody allows one attempt only, and what used to heal by itself dies.",
+    look=(
+        Look("retries", "What failed for a moment waits, and succeeds."),
+        Look("dead-letters", "None, until the change."),
+        Look("group", "The advisor names the change, who made it, and when."),
+    ),
+    expect=("Retries come and go; nothing becomes a dead letter.",),
+    seen=(Sight(figure="consumed_rate", least=40),),
+    levers=(
+        Lever(
+            "Allow one attempt only",
+            {"group.retry_max_attempts": "1"},
+            "Dead letters come in, about 90 a minute.",
+            seen=Sight(figure="dead", least=10),
+        ),
+        Lever(
+            "Take the change back",
+            {"group.retry_max_attempts": ""},
+            "No new letters. Replay the old ones: all of them succeed.",
+        ),
+    ),
+)

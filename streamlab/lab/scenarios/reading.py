@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Consumers, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario, Sight
+from .scenario import Lever, Look, Scenario, Sight, Trial
 
 TOO_FEW_PARTITIONS = Scenario(
     load=Load(
@@ -88,6 +88,7 @@ SLOW_CONSUMER = Scenario(
             "No help: the time goes into the handler, not into poll().",
         ),
     ),
+    trials=(Trial("Whether larger polls help", "group", "max_poll_records", (500, 2_000)),),
 )
 
 FLAPPING = Scenario(
@@ -119,6 +120,102 @@ FLAPPING = Scenario(
             "Hand over everything each time",
             {"consumers.settings.partition_assignment_strategy": "roundrobin"},
             "Worse: more partitions move with every rebalance than have to.",
+        ),
+    ),
+)
+
+IDLE_MEMBERS = Scenario(
+    load=Load(
+        name="idle-members",
+        title="More readers than partitions",
+        partitions=2,
+        producers=Producers(rate=40),
+        consumers=Consumers(count=4, handler_ms=5),
+    ),
+    about="Four readers share two partitions, and two would do: nothing is late, two processes wait for nothing.",
+    look=(Look("group", "Two members own a partition each, two own none."),),
+    expect=("Lag stays near 0.",),
+    seen=(Sight(figure="members", least=4),),
+    levers=(
+        Lever(
+            "Two readers",
+            {"consumers.count": "2"},
+            "Nothing is handled more slowly.",
+            seen=Sight(figure="members", most=2),
+        ),
+        Lever(
+            "Four partitions",
+            {"partitions": "4"},
+            "Everybody has work; keys move, so their order breaks once.",
+            seen=Sight(figure="partitions", least=4),
+        ),
+    ),
+)
+
+SLOW_MEMBER = Scenario(
+    load=Load(
+        name="slow-member",
+        title="One slow reader",
+        producers=Producers(rate=150),
+        consumers=Consumers(count=3, handler_ms=8, slow_first=4),
+    ),
+    about="Three readers have the same program and the same work, but the machine of the first one needs four times "
+    "as long for a record.",
+    look=(
+        Look("group", "Lag rises on the two partitions of one member; the others keep up."),
+        Look(
+            "clients", "The same program, and yet a record takes lab-slow-member-reader-1 four times as long."
+        ),
+    ),
+    expect=(
+        "Lag rises by about 20 records a second, all of it with one member.",
+        "The keys are even: there is no skew to blame.",
+    ),
+    seen=(Sight(figure="lag", least=200), None),
+    levers=(
+        Lever(
+            "Mend its machine",
+            {"consumers.slow_first": "1"},
+            "It handles as many as the others, and lag falls.",
+            seen=Sight(figure="lag_change", most=-1),
+        ),
+        Lever(
+            "Six readers",
+            {"consumers.count": "6"},
+            "It has one partition less to do, which it just manages: the others take over what it cannot.",
+            seen=Sight(figure="members", least=6),
+        ),
+    ),
+)
+
+NOBODY_READS = Scenario(
+    load=Load(
+        name="nobody-reads",
+        title="Nobody reads",
+        partitions=3,
+        producers=Producers(rate=60),
+        consumers=Consumers(count=2, handler_ms=4),
+    ),
+    about="Two readers keep up easily. Then they end, as after a deployment that does not start, and nobody notices: "
+    "producers do not care whether anybody reads.",
+    look=(
+        Look("group", "Members, and the lag once they are gone."),
+        Look("overview", "The group is named as soon as nobody reads for it."),
+    ),
+    expect=("At first lag stays near 0.",),
+    seen=(Sight(figure="lag", most=60),),
+    levers=(
+        Lever(
+            "The readers end",
+            {"consumers.count": "0"},
+            "Lag rises by all that comes in, 60 records a second.",
+            seen=Sight(figure="lag", least=300),
+        ),
+        Lever(
+            "Start them again",
+            {"consumers.count": "2"},
+            "They go on at their commits: nothing is lost, and the lag is worked off.",
+            seen=Sight(figure="lag_change", most=-1),
         ),
     ),
 )

@@ -5,6 +5,8 @@ Told as a story it waits until what it speaks of is really seen: a `Sight` is th
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from ..loads.load import Load
@@ -61,6 +63,24 @@ class Lever(msgspec.Struct, frozen=True):
     seen: Sight | None = None  # that it is; None: no figure says so
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """An experiment worth making while the load runs."""
+
+    says: str  # "batch_size over five values"
+    of: Literal["producer", "group"]  # whose setting
+    setting: str
+    values: tuple[int | str, ...]  # the first is what the others are compared with
+
+    def entity(self, load: Load) -> str:
+        """
+        >>> Trial("", "producer", "linger_ms", (0, 50)).entity(Load(name="a"))
+        'client:lab-a-producer-1'
+        """
+        if self.of == "group":
+            return f"group:{load.group_id}"
+        return f"client:{load.topic_name}-producer-1"
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     load: Load
     about: str  # what goes on, in a sentence or two
@@ -68,6 +88,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[str, ...]  # what should be seen, in the order in which it comes
     seen: tuple[Sight | None, ...] = ()  # of each sentence of `expect`, in the same order; missing: none
     levers: tuple[Lever, ...]
+    trials: tuple[Trial, ...] = ()
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Burst, Consumers, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario, Sight
+from .scenario import Lever, Look, Scenario, Sight, Trial
 
 STEADY = Scenario(
     load=Load(
@@ -126,6 +126,47 @@ HOT_KEY = Scenario(
     ),
 )
 
+HOT_PARTITION = Scenario(
+    load=Load(
+        name="hot-partition",
+        title="Hot partition",
+        partitions=4,
+        producers=Producers(rate=120, keys=Keys(count=6)),
+        consumers=Consumers(count=4, handler_ms=20),
+    ),
+    about="Six keys have as many records each, but three of them happen to lie in one partition: it gets half of "
+    "everything. No single key is to blame.",
+    look=(
+        Look("topic", "One partition is marked hot; its keys are as heavy as the others."),
+        Look("group", "Lag grows with one member only; three have more than half of their time left."),
+    ),
+    expect=(
+        "Lag rises by about 10 records a second, on one partition.",
+        "More readers change nothing.",
+    ),
+    seen=(Sight(figure="lag", least=100), None),
+    levers=(
+        Lever(
+            "A fifth reader",
+            {"consumers.count": "5"},
+            "No help: a partition has one owner.",
+            seen=Sight(figure="members", least=5),
+        ),
+        Lever(
+            "A thousand keys",
+            {"producers.keys.count": "1000"},
+            "Chance evens out: the lag is worked off.",
+            seen=Sight(figure="lag_change", most=-1),
+        ),
+        Lever(
+            "Eight partitions",
+            {"partitions": "8", "consumers.count": "8"},
+            "The keys fall otherwise, two in one partition at most; their order breaks once.",
+            seen=Sight(figure="partitions", least=8),
+        ),
+    ),
+)
+
 TINY_BATCHES = Scenario(
     load=Load(
         name="tiny-batches",
@@ -157,6 +198,14 @@ TINY_BATCHES = Scenario(
             "And compress",
             {"producers.settings.compression_type": "lz4"},
             "Bytes fall again; worth it only where batches are large.",
+        ),
+    ),
+    trials=(
+        Trial(
+            "Whether records that are there at once should share a batch",
+            "producer",
+            "batch_size",
+            (1, 16_384),
         ),
     ),
 )

@@ -1,0 +1,109 @@
+"""Scenarios about how readers ask: how many records a poll brings, how long a fetch waits."""
+
+from __future__ import annotations
+
+from ..loads.load import Consumers, Keys, Load, Producers
+from .scenario import Lever, Look, Scenario, Sight, Trial
+
+SMALL_POLLS = Scenario(
+    load=Load(
+        name="small-polls",
+        title="Small polls",
+        partitions=2,
+        producers=Producers(
+            rate=4_000,
+            size_bytes=50,
+            keys=Keys(kind="none"),
+            settings={"linger_ms": 50, "batch_size": 32_768},
+        ),
+        consumers=Consumers(kind="consumer", handler_ms=0, spread=0, settings={"max_poll_records": 1}),
+    ),
+    about="A record costs this reader next to nothing, but it asks for one at a time and commits after each: "
+    "all its time goes into the asking.",
+    look=(
+        Look("group", "Lag rises although the handler does nothing."),
+        Look("clients", "The reader polls and commits hundreds of times a second."),
+    ),
+    expect=("Lag rises by a thousand records a second or more.",),
+    seen=(Sight(figure="lag", least=5_000),),
+    levers=(
+        Lever(
+            "500 records a poll",
+            {"consumers.settings.max_poll_records": "500"},
+            "What a poll and a commit cost is shared by 500: lag falls at once.",
+            seen=Sight(figure="lag_change", most=-1),
+        ),
+        Lever(
+            "A second reader",
+            {"consumers.count": "2"},
+            "Twice the asking: it hardly helps, and costs the server twice as much.",
+            seen=Sight(figure="members", least=2),
+        ),
+    ),
+    trials=(Trial("max_poll_records over four values", "group", "max_poll_records", (1, 10, 100, 500)),),
+)
+
+LONG_POLLS = Scenario(
+    load=Load(
+        name="long-polls",
+        title="Long polls",
+        partitions=2,
+        producers=Producers(rate=40, size_bytes=400),
+        consumers=Consumers(
+            kind="consumer",
+            handler_ms=18,
+            settings={
+                "fetch_min_bytes": 100_000,
+                "fetch_max_wait_ms": 10_000,
+                "max_poll_interval_ms": 8_000,
+            },
+        ),
+    ),
+    about="The reader gets hundreds of records at a time and works through all of them before it polls again. "
+    "After 8 s without a poll the group takes it for dead, and it is not far from that.",
+    look=(
+        Look("clients", "The longest time between two polls, beside max_poll_interval_ms."),
+        Look("group", "Lag goes up and down like a saw: a whole poll is committed at once."),
+    ),
+    expect=("Some seconds pass between two polls; one slow record more and the member is put out.",),
+    seen=(Sight(figure="consumed_rate", least=10),),
+    levers=(
+        Lever(
+            "50 records a poll",
+            {"consumers.settings.max_poll_records": "50"},
+            "It comes back within a second, and nothing is handled more slowly.",
+        ),
+        Lever(
+            "A longer interval",
+            {"consumers.settings.max_poll_interval_ms": "60000"},
+            "It stays in the group; a member that truly hangs is noticed a minute later.",
+        ),
+    ),
+    trials=(Trial("Smaller polls", "group", "max_poll_records", (500, 50)),),
+)
+
+IDLE_FETCHES = Scenario(
+    load=Load(
+        name="idle-fetches",
+        title="Idle fetches",
+        producers=Producers(rate=5),
+        consumers=Consumers(count=2, handler_ms=2, settings={"fetch_max_wait_ms": 5}),
+    ),
+    about="Five records a second come in, and two readers ask for them hundreds of times a second: the server may "
+    "hold a question for 5 ms only, then it answers that there is nothing.",
+    look=(
+        Look("clients", "Fetches a second, beside the records that they bring."),
+        Look("overview", "The server's processor works for nothing."),
+    ),
+    expect=("Nothing is late, and nothing breaks: it only costs.",),
+    seen=(Sight(figure="lag", most=50),),
+    levers=(
+        Lever(
+            "Let the server wait",
+            {"consumers.settings.fetch_max_wait_ms": "500"},
+            "Two questions a second of each reader; records come as soon as before.",
+            seen=Sight(figure="lag", most=50),
+        ),
+    ),
+    trials=(Trial("Let the server wait", "group", "fetch_max_wait_ms", (5, 50, 500)),),
+)

@@ -1,0 +1,81 @@
+"""Scenarios about the server: how much it takes, and what holds it up."""
+
+from __future__ import annotations
+
+from ..loads.load import Consumers, Keys, Load, Producers, Stalls
+from .scenario import Lever, Look, Scenario, Sight, Trial
+
+FULL_SPEED = Scenario(
+    load=Load(
+        name="full-speed",
+        title="Full speed",
+        partitions=2,
+        topic={"retention.bytes": 8 * 1024 * 1024},
+        producers=Producers(
+            full_speed=True,
+            size_bytes=100,
+            keys=Keys(kind="none"),
+            settings={"batch_size": 1_024, "linger_ms": 0, "buffer_memory": 262_144},
+        ),
+        consumers=Consumers(kind="consumer", handler_ms=0, spread=0),
+    ),
+    about="One producer sends as fast as send() takes its records, and nothing but its settings holds it up. "
+    "What a setting does to throughput is seen here, and in no load that has a rate.",
+    look=(
+        Look("topic", "Rate in is what producer and server manage together, not what somebody asked for."),
+        Look("clients", "Records wait in the producer's buffer, and send() waits for room."),
+    ),
+    expect=("Thousands of records a second come in, in batches of about ten.",),
+    seen=(Sight(figure="rate", least=1_000),),
+    levers=(
+        Lever(
+            "Batches of 16 kB",
+            {"producers.settings.batch_size": "16384"},
+            "More records a second with fewer requests, and each waits a shorter time in the buffer.",
+            seen=Sight(figure="record_bytes", most=140),
+        ),
+        Lever(
+            "A batch for each record",
+            {"producers.settings.batch_size": "1"},
+            "Much less comes in, and costs the server more.",
+            seen=Sight(figure="record_bytes", least=200),
+        ),
+    ),
+    trials=(
+        Trial("batch_size over five values", "producer", "batch_size", (1, 1_024, 4_096, 16_384, 65_536)),
+        Trial("Whether compression pays", "producer", "compression_type", ("none", "lz4", "zstd")),
+        Trial("What acks=all costs", "producer", "acks", (1, "all")),
+    ),
+)
+
+SLOW_COMMAND = Scenario(
+    load=Load(
+        name="slow-command",
+        title="Slow command",
+        minutes=10,
+        partitions=2,
+        producers=Producers(rate=60),
+        consumers=Consumers(count=1, handler_ms=2),
+        stalls=Stalls(ms=100, every_ms=150),
+    ),
+    about="Somebody's script sends a command that takes the server 100 ms, seven times a second. The server runs one "
+    "command at a time, so everybody waits: these producers, your own, and this dashboard.",
+    look=(
+        Look("clients", "Request latency of every producer rises, whoever it is."),
+        Look("overview", "The server's processor is busy, and yet hardly anything comes in."),
+    ),
+    expect=(
+        "Requests that took a millisecond take tens of them.",
+        "Throughput stays: a paced stream has time to wait.",
+    ),
+    seen=(None, Sight(figure="rate", least=40)),
+    levers=(
+        Lever(
+            "The script ends",
+            {"stalls.ms": "0"},
+            "Requests take as long as before.",
+            seen=Sight(figure="rate", least=40),
+        ),
+        Lever("Shorter commands", {"stalls.ms": "10"}, "Still there, and hardly felt."),
+    ),
+)
