@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import Effect, Verdict
+from streamlab.lab.experiments.judging import Effect, Verdict, mean
 from streamlab.lab.experiments.measuring import MEASURES
 from streamlab.lab.experiments.notes import Outcome
 
@@ -157,7 +157,7 @@ def measured(outcome: Outcome) -> list[str]:
 def means(outcome: Outcome, name: str, index: int) -> float | None:
     known = [run.figures.get(name) for run in outcome.runs if run.value == index]
     values = [value for value in known if value is not None]
-    return sum(values) / len(values) if values else None
+    return mean(values) if values else None
 
 
 def value_rows(outcome: Outcome, best: Sequence[int] = ()) -> list[ValueRow]:

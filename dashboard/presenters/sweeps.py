@@ -14,7 +14,7 @@ from .figures import Figure
 from .plot import Axis, Box, Tick, around, figure, from_zero, place
 
 WIDTH, HEIGHT = 760.0, 380.0
-LEFT, RIGHT, TOP, BOTTOM = 66.0, 20.0, 18.0, 46.0
+LEFT, RIGHT, TOP, BOTTOM = 84.0, 20.0, 18.0, 46.0
 CHARACTER, LINE = 7.6, 18.0
 """Room that a character of a label takes, and a line."""
 

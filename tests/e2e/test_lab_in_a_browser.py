@@ -9,13 +9,12 @@ from playwright.sync_api import expect
 
 import streamlab
 from streamlab.lab.loads.desired import Loads
-from streamlab.lab.loads.load import Consumers, Load, Producers
 from streamlab.metrics.telemetry import read_states
 from tests.e2e.browsing import live, serious_violations
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
-PRODUCER = "lab-sweep-producer-1"
+PRODUCER = "lab-full-speed-producer-1"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,24 +83,24 @@ def test_a_scenario_is_started_watched_turned_and_stopped(open_page, loads):
 
 
 def test_a_sweep_over_five_values_is_asked_for_watched_and_drawn(open_page, loads, stack):
+    """From the page of the scenario that has no rate, so that throughput has something to say."""
     until(loads.status, 60, "the lab is open")
-    loads.start(
-        Load(
-            name="sweep",
-            partitions=1,
-            producers=Producers(rate=600, size_bytes=100, settings={"linger_ms": 20}),
-            consumers=Consumers(kind="consumer", handler_ms=0.1, spread=0),
-        )
-    )
+    page = live(open_page("/lab/full-speed/"))
+    page.get_by_role("button", name="Start", exact=True).click()
+    sweep = page.get_by_role("link", name="Experiment: batch_size over five values")
+    expect(sweep).to_be_visible(timeout=60_000)
     with streamlab.connect(str(stack.server.url)) as broker:
         until(lambda: PRODUCER in {c.client_id for c in read_states(broker.connection).values()}, 60)
-        page = open_page(f"/lab/experiments/new/?entity=client:{PRODUCER}&setting=linger_ms")
+        page.goto(f"/lab/experiments/new/?entity=client:{PRODUCER}&setting=linger_ms")
         page.get_by_label("Lever", exact=True).select_option("batch_size")
         page.wait_for_url(re.compile("setting=batch_size"))
-        assert page.get_by_label("Values", exact=True).input_value() == "16384, 1, 1024, 4096, 65536", (
+        assert page.get_by_label("Values", exact=True).input_value() == "1024, 1, 4096, 16384, 65536", (
             "today's first"
         )
-        assert page.get_by_label("Topic", exact=True).input_value() == "lab-sweep"
+        page.goto("/lab/full-speed/")
+        sweep.click()
+        assert page.get_by_label("Values", exact=True).input_value() == "1,1024,4096,16384,65536"
+        assert page.get_by_label("Topic", exact=True).input_value() == "lab-full-speed"
         for label, value in (("Rounds", "2"), ("Warm-up (s)", "2"), ("Window (s)", "2")):
             page.get_by_label(label, exact=True).fill(value)
         expect(page.locator("#estimate")).to_have_text("40 s")
@@ -116,7 +115,7 @@ def test_a_sweep_over_five_values_is_asked_for_watched_and_drawn(open_page, load
         assert broker.configs().get(f"client:{PRODUCER}").values == {}, "it is as it was"
 
     expect(page.locator(".sweep .spot")).to_have_count(5)
-    expect(page.locator(".sweep .label", has_text="(today)")).to_have_text("16384 (today)")
+    expect(page.locator(".sweep .label", has_text="(today)")).to_have_text("1024 (today)")
     expect(page.locator(".sweep .faint")).to_have_count(10)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -125,11 +124,11 @@ def test_a_sweep_over_five_values_is_asked_for_watched_and_drawn(open_page, load
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width, width
     page.get_by_role("navigation", name="Value").get_by_role("link", name="65536").click()
-    expect(page.get_by_role("heading", name="16384 → 65536")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 → 65536")).to_be_visible()
     page.goto("/lab/experiments/")
     expect(page.locator("#list tbody tr")).to_have_count(1)
     assert serious_violations(page) == []
-    loads.stop("sweep")
+    loads.stop("full-speed")
 
 
 def test_a_scenario_is_told_by_keys_alone(open_page, loads):

@@ -188,10 +188,12 @@ def test_one_click_leads_from_a_lever_to_its_experiment_filled_in(client, redis_
     client.force_login(a_person(Role.OPERATOR))
     broker.admin().create_topics({TOPIC: {"num_partitions": 3}})
     measured(broker, a_world([800 / 3] * 3, clients=[sends(800, 800)]))
-    [href] = re.findall(r'href="(/lab/experiments/new/[^"]*)"', client.get("/advisor/").content.decode())
+    page = client.get("/advisor/").content.decode()
+    href, compress = re.findall(r'href="(/lab/experiments/new/[^"]*)"', page)
     form = text(client.get(html.unescape(href)))
     assert 'value="client:shop"' in form or ">client:shop<" in form
     assert "linger_ms" in form and "0,50" in form.replace(" ", "")
+    assert "setting=compression_type" in compress
 
 
 def test_the_page_of_nothing_says_what_was_looked_at(viewer, broker):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from threading import Thread
 
@@ -329,18 +331,28 @@ def test_one_that_is_confirmed_measures_says_how_far_it_is_and_leads_to_its_resu
     assert broker.configs().get(WHO).values == {}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_one_that_is_cancelled_ends_soon_and_puts_back(operator, broker, topic):
-    operation = ask(operator, topic, window_s=600)
+@contextmanager
+def measured_until(broker: Broker, operation: Operation) -> Iterator[None]:
+    """It measures until the block, which stops it."""
     life.confirm(operation, life.Actor(None))
     worker = Thread(target=lambda: (tasks.run(operation.pk), connection.close()))
     worker.start()
     try:
         until(lambda: broker.configs().get(WHO).values == {"max_poll_records": 1}, 30)
+        yield
+    except BaseException:
+        Operation.objects.filter(pk=operation.pk).update(cancel_wanted=True)
+        raise
     finally:
-        operator.post(f"/operations/{operation.pk}/cancel/")
         worker.join(60)
     operation.refresh_from_db()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_cancelled_ends_soon_and_puts_back(operator, broker, topic):
+    operation = ask(operator, topic, window_s=600)
+    with measured_until(broker, operation):
+        operator.post(f"/operations/{operation.pk}/cancel/")
     assert operation.state == State.CANCELLED
     assert broker.configs().get(WHO).values == {}
     [outcome] = notes.results(broker.connection).values()
@@ -350,15 +362,8 @@ def test_one_that_is_cancelled_ends_soon_and_puts_back(operator, broker, topic):
 @pytest.mark.django_db(transaction=True)
 def test_one_that_is_stopped_by_a_wish_is_no_success(operator, broker, topic):
     operation = ask(operator, topic, window_s=600)
-    life.confirm(operation, life.Actor(None))
-    worker = Thread(target=lambda: (tasks.run(operation.pk), connection.close()))
-    worker.start()
-    try:
-        until(lambda: broker.configs().get(WHO).values == {"max_poll_records": 1}, 30)
-    finally:
+    with measured_until(broker, operation):
         stopping.ask(broker.connection, "anna")
-        worker.join(60)
-    operation.refresh_from_db()
     assert operation.state == State.CANCELLED
     [outcome] = notes.results(broker.connection).values()
     assert outcome.why == "It was stopped by anna."

@@ -15,6 +15,7 @@ from streamlab.lab.loads.desired import MOST_LOADS, Loads
 from streamlab.lab.loads.files import changed
 from streamlab.lab.loads.handling import record_ms
 from streamlab.lab.loads.load import Load
+from streamlab.lab.scenarios import SCENARIOS
 from streamlab.metrics import telemetry
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
@@ -315,7 +316,7 @@ def test_what_another_version_has_written_is_passed_over(loads, broker):
 
 def test_a_scenario_from_the_shell(shell, lab, broker, tmp_path):
     listed = [json.loads(line) for line in shell("lab", "list", "--json").stdout.splitlines()]
-    assert len(listed) == 11
+    assert len(listed) == len(SCENARIOS)
     assert "Spread the key" in shell("lab", "show", "hot-key").stdout
 
     started = shell("lab", "start", "hot-key", "--set", "producers.rate=60")

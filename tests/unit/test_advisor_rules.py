@@ -85,6 +85,12 @@ def test_without_a_heavy_key_it_is_a_hot_partition():
     only(a_world(**HOT, heavy_keys={TOPIC: [HeavyKey(2, "customer-7", 0.1)]}), "hot-partition")
 
 
+def test_of_three_heavy_keys_none_is_to_blame_alone():
+    """Without one of them the partition would still be hot, whatever a small sample makes of its share."""
+    keys = [HeavyKey(2, f"key-{n}", share) for n, share in enumerate((0.43, 0.3, 0.27))]
+    only(a_world(**HOT, heavy_keys={TOPIC: keys}), "hot-partition")
+
+
 def test_a_member_that_is_slower_than_the_others_is_named():
     world = a_world(
         EVEN, [4, 10, 10, 4, 10, 10], members=3, clients=[a_worker(0, 500, 90), a_worker(1), a_worker(2)]

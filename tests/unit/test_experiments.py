@@ -85,8 +85,25 @@ def test_the_interval_holds_the_true_effect_about_as_often_as_it_says():
     for _ in range(200):
         effects = judge(*windows(chance, 8, {"lag": 0.5}, 0.0, 0.1))
         lag = next(e for e in effects if e.measure == "lag")
-        held += lag.low <= -20.0 * 1.005 <= lag.high  # the mean of the noise is exp(0.1² / 2)
+        held += lag.low / lag.baseline <= -0.5 <= lag.high / lag.baseline
     assert held >= 180
+
+
+def test_what_doubles_in_each_round_is_sure_however_much_the_rounds_differ():
+    a = [1_000.0, 2_500.0, 700.0, 4_000.0]
+    found = judge(
+        [{"rate_in": v} for v in a], [{"rate_in": v * f} for v, f in zip(a, (2.1, 1.9, 2, 2.2), strict=True)]
+    )
+    rate = next(e for e in found if e.measure == "rate_in")
+    assert (rate.verdict, round(rate.relative, 1)) == (Verdict.BETTER, 1.0)
+
+
+def test_what_was_0_is_compared_by_its_differences():
+    found = judge([{"lag": v} for v in (0, 2, 0, 1, 0)], [{"lag": v} for v in (90, 101, 95, 99, 93)])
+    lag = next(e for e in found if e.measure == "lag")
+    assert lag.verdict is Verdict.WORSE
+    assert lag.change == pytest.approx(95.0)
+    assert lag.low < 95 < lag.high
 
 
 def test_an_effect_too_small_to_turn_a_knob_for_is_none():

@@ -42,7 +42,7 @@ def cause(world: World, found: Behind) -> Finding | None:
         p.topic == hottest.topic for p in found.flow.partitions
     )
     heavy = [key for key in world.heavy_keys.get(hottest.topic, ()) if key.partition == hottest.partition]
-    one_key = heavy[0] if heavy and KEY_SHARE.beyond(heavy[0].share, False) else None
+    one_key = heavy[0] if heavy and _is_to_blame(heavy[0], hottest, found.flow.partitions) else None
     name = f"{hottest.topic}/{hottest.partition}"
     return Finding(
         rule=NAME if one_key else PARTITION,
@@ -56,7 +56,8 @@ def cause(world: World, found: Behind) -> Finding | None:
         record_key=one_key.text if one_key else "",
         judged=f"{JUDGED} A partition gets far more than the others (mean of the others and 2 deviations, 1.5 × "
         f"their mean, beyond chance), and {words.percent(MOSTLY)} or more of the growth is with its owner. A key "
-        f"is hot from {words.percent(KEY_SHARE.enter)} of the partition's newest records on.",
+        f"is hot from {words.percent(KEY_SHARE.enter)} of the partition's newest records on, if without it the "
+        "partition would be like the others.",
         numbers=(
             *found.numbers,
             Number(f"comes in to {name}", hottest.in_rate, "records/s"),
@@ -70,6 +71,13 @@ def cause(world: World, found: Behind) -> Finding | None:
         ),
         levers=_levers(found, hottest, one_key, len(found.flow.by_owner().get(hottest.owner or "", []))),
     )
+
+
+def _is_to_blame(key: HeavyKey, hottest: PartitionFlow, partitions: Sequence[PartitionFlow]) -> bool:
+    """A key with much of the partition, without which the partition would be like the others."""
+    others = [p.in_rate for p in partitions if p.topic == hottest.topic and p is not hottest]
+    without = hottest.in_rate * (1 - key.share)
+    return KEY_SHARE.beyond(key.share, False) and without * len(others) <= skew.HOT_OVER_MEAN * sum(others)
 
 
 def _cause(key: HeavyKey | None, hottest: PartitionFlow, mean: float) -> str:

@@ -6,12 +6,12 @@ behind it can be improved for nothing; what lies on it is a choice.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from .judging import mean
 from .notes import Outcome
 
 THROUGHPUT = ("rate_out", "rate_in")
@@ -52,8 +52,8 @@ def sweep(outcome: Outcome) -> Sweep | None:
             Point(
                 index=index,
                 value=value,
-                latency=statistics.fmean(x for x, _ in windows),
-                throughput=statistics.fmean(y for _, y in windows),
+                latency=mean([x for x, _ in windows]),
+                throughput=mean([y for _, y in windows]),
                 windows=windows,
                 today=_same(value, outcome.today) or (value is None and outcome.today is not None),
             )

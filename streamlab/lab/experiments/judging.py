@@ -1,10 +1,13 @@
 """What the windows say: effect, confidence interval, verdict. Pure, but for scipy, which is imported when it judges.
 
-The test is Student's paired t-test on the differences of neighbouring windows: each round of an experiment has one
-window of every value, so whatever drifts from round to round cancels out. Effects are told relative to the mean of the
-first value. P-values of all measures are corrected together by Holm's method, so that of 100 experiments that change
-nothing about 98 say so in every one of their measures (`FAMILY_LEVEL`). An effect smaller than `SMALLEST` is never
-called one, however sure it is: nobody would turn a knob for it.
+The test is Student's paired t-test on neighbouring windows: each round of an experiment has one window of every value,
+so whatever drifts from round to round cancels out. It is made on ratios (differences of logarithms), because rates and
+latencies vary by shares of themselves: what doubles in each round is sure, however high it was. Means are geometric, so
+that theirs is the ratio that was tested. Where something was 0 it is made on plain differences and means.
+
+P-values of all measures are corrected together by Holm's method, so that of 100 experiments that change nothing about
+98 say so in every one of their measures (`FAMILY_LEVEL`). An effect smaller than `SMALLEST` is never called one,
+however sure it is: nobody would turn a knob for it.
 
 With fewer than `LEAST_PAIRS` rounds nothing is called detectable: the figures are shown, and it says why.
 """
@@ -13,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from math import exp, log
+from statistics import fmean, geometric_mean
 
 import msgspec
 
@@ -24,6 +29,8 @@ CONFIDENCE = 0.95
 SMALLEST = 0.02
 """Relative effects below this are none."""
 LEAST_PAIRS = 3
+MOST_TIMES = 1_000.0
+"""Intervals end here: three rounds that do not agree may reach to numbers that nobody reads."""
 
 
 class Verdict(StrEnum):
@@ -38,8 +45,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
     measure: str
     verdict: Verdict
-    baseline: float | None = None  # mean of the first value's windows
-    value: float | None = None  # mean of this value's windows
+    baseline: float | None = None  # mean of the first value's windows, geometric where all are above 0
+    value: float | None = None  # mean of this value's windows, likewise
     change: float | None = None  # value - baseline
     low: float | None = None  # of the confidence interval of the change
     high: float | None = None
@@ -70,7 +77,8 @@ def _compared(name: str, a: list[float], b: list[float]) -> Effect:
     """Without a verdict yet, p not corrected."""
     if not a:
         return Effect(measure=name, verdict=Verdict.UNKNOWN)
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    ratios = min(*a, *b) > 0
+    mean_a, mean_b = mean(a, ratios), mean(b, ratios)
     effect = Effect(
         measure=name,
         verdict=Verdict.NONE,
@@ -79,19 +87,37 @@ def _compared(name: str, a: list[float], b: list[float]) -> Effect:
         change=mean_b - mean_a,
         pairs=len(a),
     )
-    differences = [y - x for x, y in zip(a, b, strict=True)]
     if len(a) < LEAST_PAIRS:
         return effect
-    if max(differences) == min(differences):  # no spread at all: the test has nothing to divide by
-        same = differences[0]
-        return msgspec.structs.replace(effect, low=same, high=same, p=0.0 if same else 1.0)
+    steps = [log(y / x) if ratios else y - x for x, y in zip(a, b, strict=True)]
+    low, high, p = _tested(steps)
+    if ratios:
+        low, high = (mean_a * (exp(min(step, log(MOST_TIMES))) - 1) for step in (low, high))
+    return msgspec.structs.replace(effect, low=low, high=high, p=p)
+
+
+def mean(values: Sequence[float], ratios: bool | None = None) -> float:
+    """Geometric; plain where a value is not positive, or `ratios` says so.
+
+    >>> round(mean([100.0, 400.0])), mean([0.0, 400.0])
+    (200, 200.0)
+    """
+    if min(values) > 0 if ratios is None else ratios:
+        return geometric_mean(values)
+    return fmean(values)
+
+
+def _tested(steps: list[float]) -> tuple[float, float, float]:
+    """Interval of their mean, and how likely such a one would be by chance, were it 0."""
+    if max(steps) - min(steps) <= 1e-12 * abs(
+        steps[0]
+    ):  # no spread at all: the test has nothing to divide by
+        return steps[0], steps[0], 0.0 if steps[0] else 1.0
     from scipy import stats
 
-    outcome = stats.ttest_rel(b, a)
+    outcome = stats.ttest_1samp(steps, 0.0)
     interval = outcome.confidence_interval(CONFIDENCE)
-    return msgspec.structs.replace(
-        effect, low=float(interval.low), high=float(interval.high), p=float(outcome.pvalue)
-    )
+    return float(interval.low), float(interval.high), float(outcome.pvalue)
 
 
 def _judged(effect: Effect) -> Effect:

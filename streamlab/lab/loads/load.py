@@ -147,9 +147,9 @@ class Producers(_Part, frozen=True):
     def pace(self) -> str:
         """
         >>> Producers().pace, Producers(full_speed=True).pace
-        ('100 records/s', 'as many records as send() takes')
+        ('100 records/s', 'full speed')
         """
-        return "as many records as send() takes" if self.full_speed else f"{self.rate:g} records/s"
+        return "full speed" if self.full_speed else f"{self.rate:g} records/s"
 
     @property
     def most_rate(self) -> float:

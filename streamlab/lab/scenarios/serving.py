@@ -19,8 +19,8 @@ FULL_SPEED = Scenario(
         ),
         consumers=Consumers(kind="consumer", handler_ms=0, spread=0),
     ),
-    about="One producer sends as fast as send() takes its records, and nothing but its settings holds it up. "
-    "What a setting does to throughput is seen here, and in no load that has a rate.",
+    about="One producer sends as fast as send() takes its records: only its settings hold it up. What a setting does "
+    "to throughput is seen here, and in no load that has a rate.",
     look=(
         Look("topic", "Rate in is what producer and server manage together, not what somebody asked for."),
         Look("clients", "Records wait in the producer's buffer, and send() waits for room."),
