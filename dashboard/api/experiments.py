@@ -1,4 +1,4 @@
-"""Experiments, to read. Starting one is an operation of the kind `experiment`; cancelling that stops it."""
+"""Experiments: read and stop them. Starting one is an operation of the kind `experiment`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 import msgspec
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 
 from dashboard.broker import broker
+from dashboard.operations.stopping import stop_experiment
 from dashboard.pages.experiment import found
 from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.frontier import sweep
 from streamlab.lab.experiments.notes import Note, Outcome
 
-from .door import reads
+from .door import actor, operates, reads
 from .paging import Page, Paging, page_of
 
 router = Router(tags=["Experiments"])
@@ -107,3 +108,13 @@ def experiment(request: HttpRequest, id: str) -> object:
     outcome, note = found(id)
     swept = sweep(outcome)
     return {**_fields(outcome, note), "sweep": msgspec.to_builtins(swept) if swept else None}
+
+
+@router.post(
+    "/experiments/{id}/stop", auth=operates, response={202: ExperimentInFull}, operation_id="stop_experiment"
+)
+def stop(request: HttpRequest, id: str) -> object:
+    """Stop the one that runs, wherever it was started: what was measured is kept, the setting put back in seconds."""
+    found(id)
+    stop_experiment(id, actor(request))
+    return Status(202, experiment(request, id))

@@ -17,15 +17,14 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dashboard.audit.trail import actor_of, record
+from dashboard.audit.trail import actor_of
 from dashboard.broker import broker
 from streamlab.errors import StreamlabError
-from streamlab.lab.experiments import stopping
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.files import MOST_BYTES, changed, exported, imported
 from streamlab.lab.scenarios import SCENARIOS, scenario
 
-from . import life
+from . import life, stopping
 from .kinds.load_fields import differences
 from .life import NotNow
 from .models import ACTIVE, Operation
@@ -110,13 +109,8 @@ def from_file(request: HttpRequest) -> HttpResponse:
 def stop_experiment(request: HttpRequest, id: str) -> HttpResponse:
     """Stop the one that runs, whoever started it and from where: its process puts the setting back."""
     allow(request, KINDS["experiment"], f"stop experiment {id}")
-    operation = Operation.objects.filter(kind="experiment", progress__experiment=id, state__in=ACTIVE).first()
     try:
-        if operation is not None:
-            life.cancel(operation, actor_of(request))
-        else:
-            note = stopping.ask(broker().connection, request.user.get_username(), id)
-            record(actor_of(request), "experiment.stop", note.plan.entity, experiment=id)
+        stopping.stop_experiment(id, actor_of(request))
         messages.success(request, "It stops within a second or two, and puts the setting back.")
     except (NotNow, StreamlabError) as reason:
         messages.error(request, str(reason))

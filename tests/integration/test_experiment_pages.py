@@ -512,6 +512,16 @@ def test_the_api_lists_them_and_tells_one_in_full(operator, broker, topic):
     assert {"entity", "setting", "values", "topic", "group", "repetitions"} <= named
 
 
+def test_the_api_stops_the_one_that_runs_and_no_other(operator, broker, topic):
+    notes.keep(broker.connection, an_outcome(a_plan(topic), {}))
+    note = running(broker, a_plan(topic))
+    assert operator.post("/api/v1/experiments/1a2b-cd/stop").status_code == 409
+    assert stopping.asked(broker.connection, note.id) is None
+    assert operator.post(f"/api/v1/experiments/{note.id}/stop").status_code == 202
+    assert stopping.asked(broker.connection, note.id) is not None
+    assert operator.post("/api/v1/experiments/none/stop").status_code == 404
+
+
 def test_the_pages_are_there_when_the_server_is_not(client, settings):
     settings.STREAMLAB_URL = "redis://127.0.0.1:1/0"
     client.force_login(a_person(Role.OPERATOR))
