@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..loads.load import Consumers, Keys, Load, Producers
+from ..loads.load import Burst, Consumers, Keys, Load, Producers
 from .scenario import Lever, Look, Scenario, Sight, Trial
 
 SMALL_POLLS = Scenario(
@@ -49,19 +49,13 @@ LONG_POLLS = Scenario(
         name="long-polls",
         title="Long polls",
         partitions=2,
-        producers=Producers(rate=40, size_bytes=400),
-        consumers=Consumers(
-            kind="consumer",
-            handler_ms=20,
-            settings={
-                "fetch_min_bytes": 70_000,
-                "fetch_max_wait_ms": 10_000,
-                "max_poll_interval_ms": 4_000,
-            },
+        producers=Producers(
+            rate=1, burst=Burst(times=300, for_s=1, every_s=6, after_s=3), settings={"linger_ms": 50}
         ),
+        consumers=Consumers(kind="consumer", handler_ms=14, settings={"max_poll_interval_ms": 3_500}),
     ),
-    about="The reader gets a hundred records at a time and works through all of them before it polls again. "
-    "After 4 s without a poll the group takes it for dead, and it is not far from that.",
+    about="Records come 300 at once, every six seconds. The reader gets hundreds of them in one poll and works through "
+    "all before it polls again; after 3.5 s without a poll its group takes it for dead.",
     look=(
         Look("clients", "The longest time between two polls, beside max_poll_interval_ms."),
         Look("group", "Lag goes up and down like a saw: a whole poll is committed at once."),
@@ -72,7 +66,7 @@ LONG_POLLS = Scenario(
         Lever(
             "50 records a poll",
             {"consumers.settings.max_poll_records": "50"},
-            "It comes back after a second, and nothing is handled more slowly.",
+            "It comes back within a second, and nothing is handled more slowly.",
         ),
         Lever(
             "A longer interval",
