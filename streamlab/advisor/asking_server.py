@@ -10,9 +10,8 @@ import redis
 
 from ..connection import Connection
 from ..errors import translated
-from .world import SLOW_WINDOW_MS, Server, SlowCommand
+from .world import MOST_SLOW, SLOW_WINDOW_MS, Server, SlowCommand
 
-_SLOW_ENTRIES = 128
 _OURS = frozenset(["SLOWLOG", "INFO", "CONFIG"])
 
 
@@ -43,7 +42,7 @@ def ask(
 def _replies(client: redis.Redis) -> list[Any]:
     pipe = client.pipeline(transaction=False)
     pipe.execute_command("INFO", "all")
-    pipe.execute_command("SLOWLOG", "GET", _SLOW_ENTRIES)
+    pipe.execute_command("SLOWLOG", "GET", MOST_SLOW)
     pipe.execute_command("CONFIG", "GET", "slowlog-log-slower-than")
     replies: list[Any] = pipe.execute(raise_on_error=False)
     if isinstance(replies[0], Exception):

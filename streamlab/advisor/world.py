@@ -19,8 +19,8 @@ Standing = Callable[[str, str], bool]
 """Whether a rule's finding about a subject stands since an earlier look: `standing("rebalances", "group:x")`."""
 
 
-SLOW_WINDOW_MS = 60_000
-"""Slow commands of this long are looked at."""
+SLOW_WINDOW_MS, MOST_SLOW = 60_000, 128
+"""Slow commands of so long are looked at, and so many: a server keeps no more unless it is told to."""
 
 
 @dataclass(frozen=True)

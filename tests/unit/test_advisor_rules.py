@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from streamlab.advisor.judge import LINGER_MS, SWITCH_MS, judge
-from streamlab.advisor.world import Attempts, Happened, HeavyKey, Kept, Letters, Server, SlowCommand
+from streamlab.advisor.world import (
+    MOST_SLOW,
+    Attempts,
+    Happened,
+    HeavyKey,
+    Kept,
+    Letters,
+    Server,
+    SlowCommand,
+)
 from streamlab.groups.rebalances import Rebalance
 from streamlab.metrics.positions import Positions
 from tests.advisor_worlds import GROUP, TOPIC, a_client, a_consumer, a_worker, a_world, rules_of, sends
@@ -246,6 +255,21 @@ def test_slow_requests_say_where_the_time_goes(about, server, here, cause):
     world = a_world(clients=[slow(40), slow(50, "till")], server=server)
     world = replace(world, snapshot=msgspec.structs.replace(world.snapshot, server=here))
     assert cause in only(world, "slow-requests").cause
+
+
+def test_a_command_that_holds_up_the_server_is_named_though_most_requests_are_quick():
+    """While it runs next to nothing is sent, so that the median knows nothing of it."""
+    metrics = {"request-rate": 20.0, "request-latency-p50": 1.0, "request-latency-p95": 98.0}
+    clients = [
+        a_client("shop", metrics={"producer-metrics": metrics}),
+        *(slow(1, f"till-{n}") for n in range(3)),
+    ]
+    often = Server(slow=[SlowCommand(NOW_MS - 100 * n, 75, "KEYS") for n in range(MOST_SLOW)])
+    found = only(a_world(clients=clients, server=often), "slow-requests")
+    assert (found.subject, "KEYS stands 128 times" in found.cause) == ("broker", True)
+    assert "one in twenty takes 98 ms" in found.title
+    seldom = Server(slow=[SlowCommand(NOW_MS - 9_000 * n, 75, "KEYS") for n in range(5)])
+    assert rules_of(a_world(clients=clients, server=seldom)) == []
 
 
 def test_one_slow_producer_among_many_is_named_alone():

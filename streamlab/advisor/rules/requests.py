@@ -9,15 +9,22 @@ from ...metrics.telemetry import ClientTelemetry
 from .. import words
 from ..finding import Experiment, Finding, Lever, Number
 from ..limits import Limit
-from ..world import SLOW_WINDOW_MS, SlowCommand, Standing, World, mean, sent
+from ..world import MOST_SLOW, SLOW_WINDOW_MS, SlowCommand, Standing, World, mean, sent
 
 NAME = "slow-requests"
 MEDIAN = Limit("request time", 20, 10, "ms", "the median of a producer's round trips in the last half minute")
+TAIL = Limit(
+    "request tail",
+    50,
+    25,
+    "ms",
+    "the 95th percentile of them, while slow commands take a fifth of the server's time",
+)
 CPU = Limit("server's processor", 0.8, 0.8, "share", "of one core, by the server")
 MEMORY = Limit("server's memory", 0.9, 0.9, "share", "of maxmemory")
-LIMITS = (MEDIAN, CPU, MEMORY)
+LIMITS = (MEDIAN, TAIL, CPU, MEMORY)
 HELD_UP = 0.2
-"""Slow commands explain a slow median only when they take so much of the time together."""
+"""Slow commands explain slow requests only when they take so much of the time together."""
 ENOUGH = 0.5
 """Requests a second: with fewer a median says nothing."""
 
@@ -29,10 +36,16 @@ def find(world: World, standing: Standing) -> Iterator[Finding]:
         if (sent(client, "request-rate") or 0) >= ENOUGH and sent(client, "request-latency-p50") is not None
     ]
     stands = standing(NAME, "broker")
-    slow = [c for c in asking if MEDIAN.beyond(sent(c, "request-latency-p50"), stands)]
+    held = held_up(world.server.slow) >= HELD_UP
+    slow = [
+        c
+        for c in asking
+        if MEDIAN.beyond(sent(c, "request-latency-p50"), stands)
+        or (held and TAIL.beyond(sent(c, "request-latency-p95"), stands))
+    ]
     if not slow:
         return
-    if len(slow) * 2 > len(asking):
+    if held or len(slow) * 2 > len(asking):
         yield _finding(world, slow, asking)
         return
     for client_id in sorted({client.client_id for client in slow}):
@@ -49,20 +62,30 @@ def _finding(
     cause, levers = _of_one(slow[0], others) if client_id else _of_server(world, slow)
     server = world.snapshot.server
     who = f"Requests of {client_id}" if client_id else "Requests to the server"
+    tail = mean([sent(c, "request-latency-p95") for c in slow])
+    # while a slow command runs next to nothing is sent, so that the median may know nothing of it
+    by_tail = tail is not None and median < MEDIAN.enter and held_up(world.server.slow) >= HELD_UP
+    takes = (
+        f"one in twenty takes {words.time(tail or 0)}"
+        if by_tail
+        else f"the median takes {words.time(median)}"
+    )
     return Finding(
         rule=NAME,
         subject=f"client:{client_id}" if client_id else "broker",
         weight=median,
-        title=f"{who} take {words.time(median)}",
-        symptom=f"The median round trip of {words.listed(sorted({c.client_id for c in slow}))} takes "
-        f"{words.time(median)}; {words.time(MEDIAN.leave)} is much on one network.",
+        title=f"{who}: {takes}",
+        symptom=f"Of the round trips of {words.listed(sorted({c.client_id for c in slow}))} {takes}; "
+        f"{words.time(MEDIAN.leave)} is much on one network.",
         cause=cause,
         judged=f"The median of a producer's round trips over half a minute is {MEDIAN.enter:g} ms or more; gone at "
-        f"{MEDIAN.leave:g} ms. When most producers are slow it is the server or the network, else the one.",
+        f"{MEDIAN.leave:g} ms. Or their 95th percentile is {TAIL.enter:g} ms or more and slow commands take "
+        f"{words.percent(HELD_UP)} of the server's time. When most producers are slow it is the server or the network, "
+        "else the one.",
         numbers=(
-            Number("median round trip", median, "ms", MEDIAN.enter),
+            Number("median round trip", median, "ms", None if by_tail else MEDIAN.enter),
             Number("of the others", others, "ms"),
-            Number("95th percentile", mean([sent(c, "request-latency-p95") for c in slow]), "ms"),
+            Number("95th percentile", tail, "ms", TAIL.enter if by_tail else None),
             _held("server's processor", server.cpu_share, CPU),
             _held("server's memory", _memory(world), MEMORY),
             Number("slow commands in a minute", len(world.server.slow), "commands"),
@@ -79,12 +102,18 @@ def _held(name: str, value: float | None, limit: Limit) -> Number:
 
 
 def held_up(slow: Sequence[SlowCommand]) -> float:
-    """The share of the time that slow commands took, from the first of them on; of a minute at least.
+    """The share of the last minute that slow commands took; where the server keeps no more of them, since the oldest.
 
     >>> held_up([SlowCommand(0, 6_000, "KEYS"), SlowCommand(30_000, 6_000, "KEYS")])
     0.2
+    >>> round(held_up([SlowCommand(n * 150, 75, "KEYS") for n in range(MOST_SLOW)]), 1)
+    0.5
     """
-    return sum(command.took_ms for command in slow) / SLOW_WINDOW_MS
+    over_ms = float(SLOW_WINDOW_MS)
+    if len(slow) >= MOST_SLOW:
+        begun = [command.at_ms for command in slow]
+        over_ms = max(1_000.0, max(begun) - min(begun))  # their times are whole seconds
+    return min(1.0, sum(command.took_ms for command in slow) / over_ms)
 
 
 def _memory(world: World) -> float | None:
