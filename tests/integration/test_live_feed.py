@@ -24,6 +24,7 @@ from dashboard.live.hub import hub
 from dashboard.live.watch import Watch
 from streamlab import keys
 from streamlab.embedded import EmbeddedServer
+from streamlab.metrics.snapshot import encode
 from tests.integration.broker_pictures import busy_snapshot, now_ms, publish
 from tests.people import a_person
 from tests.snapshots import a_group, a_snapshot, a_topic
@@ -153,6 +154,7 @@ async def test_the_first_frame_is_full_and_the_next_brings_what_is_new(live):
         first = await browser.hear()
         assert first["full"] is True
         parts = {
+            "commits",
             "figures",
             "lag-legend",
             "time-lag-legend",
@@ -339,5 +341,5 @@ async def test_a_snapshot_without_a_tick_is_found_all_the_same(live):
         await browser.hear()
         quiet = msgspec.structs.replace(latest, as_of_ms=latest.as_of_ms + 9_000, seq=latest.seq + 9)
         client = redis.Redis.from_url(live)
-        await asyncio.to_thread(client.set, keys.SNAPSHOT, msgspec.msgpack.encode(quiet))
+        await asyncio.to_thread(client.set, keys.SNAPSHOT, encode(quiet))
         assert (await browser.hear(6))["as_of"] == quiet.as_of_ms
