@@ -157,6 +157,7 @@ async def test_the_first_frame_is_full_and_the_next_brings_what_is_new(live):
             "commits",
             "figures",
             "lag-legend",
+            "marks",
             "time-lag-legend",
             "members",
             "partitions",
