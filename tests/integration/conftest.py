@@ -42,3 +42,23 @@ def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) ->
     monkeypatch.setattr(tasks, "send", tasks.run)
     monkeypatch.setattr(lab_views, "WAIT_S", 5.0)
     return client
+
+
+@pytest.fixture
+def member_of(broker, request):
+    """Makes members of a group that are soon missed (SESSION_TIMEOUT_MS of the module), and closes them."""
+    made = []
+    session_timeout_ms = getattr(request.module, "SESSION_TIMEOUT_MS", 3_000)
+    quick = {
+        "auto_offset_reset": "earliest",
+        "session_timeout_ms": session_timeout_ms,
+        "heartbeat_interval_ms": 200,
+    }
+
+    def make(topic, group="g", **config):
+        made.append(broker.consumer(topic, group_id=group, **(quick | config)))
+        return made[-1]
+
+    yield make
+    for consumer in made:
+        consumer.close(autocommit=False)

@@ -12,22 +12,7 @@ from tests.builders import a_topic, fall_silent, poll_all, settle
 from tests.waiting import until
 
 pytestmark = pytest.mark.both_engines
-
-
-@pytest.fixture
-def member_of(broker):
-    """Makes members with short timeouts, and closes them."""
-    made = []
-
-    def make(topic, **config):
-        quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 1_000, "heartbeat_interval_ms": 200}
-        consumer = broker.consumer(topic, group_id="g", **(quick | config))
-        made.append(consumer)
-        return consumer
-
-    yield make
-    for consumer in made:
-        consumer.close(autocommit=False)
+SESSION_TIMEOUT_MS = 1_000
 
 
 def outbox(broker):

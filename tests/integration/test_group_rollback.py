@@ -12,21 +12,7 @@ from tests.builders import a_topic, numbered, poll_all, produce, settle
 from tests.waiting import until
 
 pytestmark = pytest.mark.both_engines
-
-
-@pytest.fixture
-def member_of(broker):
-    made = []
-
-    def make(topic, **config):
-        quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 2_000, "heartbeat_interval_ms": 200}
-        consumer = broker.consumer(topic, group_id="g", **(quick | config))
-        made.append(consumer)
-        return consumer
-
-    yield make
-    for consumer in made:
-        consumer.close(autocommit=False)
+SESSION_TIMEOUT_MS = 2_000
 
 
 def stored(broker):

@@ -25,21 +25,7 @@ from tests.builders import a_topic, fall_silent, numbered, poll_all, produce, re
 from tests.fault_proxy import FaultProxy
 from tests.waiting import until
 
-
-@pytest.fixture
-def member_of(broker):
-    """Makes members with short timeouts, and closes them."""
-    made = []
-
-    def make(topic, group="g", **config):
-        quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 1_000, "heartbeat_interval_ms": 200}
-        consumer = broker.consumer(topic, group_id=group, **(quick | config))
-        made.append(consumer)
-        return consumer
-
-    yield make
-    for consumer in made:
-        consumer.close(autocommit=False)
+SESSION_TIMEOUT_MS = 1_000
 
 
 def describe(broker, group="g"):

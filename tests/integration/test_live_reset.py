@@ -21,21 +21,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.both_engines
 
 
-@pytest.fixture
-def member_of(broker):
-    made = []
-
-    def make(topic, **config):
-        quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 3_000, "heartbeat_interval_ms": 200}
-        consumer = broker.consumer(topic, group_id="g", **(quick | config))
-        made.append(consumer)
-        return consumer
-
-    yield make
-    for consumer in made:
-        consumer.close(autocommit=False)
-
-
 class Program:
     """Polls its consumers in a thread of its own, as programs do, and keeps what they got."""
 
