@@ -39,6 +39,10 @@ function open() {
 }
 
 function keys(event) {
+  if (event.key === "Escape") { // a search field would only be emptied by it
+    event.preventDefault();
+    return dialog.close();
+  }
   const options = [...list.children];
   const to = { ArrowDown: chosen + 1, ArrowUp: chosen - 1, Home: event.ctrlKey ? 0 : undefined, End: event.ctrlKey ? options.length - 1 : undefined }[event.key];
   if (to !== undefined && options.length) {

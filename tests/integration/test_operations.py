@@ -199,8 +199,11 @@ def test_a_running_group_is_reset_when_that_may_pause_it(operator, broker):
         worker.start()
         again = read(consumer, 40)
         worker.join(30)
-    operation.refresh_from_db()
-    assert operation.state == State.DONE, operation.error
+        operation.refresh_from_db()
+        assert operation.state == State.DONE, operation.error
+        step(operator, operation, "undo")
+        undo = Operation.objects.get(undoes=operation)
+        assert not undo.preview["blocked"], "what was moved while it ran can be moved back so"
     assert values(again)[:40] == numbered(40)
 
 

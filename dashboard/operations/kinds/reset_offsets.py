@@ -139,7 +139,10 @@ def preview(broker: Broker, spec: Spec) -> Preview:
         return Preview(effect="Nothing would be moved.", blocked=why)
     plan = reset.plan(broker.connection, _log(broker), group, targets)
     members = len(describe.describe(broker.connection, group).members)
-    blocked = f"{plural(members, 'member')} of the group {'is' if members == 1 else 'are'} running. Stop them first."
+    blocked = (
+        f"{plural(members, 'member')} of the group {'is' if members == 1 else 'are'} running. Stop them first"
+    )
+    blocked += ", or have the group paused for it in the form." if spec["to"] != "before" else "."
     live = bool(members and spec.get("live"))
     impossible = [f"{p.partition}: {p.error}" for p in plan.partitions if p.error]
     return Preview(
@@ -260,7 +263,8 @@ def undo(spec: Spec, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | No
     offsets = data.get("offsets")
     if not offsets:
         return None
-    return "reset-offsets", {"group": spec["group"], "topic": "", "to": "before", "offsets": offsets}
+    live = {"live": True} if spec.get("live") else {}  # what was moved while it ran is moved back so
+    return "reset-offsets", {"group": spec["group"], "topic": "", "to": "before", "offsets": offsets, **live}
 
 
 KIND = Kind(
