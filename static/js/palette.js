@@ -41,6 +41,7 @@ function open() {
 function keys(event) {
   if (event.key === "Escape") { // a search field would only be emptied by it
     event.preventDefault();
+    input.blur(); // else the next key would still be typed into it
     return dialog.close();
   }
   const options = [...list.children];
