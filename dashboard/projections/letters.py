@@ -1,14 +1,15 @@
 """Events about dead letters → what becomes of each letter. Pure.
 
 A letter is one death of one record in one group, named by place, replays before that death, and group. An event speaks
-of up to two letters: the death after replay 2 is a letter of its own, and the news that the letter before it, number 1,
-has failed again.
+of up to two letters: the death after replay 2 is a letter of its own, and the news that the letter that was replayed
+has failed again. Which one that was the event says in `letter`: another group may have handled the record, and a number
+is left out when a replay was lost. Where it says nothing it is r - 1 of the same group.
 
     event                       speaks of letter    sets
     record.dead_lettered   r    r                   died_ms and all about the death
-                                r - 1, where r > 0  failed_again_ms
-    record.recovered       r    r - 1, where r > 0  recovered_ms
-    dead_letter.replayed   r    r - 1               replayed_ms and all about the replay
+                                `letter`            failed_again_ms
+    record.recovered       r    `letter`            recovered_ms
+    dead_letter.replayed   r    `letter`            replayed_ms and all about the replay
     dead_letter.discarded  r    r                   discarded_ms and all about the discard
     dead_letter.restored   r    r                   restored_ms
 
@@ -19,6 +20,7 @@ latest time. So the order in which events come does not matter, nor how often th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from streamlab.events import (
     DeadLetterDiscarded,
@@ -44,25 +46,40 @@ _LIFE = (
 """In the order of a life: of two things in the same millisecond the one further down came later."""
 
 
-def key_of(event: RecordEvent, replays: int) -> str:
-    """Of the letter that a record left when it died after so many replays."""
-    return clean(f"{event.place}:{replays}:{event.group}")
+class Death(NamedTuple):
+    """What tells a letter from all others of its record."""
+
+    replays: int  # before it
+    group: str
+
+    def key(self, event: RecordEvent) -> str:
+        return clean(f"{event.place}:{self.replays}:{self.group}")
 
 
-def letters_of(event: Event) -> Iterator[tuple[str, int]]:
-    """Key and replays of each letter that an event speaks of.
+def letters_of(event: Event) -> Iterator[Death]:
+    """Each letter that an event speaks of.
 
     >>> from streamlab.events import RecordRecovered
     >>> recovered = RecordRecovered(
     ...     at_ms=1, group="revenue", topic="orders", partition=3, offset=41, record_id="x", attempt=5, replays=1
     ... )
-    >>> list(letters_of(recovered))
-    [('orders/3@41:0:revenue', 0)]
+    >>> [death.key(recovered) for death in letters_of(recovered)]
+    ['orders/3@41:0:revenue']
     """
     if isinstance(event, (RecordDeadLettered, DeadLetterDiscarded, DeadLetterRestored)):
-        yield key_of(event, event.replays), event.replays
+        yield Death(event.replays, event.group)
     if isinstance(event, (RecordDeadLettered, RecordRecovered, DeadLetterReplayed)) and event.replays > 0:
-        yield key_of(event, event.replays - 1), event.replays - 1
+        yield from _replayed(event)
+
+
+def _replayed(event: RecordDeadLettered | RecordRecovered | DeadLetterReplayed) -> Iterator[Death]:
+    """The letter whose replay it is about."""
+    if event.letter is None:
+        yield Death(event.replays - 1, event.group)
+        return
+    replays, _, group = event.letter.partition(":")
+    if replays.isdecimal() and int(replays[:9]) < event.replays:
+        yield Death(int(replays), group)
 
 
 def tell(letter: DeadLetter, event: RecordEvent) -> None:
@@ -91,15 +108,15 @@ def tell(letter: DeadLetter, event: RecordEvent) -> None:
     _find_state(letter)
 
 
-def a_letter(key: str, event: RecordEvent, replays: int) -> DeadLetter:
+def a_letter(key: str, event: RecordEvent, death: Death) -> DeadLetter:
     """A letter of which nothing is known yet but whose record it is."""
     return DeadLetter(
         key=key,
-        group=clean(event.group),
+        group=clean(death.group),
         topic=event.topic,
         partition=event.partition,
         offset=event.offset,
-        replays=replays,
+        replays=death.replays,
         record_id=clean(event.record_id),
         record_key=event.key,
         state=LetterState.DEAD,
@@ -146,11 +163,11 @@ def _find_state(letter: DeadLetter) -> None:
     letter.state = state.value
 
 
-def touched(events: Iterable[Event]) -> dict[str, list[tuple[RecordEvent, int]]]:
-    """Letters that the events speak of: key → events with the letter's replays, in their order."""
-    found: dict[str, list[tuple[RecordEvent, int]]] = {}
+def touched(events: Iterable[Event]) -> dict[str, list[tuple[RecordEvent, Death]]]:
+    """Letters that the events speak of: key → events with what the letter is, in their order."""
+    found: dict[str, list[tuple[RecordEvent, Death]]] = {}
     for event in events:
         if isinstance(event, RecordEvent):
-            for key, replays in letters_of(event):
-                found.setdefault(key, []).append((event, replays))
+            for death in letters_of(event):
+                found.setdefault(death.key(event), []).append((event, death))
     return found

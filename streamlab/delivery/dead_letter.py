@@ -115,6 +115,7 @@ def origin_of(record: ConsumerRecord) -> Origin:
         replay_id=names.text(told, names.REPLAY_ID) if replayed else None,
         letter=_address(told) if replayed else None,
         letter_group=names.text(told, names.REPLAY_GROUP),
+        letter_key=names.text(told, names.LETTER_KEY) if replayed else None,
     )
 
 

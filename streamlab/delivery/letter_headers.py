@@ -96,6 +96,7 @@ ORIGINAL_PARTITION = "sl-original-partition"
 ORIGINAL_OFFSET = "sl-original-offset"
 ORIGINAL_TIMESTAMP = "sl-original-timestamp"
 REPLAY_GROUP = "sl-replay-group"
+LETTER_KEY = "sl-letter"
 REPLAY_EDIT = "sl-replay-edit"
 
 _T, _D, _4, _8, _J = Encoding.TEXT, Encoding.DECIMAL, Encoding.INT32, Encoding.INT64, Encoding.JSON
@@ -165,6 +166,7 @@ REPLAY_TABLE = (
     Header(REPLAYS, _D, "how often the record was replayed, this time included"),
     Header(REPLAY_ID, _T, "the replay job"),
     Header(PREVIOUS, _T, "the dead letter that was replayed"),
+    Header(LETTER_KEY, _T, "that letter in the history: replays before its death, a colon, its group"),
     Header(REPLAY_GROUP, _T, "in the source topic: the group whose dead letter it was"),
     Header(REPLAY_EDIT, _J, "what was changed: value, key, and the names of headers"),
 )

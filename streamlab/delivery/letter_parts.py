@@ -72,6 +72,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     replay_id: str | None = None  # the job that replayed it last; None: none did
     letter: LetterAddress | None = None  # the dead letter that was replayed
     letter_group: str | None = None  # the group to say what came of it; None: whichever handles the record
+    letter_key: str | None = (
+        None  # that letter in the history: replays before its death and its group, "0:revenue"
+    )
 
     def letter_of(self, group: str) -> LetterAddress | None:
         """The dead letter that `group` settles by handling the record, or by giving it up."""

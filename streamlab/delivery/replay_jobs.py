@@ -64,6 +64,7 @@ class PartitionProgress(msgspec.Struct, frozen=True):
     cursor: int = -1  # everything before it was looked at; -1: it has not begun
     pending: dict[int, int] = {}  # offset -> number of its replay: taken, not yet known to be sent
     width: int = 0  # partitions of the target topic when they were taken
+    taken_ms: int | None = None  # when that was, server time; None: not known
     sent: int = 0
     skipped: int = 0  # somebody else replayed or discarded them meanwhile
     unfit: int = 0  # they cannot be replayed as asked
@@ -71,7 +72,19 @@ class PartitionProgress(msgspec.Struct, frozen=True):
     failed_again: int = 0
 
 
-FIGURES = ("chunk", "cursor", "pending", "width", "sent", "skipped", "unfit", "recovered", "failed-again")
+_BEFORE = "before"  # what give_back.lua brings back
+FIGURES = (
+    "chunk",
+    "cursor",
+    "pending",
+    "width",
+    "ms",
+    "sent",
+    "skipped",
+    "unfit",
+    "recovered",
+    "failed-again",
+)
 
 
 class ReplayCounts(msgspec.Struct, frozen=True):
@@ -235,7 +248,7 @@ class ReplayJobs:
         ids = [job_id.decode() for job_id in old]
         places = {job.id: job.places() for job in self._stored(ids)}
         for job_id in ids:
-            figures = [f"{job_id}:{figure}" for figure in FIGURES]
+            figures = [f"{job_id}:{figure}" for figure in (*FIGURES, _BEFORE)]
             self._connection.execute_many(
                 [
                     *[("HDEL", keys.replay_progress(*place), *figures) for place in places.get(job_id, ())],
@@ -290,13 +303,14 @@ def new_id(now_ms: int) -> str:
 
 
 def _parsed(reply: list[bytes | None]) -> PartitionProgress:
-    chunk, cursor, pending, width, *figures = reply
+    chunk, cursor, pending, width, taken_ms, *figures = reply
     sent, skipped, unfit, recovered, failed = (int(figure or 0) for figure in figures)
     return PartitionProgress(
         int(chunk or 0),
         -1 if cursor is None else int(cursor),
         parse_pending((pending or b"").split()),
         int(width or 0),
+        None if taken_ms is None else int(taken_ms),
         sent,
         skipped,
         unfit,

@@ -52,6 +52,7 @@ class PartitionReplay:
         """Find out where the job is in this partition: at the start, and whenever an answer was lost."""
         progress = ReplayJobs(self._connection).progress_in(self._job.id, [self._place])[self._place]
         self._chunk, self._pending, self._width = progress.chunk, progress.pending, progress.width
+        self._taken_ms = progress.taken_ms or self._connection.server_time_ms()
         left = Bounds(max(self._bounds.start, progress.cursor), self._bounds.end)
         self._pages: Iterator[list[Letter]] = self._reader.forward(self._place, left, self._chunk_letters)
         self.done = left.letters == 0 and not self._pending
@@ -113,18 +114,21 @@ class PartitionReplay:
         for one in letters:
             args += [one.letter.address.offset, one.number]
         try:
-            chunk, width, *taken = self._connection.run("letters/take", state_keys(self._place), args)
+            chunk, width, taken_ms, *taken = self._connection.run(
+                "letters/take", state_keys(self._place), args
+            )
         except StreamlabError as error:
             if "STALE" in str(error):
                 raise OvertakenError(f"Another process has gone on with replay {self._job.id}.") from error
             raise
-        self._chunk, self._width, self._pending = int(chunk), int(width), parse_pending(taken)
+        self._chunk, self._width, self._taken_ms = int(chunk), int(width), int(taken_ms)
+        self._pending = parse_pending(taken)
         return self._pending
 
     def _send(self, letters: list[Outgoing]) -> int:
         if letters:
             try:
-                self._sender.send(self._chunk, self._width, self._place, letters)
+                self._sender.send(self._chunk, self._width, self._place, letters, self._taken_ms)
             except UnknownTopicOrPartitionError:
                 self._give_back()
                 raise

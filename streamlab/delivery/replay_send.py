@@ -53,8 +53,11 @@ class ChunkSender:
         self._target = ReplayTarget(connection, self._topics, job.spec)
         self._target_is_there = False
 
-    def send(self, chunk: int, width: int, place: TopicPartition, letters: Sequence[Outgoing]) -> None:
-        """Everything is where it belongs, and told, when this returns.
+    def send(
+        self, chunk: int, width: int, place: TopicPartition, letters: Sequence[Outgoing], taken_ms: int
+    ) -> None:
+        """Everything is where it belongs, and told, when this returns. `taken_ms` is the time of the history, also when
+        it is said again: what comes of the letters comes later, and may have come already.
 
         Raises StreamlabError; what was sent until then is recognised when it is sent again. UnknownTopicOrPartition
         is raised only when nothing was sent.
@@ -63,9 +66,8 @@ class ChunkSender:
             self._queue.enqueue(self._job.spec.group, [self._queued(one) for one in letters])
         else:
             self._append(chunk, width, place, letters)
-        now_ms = self._connection.server_time_ms()
         for one in letters:
-            self._journal.write(self._event(one, now_ms))
+            self._journal.write(self._event(one, taken_ms))
         self._journal.store()
 
     # -- to the group ---------------------------------------------------------------------------------------------
@@ -96,12 +98,15 @@ class ChunkSender:
                 replays=one.number,
                 replay_id=self._job.id,
                 letter=one.letter.address,
+                letter_key=self._letter_key(dead),
             ),
         )
 
     # -- into a topic ---------------------------------------------------------------------------------------------
 
     def _append(self, chunk: int, width: int, place: TopicPartition, letters: Sequence[Outgoing]) -> None:
+        if not self._target_is_there:  # partitions are made below, which those of a deleted topic must not be
+            self._topics.all(fresh=True)
         route = router(self._topics, self._job.spec, width)
         by_partition: dict[TopicPartition, list[Outgoing]] = {}
         for one in letters:
@@ -143,6 +148,7 @@ class ChunkSender:
             (names.REPLAYS, one.number),
             (names.REPLAY_ID, self._job.id),
             (names.PREVIOUS, one.letter.address),
+            (names.LETTER_KEY, self._letter_key(dead)),
         ]
         if (
             self._job.spec.target is Target.SOURCE
@@ -155,10 +161,10 @@ class ChunkSender:
 
     # -- the history ----------------------------------------------------------------------------------------------
 
-    def _event(self, one: Outgoing, now_ms: int) -> DeadLetterReplayed:
+    def _event(self, one: Outgoing, taken_ms: int) -> DeadLetterReplayed:
         dead, address, spec = one.letter.letter, one.letter.address, self._job.spec
         return DeadLetterReplayed(
-            at_ms=now_ms,
+            at_ms=taken_ms,
             group=spec.group,
             topic=dead.topic,
             partition=dead.partition,
@@ -176,7 +182,11 @@ class ChunkSender:
             target=str(spec.target),
             to_topic=spec.goes_to,
             edited=bool(one.record.changed),
+            letter=self._letter_key(dead),
         )
+
+    def _letter_key(self, dead: DeadLetter) -> str:
+        return f"{dead.replays}:{self._job.spec.group}"
 
 
 def _first_place(dead: DeadLetter) -> list[tuple[str, Any]]:

@@ -66,7 +66,7 @@ def released(job: Job, started_ms: int, due_ms: int) -> RecordReleased:
 
 
 def recovered(job: Job, started_ms: int) -> RecordRecovered:
-    return RecordRecovered(**_about(job, started_ms))
+    return RecordRecovered(**_about(job, started_ms), letter=_letter_key(job))
 
 
 def posted(event: Event, settles: LetterAddress | None = None) -> tuple[str, bytes]:
@@ -102,10 +102,19 @@ def letter(job: Job, started_ms: int, cause: Cause, attempts: list[Attempt], die
         cause=str(cause),
         dlq_topic="",
         dlq_partition=job.record.partition,
+        letter=_letter_key(job),
     )
     batch = codec.encode([died_ms], [dead.key], [dead.value], [headers_of(dead)], codec="zstd")
     previous = None if dead.previous is None else str(dead.previous)
     return _pack(Parcel(event.type, _json(event), batch, previous))
+
+
+def _letter_key(job: Job) -> str | None:
+    """The dead letter whose replay ends with this job, as the history calls it; "" for none's."""
+    origin = job.origin
+    if origin.replays and origin.letter_of(job.stint.group_id) is None:
+        return ""  # another group's, which has the say
+    return origin.letter_key
 
 
 def _about(job: Job, started_ms: int) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class RecordDeadLettered(FailureEvent, frozen=True, kw_only=True):
     dlq_topic: str  # where the dead letter lies
     dlq_partition: int
     dlq_offset: int | None = None  # None: not known
+    letter: str | None = None  # see `RecordRecovered`
 
     @property
     def identity(self) -> str:
@@ -105,6 +106,10 @@ class RecordDeadLettered(FailureEvent, frozen=True, kw_only=True):
 @event_type("record.recovered")
 class RecordRecovered(AttemptEvent, frozen=True, kw_only=True):
     """The record was handled after it had failed before."""
+
+    # dead letter whose replay ends here: replays before its death and its group, "0:revenue"; "": none's;
+    # None: not said, then the one before, of the same group
+    letter: str | None = None
 
     @property
     def identity(self) -> str:
@@ -147,6 +152,7 @@ class DeadLetterReplayed(DeadLetterEvent, frozen=True, kw_only=True):
     target: str  # group: the group that failed; source: the source topic; topic: another one
     to_topic: str | None = None  # where it was written; None: into the group's retry queue
     edited: bool = False  # the payload or headers were changed
+    letter: str | None = None  # the letter in the history, as in `RecordRecovered`
 
 
 @event_type("dead_letter.discarded")

@@ -437,6 +437,32 @@ def test_a_replay_into_a_topic_that_is_gone_fails_and_leaves_its_letters_dead(br
         replays.plan(letters, to="there-is-no-such-topic")
 
 
+def test_a_replay_whose_topic_went_under_it_replays_every_letter_once_the_topic_is_there_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = dead_orders(broker, count=60, partitions=2)
+    other = a_topic(broker)
+    replays = Replays(broker.connection)
+    job_id = replays.draft(replays.plan(letters, to=other), by="ann").id
+    send = ChunkSender.send
+
+    def when_the_topic_has_gone(self: ChunkSender, *chunk: Any) -> None:
+        monkeypatch.setattr(ChunkSender, "send", send)
+        Topics(broker.connection).delete(other)
+        send(self, *chunk)
+
+    monkeypatch.setattr(ChunkSender, "send", when_the_topic_has_gone)
+    failed = replays.run(job_id)
+    assert (failed.state, failed.counts.sent, failed.counts.taken) == (ReplayState.FAILED, 0, 0)
+    assert f"no topic '{other}'" in (failed.reason or "")
+    assert letters.counts().dead == 60
+    Topics(broker.connection).create(other, 1)
+    done = replays.run(job_id)
+    assert (done.state, done.counts.sent, done.counts.scanned) == (ReplayState.DONE, 60, 60)
+    assert (done.counts.skipped, done.counts.unfit) == (0, 0)
+    assert {origin_of(record).replays for record in records_of_topic(broker, other)} == {1}
+
+
 def test_hostile_letters_are_replayed_byte_for_byte(broker: Broker) -> None:
     topic = a_topic(broker, partitions=1)
     rows = [
