@@ -10,7 +10,7 @@ from dashboard.masking.rules import shield_of
 from dashboard.presenters import capacity, commands
 from dashboard.presenters import keys as key_words
 from dashboard.presenters import what_if as presenter
-from streamlab import key_sample
+from streamlab import key_sample, keys
 from streamlab.advisor import flows
 from streamlab.errors import StreamlabError
 from streamlab.groups.load import HORIZON_S
@@ -22,6 +22,7 @@ from streamlab.topics import MAX_PARTITIONS
 from streamlab.what_if.capacity import Demand
 from streamlab.what_if.measured import each_handles
 from streamlab.what_if.members import MOST_MEMBERS, Load
+from streamlab.what_if.retention import MEMORY_A_BYTE
 
 from . import running, topic_details
 from .database import fresh_connection
@@ -31,6 +32,8 @@ from .page import Address, MenuEntry, Page
 LOOK_BACK_MS = 35_000
 UNITS_MS = {"s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 HOUR_MS = 3_600_000
+MOST_LOGS, LOG_SAMPLES = 64, 50
+"""Logs whose memory is asked for, and nodes of each that the server looks at."""
 HIDDEN = "hidden by masking rules"
 
 
@@ -106,6 +109,7 @@ def _answers(
     sample = key_sample.sample(
         broker().connection, topic.topic, [p.log_end - p.log_start for p in topic.partitions]
     )
+    memory = memory_a_byte(topic)
     shield = shield_of(topic.topic)
     server = moment.snapshot.server
     return {
@@ -134,11 +138,12 @@ def _answers(
                 kept.bytes,
                 server.used_memory_bytes,
                 server.max_memory_bytes,
+                memory,
             ),
             asked_ms,
         ),
         "retention_now": _written(kept.ms) if kept.ms > 0 else "for ever",
-        "capacity": capacity.of_capacity(_demand(topic, rate, bytes_in, times, kept, sample, members), times)
+        "capacity": capacity.of_capacity(_demand(topic, rate, bytes_in, times, kept, sample, members, memory), times)
         if rate > 0
         else None,
     }  # fmt: skip
@@ -154,6 +159,18 @@ def retention_of(topic: str) -> Retention:
     texts = {s.name: s.value.partition(" ")[0] for s in topic_details.settings(topic)}
     ms, size = (texts.get(name, "-1") for name in ("retention.ms", "retention.bytes"))
     return Retention(int(ms) if ms.isdigit() else -1, int(size) if size.isdigit() else -1)
+
+
+def memory_a_byte(topic: TopicSnapshot) -> float:
+    """What a stored byte of this topic takes, as the server says; that of full batches where it says nothing."""
+    kept = [p for p in topic.partitions if p.size_bytes and p.log_end > p.log_start][:MOST_LOGS]
+    asked = [("MEMORY", "USAGE", keys.log(topic.topic, p.partition), "SAMPLES", LOG_SAMPLES) for p in kept]
+    try:
+        found = sum(int(reply or 0) for reply in broker().connection.execute_many(asked)) if asked else 0
+    except StreamlabError:  # some servers let nobody ask
+        found = 0
+    stored = sum(p.size_bytes for p in kept)
+    return found / stored if found >= stored > 0 else MEMORY_A_BYTE
 
 
 def _written(ms: int) -> str:
@@ -215,6 +232,7 @@ def _demand(
     kept: Retention,
     sample: key_sample.KeySample,
     members: list[ClientTelemetry],
+    memory: float,
 ) -> Demand:
     handlers = [
         ms
@@ -232,6 +250,7 @@ def _demand(
         groups=max(1, len(topic.groups)),
         retention_s=kept_s,
         handler_ms=sum(handlers) / len(handlers) if handlers else None,
+        memory_a_byte=memory,
     )
 
 

@@ -221,14 +221,15 @@ class Flow:
     retention_bytes: int
     used_bytes: int  # of the server's memory
     limit_bytes: int  # 0: none
+    memory_a_byte: float  # of what is stored
 
 
 def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
     kept = retention.with_retention(
-        flow.byte_rate, flow.rate, asked_ms, flow.partitions, flow.retention_bytes
+        flow.byte_rate, flow.rate, asked_ms, flow.partitions, flow.retention_bytes, flow.memory_a_byte
     )
     room = retention.room(kept, flow.size_bytes, flow.byte_rate, flow.used_bytes, flow.limit_bytes)
-    grows = kept.memory_bytes - flow.size_bytes * retention.MEMORY_A_BYTE
+    grows = kept.memory_bytes - flow.size_bytes * flow.memory_a_byte
     said = [
         f"{count(kept.records).plain} records; "
         + (f"{size(grows).plain} more than now." if grows >= 0 else f"{size(-grows).plain} less than now.")
@@ -253,7 +254,8 @@ def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
         _retention_columns(flow, asked_ms),
         (
             f"{byte_rate(flow.byte_rate).plain} and {rate(flow.rate).plain} come in, as over the last minutes.",
-            f"A stored byte takes {retention.MEMORY_A_BYTE:.2f} of memory; the append-only file as much again on disk.",
+            f"A stored byte takes {flow.memory_a_byte:.2f} of memory, as what is kept now does; the append-only file "
+            "as much again on disk.",
             "Other topics stay as they are.",
             "Retention removes whole batches every 30 s, so a little more is kept.",
         ),
@@ -263,7 +265,9 @@ def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
 def _retention_columns(flow: Flow, asked_ms: int) -> Columns:
     steps = retention.ladder(flow.retention_ms if flow.retention_ms > 0 else asked_ms, asked_ms)
     each = [
-        retention.with_retention(flow.byte_rate, flow.rate, ms, flow.partitions, flow.retention_bytes)
+        retention.with_retention(
+            flow.byte_rate, flow.rate, ms, flow.partitions, flow.retention_bytes, flow.memory_a_byte
+        )
         for ms in steps
     ]
     tallest = max((kept.memory_bytes for kept in each), default=0.0)

@@ -31,6 +31,7 @@ class Demand(NamedTuple):
     retention_s: float
     handler_ms: float | None = None  # a record takes; None: not known
     replicas: int = 0  # of each master
+    memory_a_byte: float = MEMORY_A_BYTE  # of records
 
 
 class Estimate(NamedTuple):
@@ -78,7 +79,7 @@ def estimate(wanted: Demand) -> Estimate:
         masters=masters,
         network_in=size * WIRE_IN_A_BYTE,
         network_out=size * (WIRE_OUT_A_BYTE * wanted.groups + WIRE_IN_A_BYTE * wanted.replicas),
-        memory_bytes=size * MEMORY_A_BYTE * wanted.retention_s,
+        memory_bytes=size * wanted.memory_a_byte * wanted.retention_s,
         file_rate=size * FILE_A_BYTE,
         producer_cores=wanted.rate * PRODUCER_US / 1e6,
         consumer_cores=wanted.rate * CONSUMER_US / 1e6 * wanted.groups,

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 MEMORY_A_BYTE = 117 / 110
-"""Memory for each byte of a stored batch: a record of 107 bytes is 110 in a batch and takes 117 (docs/scaling.md)."""
+"""Memory for each byte of a full batch: a record of 107 bytes is 110 in it and takes 117 (docs/scaling.md). Where a
+batch has one record or a few it is a fifth to a third more, so what logs really take is measured where it can be.
+"""
 
 
 class Kept(NamedTuple):
@@ -17,6 +19,7 @@ class Kept(NamedTuple):
     memory_bytes: float
     records: float
     by_bytes: bool  # whether retention.bytes removes records before their time
+    memory_a_byte: float  # that this rests on
 
 
 class Room(NamedTuple):
@@ -28,20 +31,26 @@ class Room(NamedTuple):
 
 
 def with_retention(
-    byte_rate: float, rate: float, retention_ms: int, partitions: int, retention_bytes: int = -1
+    byte_rate: float,
+    rate: float,
+    retention_ms: int,
+    partitions: int,
+    retention_bytes: int = -1,
+    memory_a_byte: float = MEMORY_A_BYTE,
 ) -> Kept:
     """`byte_rate`, `rate`: what comes in a second. `retention_bytes` is of a partition; -1: no limit.
 
     >>> with_retention(1_000.0, 10.0, 60_000, 3).bytes
     60000.0
-    >>> with_retention(1_000.0, 10.0, 60_000, 3, retention_bytes=5_000)
-    Kept(retention_ms=60000, bytes=15000.0, memory_bytes=15954.545454545456, records=150.0, by_bytes=True)
+    >>> found = with_retention(1_000.0, 10.0, 60_000, 3, retention_bytes=5_000, memory_a_byte=1.2)
+    >>> found.bytes, found.memory_bytes, found.records, found.by_bytes
+    (15000.0, 18000.0, 150.0, True)
     """
     wanted = byte_rate * retention_ms / 1000
     most = float(retention_bytes * partitions) if retention_bytes > 0 else wanted
     kept = min(wanted, most)
     records = rate * retention_ms / 1000 * (kept / wanted if wanted else 1.0)
-    return Kept(retention_ms, kept, kept * MEMORY_A_BYTE, records, most < wanted)
+    return Kept(retention_ms, kept, kept * memory_a_byte, records, most < wanted, memory_a_byte)
 
 
 def room(kept: Kept, size_bytes: int, byte_rate: float, used_bytes: int, limit_bytes: int) -> Room:
@@ -53,10 +62,10 @@ def room(kept: Kept, size_bytes: int, byte_rate: float, used_bytes: int, limit_b
     >>> room(soon, 100_000, 1_000.0, 2_000_000, 0).full_in_s is None
     True
     """
-    grows = (kept.bytes - size_bytes) * MEMORY_A_BYTE
+    grows = (kept.bytes - size_bytes) * kept.memory_a_byte
     after, free = used_bytes + grows, limit_bytes - used_bytes
     never = not limit_bytes or after <= limit_bytes or byte_rate <= 0
-    return Room(after, limit_bytes, None if never else max(0.0, free / (byte_rate * MEMORY_A_BYTE)))
+    return Room(after, limit_bytes, None if never else max(0.0, free / (byte_rate * kept.memory_a_byte)))
 
 
 def ladder(now_ms: int, asked_ms: int) -> Sequence[int]:

@@ -12,7 +12,10 @@ from dashboard import advice
 from dashboard.access.roles import Role
 from dashboard.audit.trail import Actor
 from dashboard.masking import rules as masking
+from dashboard.pages.what_if import memory_a_byte
+from streamlab import keys
 from streamlab.broker import Broker
+from streamlab.cli import snapshots
 from tests.advisor_worlds import GROUP, TOPIC, a_world
 from tests.integration.test_advisor import measured
 from tests.people import a_person
@@ -52,6 +55,23 @@ def test_everything_is_worked_out_from_keys_and_rates(viewer, broker):
     assert "8 members" in page and "never" in page
     assert "Kept for 2h" in page
     assert "10 times as much as now, 1,200/s" in page
+
+
+@pytest.mark.both_engines
+def test_memory_is_what_the_server_says_that_the_logs_take(broker, monkeypatch):
+    """Small batches take more for each byte than full ones."""
+    monkeypatch.setattr("dashboard.pages.what_if.broker", lambda: broker)
+    took = {}
+    for name, batch_size in (("single", 1), ("full", 100_000)):
+        broker.admin().create_topics({name: {"num_partitions": 1}})
+        with broker.producer(batch_size=batch_size, linger_ms=1_000) as producer:
+            for n in range(2_000):
+                producer.send(name, b"%d" % n * 25)
+        here = snapshots.topic_of(snapshots.take(broker), name)
+        used = broker.connection.client.memory_usage(keys.log(name, 0), samples=0)
+        assert memory_a_byte(here) == pytest.approx(used / here.size_bytes, rel=0.1)
+        took[name] = memory_a_byte(here)
+    assert took["single"] > 1.1 * took["full"]
 
 
 def test_a_group_alone_is_enough_and_what_is_left_open_is_chosen(viewer, broker):

@@ -121,7 +121,9 @@ def test_a_server_that_would_be_full_says_when():
     kept = retention.with_retention(1_000_000.0, 100.0, 86_400_000, 6)
     found = retention.room(kept, 0, 1_000_000.0, 1 << 30, 2 << 30)
     assert found.full_in_s == pytest.approx((1 << 30) / (1_000_000 * retention.MEMORY_A_BYTE))
-    flow = words.Flow(100, 1_000_000.0, 0, 6, 3_600_000, -1, 1 << 30, 2 << 30)
+    flow = words.Flow(
+        100, 1_000_000.0, 0, 6, 3_600_000, -1, 1 << 30, 2 << 30, memory_a_byte=retention.MEMORY_A_BYTE
+    )
     assert words.of_retention(flow, 86_400_000).tone == "bad"
 
 
