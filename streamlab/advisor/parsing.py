@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from ..server_defaults import server_defaults
 from ..topics import TopicSpec
 from .world import Happened, Kept, Letters
 
-CALM_S, SETTLES_S = 10, 30
+CALM_S, SETTLES_S, GAP_S = 10, 30, 3
 LETTERS_A_BATCH = 20
 
 _change = msgspec.json.Decoder(Change)
@@ -142,19 +142,32 @@ def sample_of(name: str, numbers: Sequence[int], replies: Sequence[Any]) -> Lett
 def calm_rate(rates: Sequence[float | None]) -> float | None:
     """The least median of ten neighbouring seconds; None: nothing came in for so long.
 
-    Half a minute on both sides of a second in which nothing came in is left out: somebody began, paused or restarted
-    there, and came to speed by and by, which is not calm. What had no gap for so long is a stream of its own.
+    Half a minute on both sides of a gap, of seconds in which nothing came in, is left out: somebody began, paused or
+    restarted there, and came to speed by and by, which is not calm. A second or two alone are no gap; they and their
+    neighbours, which may not be whole, only count for nothing.
 
     >>> calm_rate([None, *[0.0] * 20, *[25.0] * 29, *[40.0] * 12, 220.0, *[400.0] * 30])
     40.0
     >>> calm_rate([60.0] * 60 + [9.0] * 12 + [0.0] * 8 + [7.0] * 15 + [60.0] * 50), calm_rate([5.0] * 4)
     (60.0, None)
+    >>> calm_rate([60.0] * 20 + [None, 7.0] + [60.0] * 20)
+    60.0
     """
-    gaps = [second for second, rate in enumerate(rates) if not rate]
-    edges = [-SETTLES_S - 1, *gaps, len(rates) + SETTLES_S]
-    windows = [
-        rates[i : i + CALM_S]
-        for before, after in itertools.pairwise(edges)
-        for i in range(before + SETTLES_S + 1, after - SETTLES_S - CALM_S + 1)
-    ]
-    return min((sorted(window)[CALM_S // 2] for window in windows), default=None)  # type: ignore[type-var]
+    windows: list[list[float]] = []
+    for first, last in _between_gaps(rates):
+        part = rates[first:last] if last > first else []
+        settled = [b for a, b, c in zip(part, part[1:], part[2:], strict=False) if a and b and c]
+        windows += [settled[i : i + CALM_S] for i in range(len(settled) - CALM_S + 1)]
+    return min((sorted(window)[CALM_S // 2] for window in windows), default=None)
+
+
+def _between_gaps(rates: Sequence[float | None]) -> Iterator[tuple[int, int]]:
+    """(first second, the one behind the last) of what is SETTLES_S or more from every gap; ends of `rates` are none."""
+    begins, at = 0, 0
+    for nothing, run in itertools.groupby(rates, key=lambda rate: not rate):
+        seconds = len(list(run))
+        if nothing and seconds >= GAP_S:
+            yield begins, at - SETTLES_S
+            begins = at + seconds + SETTLES_S
+        at += seconds
+    yield begins, at

@@ -146,10 +146,13 @@ class Producers(_Part, frozen=True):
     @property
     def pace(self) -> str:
         """
-        >>> Producers().pace, Producers(full_speed=True).pace
-        ('100 records/s', 'full speed')
+        >>> Producers().pace, Producers(full_speed=True).pace, Producers(rate=40, burst=Burst(times=10)).pace
+        ('100 records/s', 'full speed', '40 to 400 records/s')
         """
-        return "full speed" if self.full_speed else f"{self.rate:g} records/s"
+        if self.full_speed:
+            return "full speed"
+        most = f" to {self.most_rate:g}" if self.most_rate > self.rate else ""
+        return f"{self.rate:g}{most} records/s"
 
     @property
     def most_rate(self) -> float:

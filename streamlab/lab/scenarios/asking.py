@@ -48,19 +48,21 @@ LONG_POLLS = Scenario(
     load=Load(
         name="long-polls",
         title="Long polls",
-        partitions=2,
+        partitions=1,
         producers=Producers(
-            rate=1, burst=Burst(times=300, for_s=1, every_s=6, after_s=3), settings={"linger_ms": 50}
+            rate=0.3,
+            burst=Burst(times=1_000, for_s=1, every_s=6, after_s=3),
+            settings={"linger_ms": 1_500, "batch_size": 131_072},
         ),
-        consumers=Consumers(kind="consumer", handler_ms=14, settings={"max_poll_interval_ms": 3_500}),
+        consumers=Consumers(kind="consumer", handler_ms=14, settings={"max_poll_interval_ms": 7_000}),
     ),
     about="Records come 300 at once, every six seconds. The reader gets hundreds of them in one poll and works through "
-    "all before it polls again; after 3.5 s without a poll its group takes it for dead.",
+    "all before it polls again; after 7 s without a poll its group takes it for dead.",
     look=(
         Look("clients", "The longest time between two polls, beside max_poll_interval_ms."),
         Look("group", "Lag goes up and down like a saw: a whole poll is committed at once."),
     ),
-    expect=("Two seconds and more pass between two polls; one slow record more and the member is put out.",),
+    expect=("Four seconds and more pass between two polls; one slow record more and the member is put out.",),
     seen=(Sight(figure="consumed_rate", least=10),),
     levers=(
         Lever(
