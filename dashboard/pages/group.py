@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
-from dashboard.presenters import clients, commands, commits, epochs, groups, rebalances, standing
+from dashboard.presenters import clients, commands, commits, epochs, groups, latency, rebalances, standing
 from dashboard.presenters.figures import count, duration
 from dashboard.projections.models import Rebalance
 from streamlab.errors import StreamlabError
@@ -81,6 +81,13 @@ def _members(moment: Moment, group: GroupSnapshot) -> list[tuple[groups.MemberRo
     ]
 
 
+def _latency(moment: Moment, group: GroupSnapshot) -> latency.Latency | None:
+    """None for an earlier moment, whose clients are not kept, and where no member tells."""
+    if moment.past:
+        return None
+    return latency.latency(running.clients().values(), group.group, groups.topics(group), moment.read_at_ms)
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     group = _group(moment, address)
@@ -108,6 +115,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "assignor": group.assignor,
         "lost": groups.lost(group),
         "standing": found,
+        "latency": _latency(moment, group),
         "catches_up": duration(
             row.trend.closes_in_ms, "The lag is not falling" if group.lag else "Nothing waits"
         ),
@@ -170,6 +178,7 @@ PAGE = Page(
         "lag-legend",
         "time-lag-legend",
         "members",
+        "latency",
         "partitions",
         "commits",
         "rebalances",
