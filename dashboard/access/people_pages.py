@@ -19,6 +19,7 @@ from dashboard.access.models import User
 from dashboard.access.needs import needs_role, person, show
 from dashboard.access.people import NotPossible
 from dashboard.access.roles import Role, role_of
+from dashboard.audit import trail
 from dashboard.audit.trail import actor_of
 from dashboard.pages.database import page_of
 from dashboard.pages.page import Address
@@ -92,6 +93,9 @@ def _step(step: Callable[[HttpRequest, User], HttpResponse | None]) -> Callable[
         try:
             return step(request, user) or redirect("people")
         except NotPossible as reason:
+            trail.record(
+                actor_of(request), "person.refused", user.username, step=step.__name__, error=str(reason)
+            )
             messages.error(request, str(reason))
             return redirect("people")
 

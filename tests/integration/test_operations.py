@@ -454,7 +454,9 @@ def test_every_write_leaves_who_when_from_where_and_what_came_of_it(operator, br
 
 
 def test_the_audit_trail_is_exported_to_operators_only(viewer):
-    assert viewer.get("/audit/export.jsonl").status_code == 403
+    refused = viewer.get("/audit/export.jsonl")
+    assert refused.status_code == 403
+    assert "This needs the role Operator. Ask an Admin for it." in refused.content.decode()
 
 
 def test_pages_of_operations_need_no_sampler(operator, broker):

@@ -140,6 +140,11 @@ def test_the_last_admin_stays_one(admin):
     admin.post(f"/people/{me.pk}/deactivate/")
     admin.post(f"/people/{me.pk}/role/", {"role": "Viewer"})
     assert "is the last Admin" in html_of(admin, "/people/")
+    refused = Entry.objects.filter(action="person.refused").order_by("id")
+    assert [(entry.subject, entry.detail["step"]) for entry in refused] == [
+        ("admin", "deactivate"),
+        ("admin", "change_role"),
+    ]
     other = a_person(Role.ADMIN, "other")
     people.change_role(me, Role.VIEWER, Actor(other))
     with pytest.raises(NotPossible):
