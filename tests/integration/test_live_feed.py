@@ -22,6 +22,7 @@ from dashboard.config.asgi import application
 from dashboard.live import socket as live_socket
 from dashboard.live.hub import hub
 from dashboard.live.watch import Watch
+from dashboard.pages import group
 from streamlab import keys
 from streamlab.embedded import EmbeddedServer
 from streamlab.metrics.snapshot import encode
@@ -153,18 +154,7 @@ async def test_the_first_frame_is_full_and_the_next_brings_what_is_new(live):
     async with a_browser("/groups/inventory/") as browser:
         first = await browser.hear()
         assert first["full"] is True
-        parts = {
-            "commits",
-            "figures",
-            "lag-legend",
-            "marks",
-            "time-lag-legend",
-            "members",
-            "partitions",
-            "rebalances",
-            "standing",
-        }
-        assert first["html"].keys() == parts
+        assert first["html"].keys() == set(group.PAGE.parts)
         assert len(first["series"]["lag"]["t"][0]) == 31
         more = a_snapshot(a_topic(), a_group("inventory", lag=450, members=[], state="Empty"))
         await _publish(live, more, as_of_ms=at + 1_000)
