@@ -32,6 +32,7 @@ class PartitionFlow:
     in_rate: float  # records/s
     out_rate: float
     recent_in_rate: float  # over RECENT_MS
+    recent_out_rate: float  # likewise
     lags: Sequence[tuple[int, int]]  # (server time in ms, lag), oldest first, now last
 
     @cached_property
@@ -152,6 +153,7 @@ def _flow(now: GroupPartition, before: Sequence[tuple[int, _Positions]], now_ms:
         in_rate=_per_s(now.log_end - first.log_end, now_ms - first_ms),
         out_rate=_per_s((now.committed or 0) - (first.committed or 0), now_ms - first_ms),
         recent_in_rate=_per_s(now.log_end - recent.log_end, now_ms - recent_ms),
+        recent_out_rate=_per_s((now.committed or 0) - (recent.committed or 0), now_ms - recent_ms),
         lags=[*((ms, lag) for ms, _, lag in earlier), (now_ms, now.lag)],
     )
 

@@ -20,7 +20,7 @@ def cause(world: World, found: Behind, standing: bool) -> Finding | None:
     calm = world.calm_rates.get(topic)
     on_topic = [p for p in found.flow.partitions if p.topic == topic]
     comes_in = max(sum(p.in_rate for p in on_topic), sum(p.recent_in_rate for p in on_topic))
-    handled = sum(p.out_rate for p in on_topic)
+    handled = max(sum(p.out_rate for p in on_topic), sum(p.recent_out_rate for p in on_topic))
     if not calm or not TIMES.beyond(comes_in / calm, standing) or handled < ROOM * calm:
         return None
     spare = handled - calm
