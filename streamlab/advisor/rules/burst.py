@@ -19,7 +19,12 @@ def cause(world: World, found: Behind, standing: bool) -> Finding | None:
     topic = found.flow.busiest_topic
     calm = world.calm_rates.get(topic)
     on_topic = [p for p in found.flow.partitions if p.topic == topic]
-    comes_in = max(sum(p.in_rate for p in on_topic), sum(p.recent_in_rate for p in on_topic))
+    here = world.snapshot.topics.get(topic)
+    comes_in = max(
+        sum(p.in_rate for p in on_topic),
+        sum(p.recent_in_rate for p in on_topic),
+        (here.rate or 0.0) if here else 0.0,  # of this second: a burst that has only begun
+    )
     handled = max(sum(p.out_rate for p in on_topic), sum(p.recent_out_rate for p in on_topic))
     if not calm or not TIMES.beyond(comes_in / calm, standing) or handled < ROOM * calm:
         return None
