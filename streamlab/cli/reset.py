@@ -206,8 +206,8 @@ class Goal(NamedTuple):
 def _targets(
     broker: Broker, topics: Topics, group: str, goal: Goal, scopes: list[Scope]
 ) -> Mapping[TopicPartition, Target]:
-    """Raises IllegalArgumentError, UnknownTopicOrPartitionError."""
-    from ..errors import IllegalArgumentError
+    """Raises IllegalArgumentError, IllegalStateError, UnknownTopicOrPartitionError."""
+    from ..errors import IllegalStateError
     from ..groups.reset import committed_partitions
     from ..model import TopicPartition
 
@@ -223,7 +223,7 @@ def _targets(
         every = [TopicPartition(t, n) for t, spec in topics.all().items() for n in range(spec.partitions)]
         found = committed_partitions(broker.connection, group, every)
     if not found:
-        raise IllegalArgumentError(f"Group {group!r} has committed nothing. Name topics with --topic.")
+        raise IllegalStateError(f"Group {group!r} has committed nothing. Name topics with --topic.")
     return dict.fromkeys(found, goal.target(broker.connection.server_time_ms()))
 
 

@@ -642,7 +642,7 @@ def test_an_undo_file_that_exists_is_not_overwritten(cli, tmp_path, broker, hund
         (["--to-earliest", "--all-topics"], 1, "'g' has committed nothing. Name topics with --topic"),
         (["--to-earliest", "--topic", "nobody"], 1, "There is no topic 'nobody'"),
         (["--to-earliest", "--topic", "orders:7"], 1, "There is no partition orders/7"),
-        (["--from-file", "missing.csv"], 1, "cannot be read"),
+        (["--from-file", "missing.csv"], 2, "cannot be read"),
     ],
 )
 def test_what_goes_wrong_is_said_in_words(shell, log, arguments, code, complaint):
@@ -666,5 +666,5 @@ def test_what_goes_wrong_is_said_in_words(shell, log, arguments, code, complaint
 )
 def test_a_file_that_is_wrong_is_refused_with_its_line(shell, text, complaint):
     done = shell("groups", "reset-offsets", "g", "--from-file", "-", stdin=text.encode())
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert complaint in done.stderr
