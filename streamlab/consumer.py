@@ -95,6 +95,7 @@ class Consumer:
         self._worker = worker
         if worker is not None:
             config |= worker.settings
+            self._assignment.committer.steps = worker.steps
         self._running = RunningClient(
             "consumer" if worker is None else "worker",
             config,

@@ -15,6 +15,7 @@ from weakref import WeakMethod
 
 from ..metrics.distribution import Sketch
 from ..metrics.telemetry import ClientState, Metrics
+from ..model import TopicPartition
 from .effective import Effective, effective
 from .entity import BROKER, Entity, client, group
 from .settings import KINDS
@@ -39,6 +40,7 @@ class WorkerSide(NamedTuple):
     settings: dict[str, Any]  # those of `config.RETRY`, as its program gave them
     took: Callable[[set[str]], None]  # called with the names of settings that have another value now
     figures: Callable[[], Metrics]
+    steps: Callable[[TopicPartition], int]  # changes of the retry queue that a commit relies on
 
 
 class RunningClient:

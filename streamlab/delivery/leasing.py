@@ -86,12 +86,26 @@ class Leasing:
             if reply is None:
                 continue
             found = PartitionRetries.leased(reply)
+            if found.steps < stint.steps:
+                self._begin_anew(stint)
+                continue
+            stint.committed = (
+                found.committed
+            )  # earlier than it was: a failover took a commit back, so commit again
             soon_s = LOOK_AGAIN_S if found.next_due_ms is None else found.next_due_ms / 1000 + 0.001
             all_room = sum(not lease.follows for lease in found.leases) == most
             stint.look_at = now + (0 if all_room else min(soon_s, LOOK_AGAIN_S))
             stint.queued = found.records
             self._hand_out(stint, found.leases)
         self._hand_out_a_suspect()
+
+    def _begin_anew(self, stint: Stint) -> None:
+        """What it takes for stored is not all there, so what it would do next could lose records."""
+        log.warning(
+            "A failover took back what was done on %s; it is read again from its commit.", stint.partition
+        )
+        self._ask([(stint, stint.retries.recall(()))])
+        self._fenced(stint)
 
     def _lease(self, stint: Stint, most: int) -> Call:
         followers = FOLLOWERS - sum(lease.follows for lease in stint.leases.values())
@@ -143,9 +157,9 @@ class Leasing:
     def _extend(self, stints: Collection[Stint], now: float) -> None:
         if now < self._next_extension:
             return
-        self._next_extension = now + LEASE_MS / 3000
         held = [(stint, list(stint.leases.values())) for stint in stints if stint.leases]
         self._ask([(stint, stint.retries.extend(leases, LEASE_MS)) for stint, leases in held])
+        self._next_extension = now + LEASE_MS / 3000
 
     def give_back(self, stints: Collection[Stint], jobs: Sequence[Job]) -> None:
         """These stints end with these jobs in hand, begun or not. Raises StreamlabErrors."""

@@ -41,6 +41,7 @@ class Inheritance(NamedTuple):
     returned: int  # leases that its owner left behind
     records: int  # in the queue
     numbering: Numbering
+    steps: int  # see `Leased`
 
 
 class Numbering(NamedTuple):
@@ -66,6 +67,8 @@ class Lease:
 class Leased(NamedTuple):
     next_due_ms: int | None  # from now; None: nothing else waits
     records: int  # in the queue
+    committed: int  # -1: nothing was committed
+    steps: int  # changes that owners made here; fewer than an owner knows of: a failover took some back
     leases: list[Lease]
 
 
@@ -98,7 +101,7 @@ class PartitionRetries:
         make_known(connection, self.group_id, [self.partition.topic])
         call = self._call("take_over")
         reply = connection.run(call.script, call.keys, call.args)
-        committed, skip, outbox, returned, records, numbering = reply
+        committed, skip, outbox, returned, records, numbering, steps = reply
         settled, chains = {int(id) for id in skip}, set()
         for id, state in self._states(connection):
             if id.isdigit() and int(id) >= int(
@@ -114,6 +117,7 @@ class PartitionRetries:
             int(returned),
             int(records),
             _numbering(numbering),
+            int(steps),
         )
 
     def _states(self, connection: Connection) -> Iterator[tuple[bytes, bytes]]:
@@ -154,9 +158,9 @@ class PartitionRetries:
 
     @staticmethod
     def leased(reply: Sequence[Any]) -> Leased:
-        next_due_ms, records = int(reply[0]), int(reply[1])
+        next_due_ms, records, committed, steps = (int(figure) for figure in reply[:4])
         leases = []
-        for i in range(2, len(reply), 7):
+        for i in range(4, len(reply), 7):
             id, turn, planned, losses, chain, record, follows = reply[i : i + 7]
             leases.append(
                 Lease(
@@ -169,7 +173,7 @@ class PartitionRetries:
                     follows == b"1",
                 )
             )
-        return Leased(None if next_due_ms < 0 else next_due_ms, records, leases)
+        return Leased(None if next_due_ms < 0 else next_due_ms, records, committed, steps, leases)
 
     def done(self, lease: Lease, field: str, event: bytes) -> Call:
         """It was handled. Answers of this and the next two: see `Settled`."""

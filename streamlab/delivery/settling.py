@@ -313,6 +313,7 @@ class Settling:
                     self._unheard |= {step.stint for step in steps}  # those behind it have run, too
                     raise translate(reply)
                 elif not step.stint.over:
+                    step.stint.steps += 1
                     step.then(reply)
                 self._steps.popleft()
 

@@ -74,7 +74,9 @@ class Shift(ConsumerRebalanceListener):
         self._next_commit = 0.0
         self._in_trouble = False
         self._prepared = False
-        side = WorkerSide(options.retry.settings, lambda changed: self._reconfigure(), self._figures)
+        side = WorkerSide(
+            options.retry.settings, lambda changed: self._reconfigure(), self._figures, self._steps_on
+        )
         self._consumer = Consumer(connection, clock=clock, worker=side, **config)
         self._group_id: str = config["group_id"]
         name = self._consumer.config["client_id"]
@@ -332,6 +334,10 @@ class Shift(ConsumerRebalanceListener):
             steps.callback(self._lanes.close)
             steps.callback(lambda: self._holdings.lose(list(self._stints)))
             steps.callback(self._consumer.close, autocommit=False)  # which revokes, and so finishes
+
+    def _steps_on(self, partition: TopicPartition) -> int:
+        stint = self._stints.get(partition) if self._prepared else None
+        return 0 if stint is None else stint.steps
 
     def _figures(self) -> dict[str, dict[str, float]]:
         return {"worker-metrics": self.named_metrics()} if self._prepared else {}

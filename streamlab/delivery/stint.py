@@ -23,6 +23,7 @@ class Stint:
         self.chains = found.chains  # that have somebody in the queue
         self.queued = found.records  # in the queue, as far as known
         self.committed = found.committed
+        self.steps = found.steps  # changes of the queue that were confirmed, those of owners before included
         self.leases: dict[str, Lease] = {}  # that are ours now
         self.held: deque[Job] = deque()  # with order of the whole partition: wait until the queue is empty
         self.look_at = 0.0  # monotonic seconds: when to ask for what is due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..connection import Connection
@@ -45,6 +45,7 @@ class Committer:
         self._epochs = epochs
         self._hand = config["client_id"].replace(" ", "_")  # owner of what was assigned by hand
         self.known: dict[TopicPartition, int] = {}  # committed offsets as far as this consumer knows
+        self.steps: Callable[[TopicPartition], int] = lambda partition: 0  # what a commit relies on
 
     @property
     def group_id(self) -> str:
@@ -90,7 +91,8 @@ class Committer:
 
     def _commit(self, places: Places, owner: str) -> set[TopicPartition]:
         new = {
-            p: NewCommit(at.offset, at.entry, self._epochs[p], owner, at.metadata) for p, at in places.items()
+            p: NewCommit(at.offset, at.entry, self._epochs[p], owner, at.metadata, self.steps(p))
+            for p, at in places.items()
         }
         results = offsets.commit(self._connection, self.group_id, new)
         failed = {p for p, result in results.items() if isinstance(result, Exception)}

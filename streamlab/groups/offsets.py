@@ -24,6 +24,7 @@ class NewCommit(NamedTuple):
     owner_epoch: int
     owner: str
     metadata: str = ""
+    steps: int = 0  # changes of the retry queue that it relies on; see commit.lua
 
 
 def parse_commit(stored: bytes) -> Commit:
@@ -88,6 +89,7 @@ def commit(
                         keys.commits(*partition),
                         keys.meta(*partition),
                         keys.retry("done", *partition, group_id),
+                        keys.retry("counts", *partition, group_id),
                     ],
                     [
                         group_id,
@@ -96,6 +98,7 @@ def commit(
                         c.owner_epoch,
                         c.owner,
                         c.metadata,
+                        c.steps,
                     ],
                 )
                 for partition, c in commits.items()
@@ -111,6 +114,8 @@ def _refusal(error: Exception, partition: TopicPartition) -> Refused:
     if code == "FENCED":
         _, epoch, words = str(error).split(" ", 2)
         return FencedMemberEpochError(f"{partition} has another owner now: {epoch} {words}.", int(epoch))
+    if code == "TAKEN_BACK":
+        return FencedMemberEpochError(f"What was done on {partition} was taken back by a failover.")
     if code == "UNKNOWN_PARTITION":
         return UnknownTopicOrPartitionError(f"{partition} does not exist any more.")
     raise translate(error) from error

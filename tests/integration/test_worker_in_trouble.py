@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from redis.exceptions import ConnectionError as LostConnectionError
 
-from streamlab import Permanent, keys
+from streamlab import Permanent, RetryPolicy, keys
 from streamlab.connection import Connection
+from streamlab.delivery import leasing
+from streamlab.delivery.leasing import Leasing
 from streamlab.delivery.letter_sender import LetterSender
 from streamlab.delivery.partition_retries import PartitionRetries
 from streamlab.delivery.retry_queue import QueuedRecord, RetryQueue
@@ -16,7 +19,7 @@ from streamlab.errors import KafkaConnectionError
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, numbered, produce
 from tests.waiting import until
-from tests.workers import GROUP, SOON, Recorder, committed, events, letters, settled
+from tests.workers import GROUP, SOON, Recorder, committed, events, failing, letters, settled, waiting
 
 
 def rejecting(record, context):
@@ -53,7 +56,7 @@ def test_a_dead_letter_arrives_although_nobody_heard_that_it_was_stored(broker, 
 def test_a_retry_is_handled_soon_although_nobody_heard_that_it_was_leased(broker, worker_of, monkeypatch):
     topic = a_topic(broker)
     recorder = Recorder(lambda record, context: 1 / (context.attempt - 1))
-    lost = losing_an_answer(monkeypatch, "delivery/lease", lambda replies: any(len(r) > 2 for r in replies))
+    lost = losing_an_answer(monkeypatch, "delivery/lease", lambda replies: any(len(r) > 4 for r in replies))
     worker_of(topic, recorder)
     produce(broker, topic, [b"0"])
     until(lambda: settled(broker, topic, 1), 20)  # a lease lasts for a minute
@@ -180,6 +183,109 @@ def test_a_partition_whose_claim_was_taken_back_is_taken_again_and_skips_nothing
     produce(broker, topic, numbered(2, start=6))
     until(lambda: committed(broker, topic) == 8)
     assert {int(value) for value in recorder.values} == set(range(8))
+
+
+def failing_once(value):
+    """A judge that does not go by the number of the attempt, which begins anew with what was forgotten."""
+    failed = []
+
+    def judge(record, context):
+        if record.value == value and not failed:
+            failed.append(record)
+            raise RuntimeError
+
+    return judge
+
+
+class Copy:
+    """What stands beside a partition for the group, as a replica has it that is behind."""
+
+    def __init__(self, broker, topic):
+        self._client = broker.connection.client
+        names = [keys.commits(topic, 0), *keys.retries(topic, 0, GROUP)]
+        self._kept = {name: self._client.dump(name) for name in names}
+
+    def takes_over(self):
+        with self._client.pipeline() as pipe:
+            for name, kept in self._kept.items():
+                pipe.delete(name)
+                if kept is not None:
+                    pipe.restore(name, 0, kept)
+            pipe.execute()
+
+
+@pytest.mark.parametrize("ordering", ["none", "key", "partition"])
+def test_a_failure_that_a_failover_takes_back_is_not_forgotten(broker, worker_of, ordering):
+    topic, recorder = a_topic(broker), Recorder(failing_once(b"1"))
+    worker_of(topic, recorder, ordering=ordering, retry=RetryPolicy(base_ms=60_000, jitter="none"))
+    produce(broker, topic, [b"0"])
+    until(lambda: settled(broker, topic, 1))
+    behind = Copy(broker, topic)
+    produce(broker, topic, [b"1"])
+    until(lambda: waiting(broker, topic).records == 1 and committed(broker, topic) == 2)
+    behind.takes_over()
+    until(lambda: recorder.values == numbered(2))
+    produce(broker, topic, [b"2"])
+    until(lambda: settled(broker, topic, 3))
+    assert recorder.values == numbered(3)
+
+
+def test_nothing_is_committed_past_a_failure_that_a_failover_takes_back(broker, worker_of, monkeypatch):
+    monkeypatch.setattr(Leasing, "look", lambda self, stints: None)  # which would notice it, too
+    topic, recorder = a_topic(broker), Recorder(failing_once(b"1"))
+    worker_of(topic, recorder)
+    produce(broker, topic, [b"0"])
+    until(lambda: settled(broker, topic, 1))
+    behind = Copy(broker, topic)
+    produce(broker, topic, [b"1"])
+    until(lambda: committed(broker, topic) == 2)
+    behind.takes_over()
+    produce(broker, topic, [b"2"])
+    until(lambda: settled(broker, topic, 3))
+    assert set(recorder.values) == {b"0", b"1", b"2"}
+
+
+def test_what_is_in_hand_while_the_server_is_away_for_a_lease_is_not_taken_again(
+    broker, worker_of, monkeypatch
+):
+    monkeypatch.setattr(leasing, "LEASE_MS", 600)
+    run_many, back, since = Connection.run_many, threading.Event(), []
+
+    def run(self, calls, *more):
+        if since and not back.is_set():
+            if time.monotonic() > since[0] + 1 and any(call.script == "delivery/extend" for call in calls):
+                back.set()  # next time
+            raise LostConnectionError("the line was cut")
+        return run_many(self, calls, *more)
+
+    def judge(record, context):
+        if context.attempt == 1:
+            raise ValueError
+        since.append(time.monotonic())
+        back.wait(30)
+        time.sleep(1)  # in which it would be taken again
+
+    monkeypatch.setattr(Connection, "run_many", run)
+    topic, recorder = a_topic(broker), Recorder(judge)
+    worker_of(topic, recorder)
+    produce(broker, topic, [b"0"])
+    until(lambda: settled(broker, topic, 1))
+    assert recorder.attempts == [(b"0", 1), (b"0", 2)]
+
+
+def test_a_commit_that_a_failover_takes_back_holds_up_no_retry_of_a_key(broker, worker_of):
+    topic, hold = a_topic(broker), []
+    recorder = Recorder(lambda record, context: until(lambda: hold) and failing(1, b"0")(record, context))
+    worker_of(topic, recorder, ordering="key", retry=RetryPolicy(base_ms=1_500, jitter="none"))
+    with broker.producer() as producer:
+        producer.send(topic, b"0", key=b"k").get(10)
+    until(lambda: recorder.attempts)
+    before = broker.connection.client.hget(keys.commits(topic, 0), GROUP)
+    hold.append("go on")
+    until(lambda: committed(broker, topic) == 1)
+    broker.connection.client.hset(keys.commits(topic, 0), GROUP, before)
+    until(lambda: settled(broker, topic, 1))
+    assert recorder.values == [b"0"]
 
 
 @pytest.mark.parametrize("headers", [[], [("ce_id", b"i" * (13 << 20))]])

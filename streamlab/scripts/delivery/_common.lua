@@ -36,6 +36,10 @@ local function first_of(chain)
   return found and string.match(found, ':([^:]+)$')
 end
 
+-- The owner takes something for stored from now on. When there are fewer such steps than it knows of, a failover has
+-- taken some back; commit.lua and who leases look for that.
+local function count_step() redis.call('HINCRBY', COUNTS, 'steps', 1) end
+
 -- Known already: in the queue, or settled while the commit has not reached it.
 local function known(id)
   return redis.call('HEXISTS', STATE, id) == 1 or redis.call('ZSCORE', DONE, id) ~= false

@@ -3,6 +3,7 @@
 -- Returns the letter's number in the outbox; -1 when it was known. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
+count_step()
 if known(ARGV[4]) then return -1 end
 mark_done(ARGV[4], committed)
 return post(ARGV[5])

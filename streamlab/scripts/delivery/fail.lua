@@ -3,6 +3,7 @@
 -- Returns 1, or 0 when it was known. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
+count_step()
 if known(ARGV[4]) then return 0 end
 add(ARGV[4], ARGV[6], ARGV[7])
 plan(ARGV[4], tonumber(ARGV[5]), ARGV[6])

@@ -3,6 +3,7 @@
 -- Returns how many. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
+count_step()
 local given = 0
 for i = 4, #ARGV, 2 do
   if redis.call('HGET', LEASES, ARGV[i]) == ARGV[i + 1] then

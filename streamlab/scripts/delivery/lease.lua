@@ -4,7 +4,7 @@
 -- one can come again behind it.
 -- ARGV  1 group  2 owner epoch  3 owner  4 at most so many  5 lease in ms  6 look again in so many ms at what has to wait
 --       7 at most so many that follow another one  8 of one chain
--- Returns {ms until the next one is due (-1: there is none), records in the queue,
+-- Returns {ms until the next one is due (-1: there is none), records in the queue, committed offset (-1: none), steps,
 --          then for each, in the order of their chain: id, turn, planned (ms), losses, chain, record,
 --          1 when it follows the one before, else 0}.
 -- Error: FENCED.
@@ -13,7 +13,7 @@ if not committed then return refusal end
 local now = server_ms()
 local ends, later = string.format('%.0f', now + tonumber(ARGV[5])), string.format('%.0f', now + tonumber(ARGV[6]))
 local room, of_one = tonumber(ARGV[7]), tonumber(ARGV[8])
-local taken = {-1, redis.call('HLEN', STATE)}
+local taken = {-1, redis.call('HLEN', STATE), committed, tonumber(redis.call('HGET', COUNTS, 'steps') or 0)}
 
 local function is_committed(id) return tonumber(string.match(id, '^%d+')) < committed end
 

@@ -4,6 +4,7 @@
 -- Returns how many are new; -1 when nobody is before them, and nothing was done. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
+count_step()
 if not first_of(ARGV[4]) then return -1 end
 local added = 0
 for i = 5, #ARGV, 2 do

@@ -9,6 +9,7 @@
 --          1 when somebody was parked behind it, who is due now, else 0}. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
+count_step()
 local id, chain = ARGV[4], ARGV[11]
 local letter, follows = -1, false
 local ours = redis.call('HGET', LEASES, id) == ARGV[5]

@@ -3,5 +3,6 @@
 -- Returns 1. Error: FENCED.
 local committed, refusal = fenced(ARGV[1], ARGV[2], ARGV[3])
 if not committed then return refusal end
+count_step()
 tell(ARGV[4], ARGV[5])
 return 1
