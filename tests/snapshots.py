@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from streamlab.metrics.partition_names import PartitionNames
 from streamlab.metrics.positions import GroupPartition, Positions
 from streamlab.metrics.snapshot import (
     GroupSnapshot,
@@ -76,8 +77,8 @@ def a_member(
         host="10.0.0.7",
         instance_id=None,
         topics=sorted({name.rpartition("/")[0] for name in assigned}),
-        assigned=list(assigned),
-        owned=list(assigned),
+        assigned=PartitionNames.of(assigned),
+        owned=PartitionNames.of(assigned),
         lease_left_ms=44_000,
     )
     return msgspec.structs.replace(plain, **changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from streamlab.metrics.positions import GroupPartition
@@ -181,7 +181,7 @@ def _partition_row(p: GroupPartition, total_lag: int, owner: Member | None, now_
     )
 
 
-def compact(partitions: list[str], most_topics: int = 8) -> str:
+def compact(partitions: Iterable[str], most_topics: int = 8) -> str:
     """
     >>> compact(["orders/0", "orders/2", "paid/1"])
     'orders 0, 2; paid 1'
@@ -205,7 +205,7 @@ class MemberRow:
     client_id: str
     host: str
     instance_id: str | None
-    owned: list[str]
+    owned: Sequence[str]
     coming: list[str]  # assigned, not owned yet
     leaving: list[str]  # owned, assigned to somebody else
     share: Figure  # of the group's partitions
@@ -238,8 +238,8 @@ def _member_row(m: Member, partitions: int) -> MemberRow:
         host=m.host,
         instance_id=m.instance_id,
         owned=m.owned,
-        coming=sorted(set(m.assigned) - set(m.owned)),
-        leaving=sorted(set(m.owned) - set(m.assigned)),
+        coming=[] if m.assigned == m.owned else sorted(set(m.assigned) - set(m.owned)),
+        leaving=[] if m.assigned == m.owned else sorted(set(m.owned) - set(m.assigned)),
         share=percent(len(m.owned) / partitions if partitions else None, "The group reads no partition"),
         lease=duration(m.lease_left_ms),
     )

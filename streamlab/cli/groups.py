@@ -95,9 +95,9 @@ def describe(
         if rebalances:
             _print_rebalances(broker.admin().list_rebalances(group), json)
         elif json:
-            import msgspec
+            from ..metrics.snapshot import plain
 
-            print_json(msgspec.to_builtins(found, enc_hook=list) | {"paused": _paused(broker, group)})
+            print_json(plain(found) | {"paused": _paused(broker, group)})
         elif members:
             _print_members(found)
         elif state:

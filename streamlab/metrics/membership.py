@@ -7,6 +7,7 @@ only consumer was killed is Empty after the session timeout, as in Kafka.
 from __future__ import annotations
 
 from ..groups.words import GroupState, state_of
+from .partition_names import PartitionNames
 from .picture import GroupPicture
 from .snapshot import Member
 
@@ -34,8 +35,8 @@ def members(group: GroupPicture, alive: set[str], now_ms: int) -> list[Member]:
                 host=its.host,
                 instance_id=its.instance_id,
                 topics=sorted(its.topics),
-                assigned=group.target.get(member, []),
-                owned=group.owned.get(member, []),
+                assigned=PartitionNames.of(group.target.get(member, [])),
+                owned=PartitionNames.of(group.owned.get(member, [])),
                 lease_left_ms=group.leases[member] - now_ms,
             )
         )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, overload
+from typing import overload
 
 import msgspec
 
 from .rates import total
 
 
-class GroupPartition(msgspec.Struct, frozen=True, gc=False):
+class GroupPartition(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How far one group is on one partition."""
 
     topic: str
@@ -134,22 +134,6 @@ class Positions(Sequence[GroupPartition]):
         if self._unpacked is None:
             self._unpacked = list(chain.from_iterable(map(self.on, self._by_topic)))
         return self._unpacked
-
-
-def stored(value: Any) -> Any:
-    """For msgspec's encoders: what they cannot encode by themselves."""
-    if isinstance(value, Positions):
-        return value.totals
-    raise NotImplementedError(f"{type(value).__name__} has no place in a snapshot.")
-
-
-def loaded(kind: type, value: Any) -> Any:
-    """For msgspec's decoders. Snapshots of earlier versions held a list of partitions."""
-    if kind is not Positions:
-        raise NotImplementedError(f"{kind.__name__} has no place in a snapshot.")
-    if isinstance(value, list):
-        return Positions.of(msgspec.convert(value, list[GroupPartition]))
-    return Positions({topic: OnTopic(*cells) for topic, cells in value.items()})
 
 
 def _on_topic(partitions: list[GroupPartition]) -> OnTopic:

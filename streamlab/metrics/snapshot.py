@@ -9,9 +9,12 @@ that live for a second.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from .positions import Positions, loaded, stored
+from .partition_names import PartitionNames
+from .positions import GroupPartition, OnTopic, Positions
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
@@ -22,8 +25,8 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     host: str
     instance_id: str | None
     topics: list[str]  # subscription
-    assigned: list[str]  # partitions it should have, as "orders/3"
-    owned: list[str]  # partitions it has now
+    assigned: PartitionNames  # it should have
+    owned: PartitionNames  # it has now
     lease_left_ms: int  # until it is declared dead unless it is heard from
 
 
@@ -92,14 +95,38 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     server: ServerSnapshot
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=stored)
-_decoder = msgspec.msgpack.Decoder(Snapshot, dec_hook=loaded)
-
-
 def encode(snapshot: Snapshot) -> bytes:
     return _encoder.encode(snapshot)
 
 
 def decode(data: bytes) -> Snapshot:
-    """Raises msgspec.DecodeError when the bytes are not a snapshot of this version."""
+    """Raises msgspec.DecodeError when the bytes are not a snapshot."""
     return _decoder.decode(data)
+
+
+def plain(part: GroupSnapshot) -> dict[str, Any]:
+    """As JSON can say it."""
+    return msgspec.to_builtins(part, enc_hook=_listed)  # type: ignore[no-any-return]
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, Positions):
+        return [msgspec.structs.asdict(position) for position in value]
+    return list(value)
+
+
+def _stored(value: Any) -> Any:
+    return value.totals if isinstance(value, Positions) else value.packed
+
+
+def _loaded(kind: type, value: Any) -> Any:
+    """Snapshots of earlier versions held lists, and maps of a position's fields."""
+    if kind is PartitionNames:
+        return PartitionNames(*value) if value and isinstance(value[0], int) else PartitionNames.of(value)
+    if isinstance(value, list):
+        return Positions.of(GroupPartition(**position) for position in value)
+    return Positions({topic: OnTopic(*cells) for topic, cells in value.items()})
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_stored)
+_decoder = msgspec.msgpack.Decoder(Snapshot, dec_hook=_loaded)

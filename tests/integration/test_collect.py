@@ -299,7 +299,7 @@ def test_a_real_group_is_shown_as_its_consumer_sees_it(collector: Collector, bro
 
     assert (group.state, group.lag, group.time_lag_ms) == ("Stable", 0, 0)
     (member,) = group.members
-    assert member.owned == member.assigned == ["orders/0", "orders/1", "orders/2"]
+    assert list(member.owned) == list(member.assigned) == ["orders/0", "orders/1", "orders/2"]
     assert {p.owner for p in group.partitions} == {member.member_id}
     assert (left.state, left.lag, [p.owner for p in left.partitions]) == ("Empty", 0, [None] * 3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streamlab.metrics.positions import GroupPartition, Positions
-from streamlab.metrics.snapshot import Snapshot, decode, encode
+from streamlab.metrics.snapshot import Snapshot, decode, encode, plain
 from tests.snapshots import a_group, a_position, a_snapshot, a_topic
 
 PARTITIONS = [
@@ -47,6 +47,16 @@ def test_the_totals_are_those_of_all_topics():
 
 def test_a_snapshot_that_holds_a_list_is_read_as_well():
     stored = msgspec.msgpack.decode(encode(a_snapshot(a_topic(), a_group("revenue", partitions=PARTITIONS))))
-    stored["groups"]["revenue"]["partitions"] = [msgspec.to_builtins(p) for p in PARTITIONS]
-    found = decode(msgspec.msgpack.encode(stored)).groups["revenue"].partitions
-    assert list(found) == PARTITIONS and isinstance(found[0], GroupPartition)
+    revenue = stored["groups"]["revenue"]
+    revenue["partitions"] = [msgspec.structs.asdict(p) for p in PARTITIONS]
+    revenue["members"][0] |= {"owned": ["orders/0"], "assigned": []}
+    found = decode(msgspec.msgpack.encode(stored)).groups["revenue"]
+    assert list(found.partitions) == PARTITIONS and isinstance(found.partitions[0], GroupPartition)
+    [member] = found.members
+    assert (list(member.owned), list(member.assigned)) == (["orders/0"], [])
+
+
+def test_a_group_can_be_said_in_json():
+    found = plain(read_back().groups["revenue"])
+    assert found["partitions"][0]["lag"] == 5 and len(found["partitions"]) == 3
+    assert found["members"][0]["owned"] == ["orders/0"]

@@ -11,6 +11,7 @@ from dashboard.presenters import commands, flow, groups, health, skew, topics, t
 from dashboard.presenters.sparkline import sparkline
 from dashboard.presenters.trend import Direction, Trend
 from dashboard.presenters.words import Tone
+from streamlab.metrics.partition_names import PartitionNames
 from streamlab.metrics.snapshot import Skew
 from tests.snapshots import NOW_MS, a_group, a_member, a_partition, a_position, a_server, a_snapshot, a_topic
 
@@ -210,8 +211,8 @@ def test_too_little_history_has_no_trend():
 
 
 def test_the_matrix_shows_who_has_gets_and_gives_up_each_partition():
-    going = a_member("m1", ("orders/0",), client_id="c1", owned=["orders/0", "orders/1"])
-    coming = a_member("m2", ("orders/1",), client_id="c2", owned=[])
+    going = a_member("m1", ("orders/0",), client_id="c1", owned=PartitionNames.of(["orders/0", "orders/1"]))
+    coming = a_member("m2", ("orders/1",), client_id="c2", owned=PartitionNames.of([]))
     positions = [a_position(partition=n, owner=None) for n in range(3)]
     [matrix] = groups.matrices(a_group(members=[going, coming], partitions=positions), ["orders"])
     assert [(line.client_id, line.cells) for line in matrix.lines] == [
