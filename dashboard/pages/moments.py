@@ -17,13 +17,13 @@ from dashboard.charts import WINDOW_MS, Columns, Read
 from dashboard.presenters import commands, trend
 from dashboard.presenters.sparkline import Sparkline, sparkline
 from dashboard.presenters.trend import Trend
-from streamlab import keys
 from streamlab.connection import Connection
-from streamlab.errors import StreamlabError, translated
+from streamlab.errors import StreamlabError
 from streamlab.metrics.history import History
+from streamlab.metrics.newest import Newest
 from streamlab.metrics.past import Past
 from streamlab.metrics.rings import COARSER, FINEST
-from streamlab.metrics.snapshot import ServerSnapshot, Snapshot, decode
+from streamlab.metrics.snapshot import ServerSnapshot, Snapshot
 
 TREND_WINDOW_MS = 60_000
 COARSE_STEP_MS = 10_000
@@ -168,20 +168,18 @@ def current() -> Moment:
     """The newest moment. Raises NoMeasurements when Redis or the sampler has nothing for us."""
     connection = _measured_connection()
     try:
-        with translated():
-            data = connection.client.get(keys.SNAPSHOT)
+        snapshot = _newest(connection.url).get()
     except StreamlabError as error:
         raise NoMeasurements("Redis does not answer. Measuring goes on when it is back.") from error
-    if data is None:
-        raise NoMeasurements(
-            "The sampler has not measured anything for a minute. Is it running?", commands.SAMPLER
-        )
-    try:
-        return Moment(decode(data), History(connection))
     except msgspec.DecodeError as error:
         raise NoMeasurements(
             "The sampler is of another version than this web process. Restart both."
         ) from error
+    if snapshot is None:
+        raise NoMeasurements(
+            "The sampler has not measured anything for a minute. Is it running?", commands.SAMPLER
+        )
+    return Moment(snapshot, History(connection))
 
 
 def at(at_ms: int) -> Moment:
@@ -189,7 +187,7 @@ def at(at_ms: int) -> Moment:
     connection = _measured_connection()
     past = Past(connection)
     try:
-        newest = _newest(connection)
+        newest = _newest(connection.url).get()
         if newest is not None and newest.as_of_ms <= at_ms:
             return Moment(newest, History(connection), past=True)
         found = past.at(at_ms)
@@ -203,10 +201,9 @@ def at(at_ms: int) -> Moment:
     return Moment(found, History(connection), past=True)
 
 
-def _newest(connection: Connection) -> Snapshot | None:
-    with translated():
-        data = connection.client.get(keys.SNAPSHOT)
-    return decode(data) if data else None
+@cache
+def _newest(url: str) -> Newest:
+    return Newest(_connection(url))
 
 
 def _measured_connection() -> Connection:
