@@ -2,17 +2,19 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
 import streamlab
-from streamlab import keys
+from streamlab import RetryPolicy, keys
 from streamlab.cluster.slots import key_slot
 from streamlab.errors import KafkaTimeoutError
 from tests.builders import numbered, read, values
 from tests.cluster import Cluster
 from tests.cluster_load import PARTITIONS, Load, Stored
 from tests.waiting import until
+from tests.workers import committed, settled
 
 pytestmark = pytest.mark.faults
 
@@ -167,6 +169,28 @@ def test_a_failover_takes_commits_back_no_further_than_the_records(cluster, brok
     send_one_by_one(broker, numbered(40, 100))
     with a_member(broker) as consumer:
         assert values(read(consumer, 40))[-40:] == numbered(40, 100)
+
+
+def test_a_worker_does_again_what_a_failover_took_back(cluster, broker, shard):
+    """The failure, its place in the retry queue and the commit behind it: only the record is left."""
+    attempts, go_on = [], threading.Event()
+
+    def handle(record, context):
+        attempts.append(record.value)
+        go_on.wait(60)
+        if record.value == b"1" and attempts.count(b"1") == 1:
+            raise RuntimeError
+
+    send_one_by_one(broker, numbered(3))
+    patient = RetryPolicy(base_ms=3_600_000, cap_ms=3_600_000, jitter="none")
+    with broker.worker("t", group_id="g", handler=handle, retry=patient, session_timeout_ms=6_000):
+        until(lambda: attempts, 60)
+        fall_behind(*shard)
+        go_on.set()
+        until(lambda: committed(broker, "t", "g") == 3, 60)
+        take_over_with_less(cluster, *shard)
+        until(lambda: attempts.count(b"1") == 2, 60, "what failed is tried anew")
+        until(lambda: settled(broker, "t", 3, "g"), 60)
 
 
 def test_acks_all_waits_for_the_replica_also_where_the_master_sees_none(cluster, broker, shard):
