@@ -111,7 +111,7 @@ def state_keys(partition: TopicPartition) -> list[str]:
 def settle_call(
     letter: LetterAddress, replays: int, outcome: LetterState, successor: LetterAddress | None = None
 ) -> Call:
-    """To be sent with others: answers 1, or 0 when that was known or the letter is not on that replay."""
+    """To be sent with others: answers 1, or 0 when that was known or that was not its last replay."""
     args = [letter.offset, replays, str(outcome), details(successor=successor)]
     return Call("letters/settle", state_keys(letter.topic_partition), args)
 
@@ -177,7 +177,8 @@ class LetterStates:
     ) -> bool:
         """Say what came of replay number `replays` of a letter: RECOVERED, or FAILED_AGAIN with the new letter.
 
-        Idempotent: False when that was known, or the letter is not on that replay. Raises StreamlabError.
+        It counts although the replay was taken for lost and the letter is called dead again, or was discarded since.
+        Idempotent: False when that was known, or that was not the letter's last replay. Raises StreamlabError.
         """
         return self.settle_many([(letter, replays, outcome, successor)])[0]
 

@@ -117,6 +117,20 @@ def test_of_a_letter_whose_record_fails_in_a_group_that_has_no_say(
     assert agree(broker, letters) == ["recovered"] * 3
 
 
+@pytest.mark.parametrize("discarded", [False, True])
+def test_of_a_letter_whose_replay_was_taken_for_lost_too_early(
+    broker: Broker, letters: DeadLetters, discarded: bool
+) -> None:
+    replay(broker, letters)
+    letters.restore(EVERYTHING, by="bob", execute=True, also_replaying=True)
+    if discarded:
+        letters.discard(EVERYTHING, reason="lost", by="bob", execute=True)
+    assert letters.counts().recovered == 0
+    with working(broker, letters.topic, GROUP, lambda record: None):
+        until(lambda: letters.counts().recovered == 3, 30)
+    assert agree(broker, letters) == ["recovered"] * 3
+
+
 def test_of_a_letter_whose_first_replay_was_lost(broker: Broker, letters: DeadLetters) -> None:
     nowhere = a_topic(broker)
     replay(broker, letters, to=nowhere)
