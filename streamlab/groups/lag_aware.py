@@ -92,8 +92,9 @@ def _improve(
             gap = sums[giver] - sums[taker]
             if gap <= allowed:
                 break
-            step = _best(weighed[giver], weighed[taker], gap, subscriptions[giver], subscriptions[taker])
-            if step is not None and _gain(step.moved, gap) >= least_gain:
+            topics = subscriptions[giver], subscriptions[taker]
+            step = _best(weighed[giver], weighed[taker], gap, *topics, least_gain)
+            if step is not None:
                 _make(step, weighed, sums, giver, taker)
                 stuck.discard(taker)
                 return True
@@ -102,16 +103,24 @@ def _improve(
 
 
 def _best(
-    mine: _Weighed, theirs: _Weighed, gap: float, my_topics: frozenset[str], their_topics: frozenset[str]
+    mine: _Weighed,
+    theirs: _Weighed,
+    gap: float,
+    my_topics: frozenset[str],
+    their_topics: frozenset[str],
+    least_gain: float,
 ) -> _Step | None:
-    """A move if one helps, else a swap: a swap stops two partitions where a move stops one."""
+    """A move if one gains enough, else a swap: a swap stops two partitions where a move stops one."""
     giveable = mine if my_topics <= their_topics else [w for w in mine if w[1].topic in their_topics]
     best = _nearest(giveable, gap / 2)
-    if best is None or best[0] < gap:
-        return None if best is None else _Step(best, None)
+    if best is None:
+        return None
+    if _gain(best[0], gap) >= least_gain:  # and not "best[0] < gap": a gain of rounding errors is none
+        return _Step(best, None)
     returnable = theirs if their_topics <= my_topics else [w for w in theirs if w[1].topic in my_topics]
     swaps = (_Step(w, _nearest(returnable, w[0] - gap / 2)) for w in giveable) if returnable else ()
-    return max(swaps, key=lambda step: _gain(step.moved, gap), default=None)
+    step = max(swaps, key=lambda step: _gain(step.moved, gap), default=None)
+    return step if step is not None and _gain(step.moved, gap) >= least_gain else None
 
 
 def _nearest(weighed: _Weighed, wanted: float) -> tuple[float, TopicPartition] | None:

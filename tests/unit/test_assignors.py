@@ -112,6 +112,17 @@ def test_nothing_moves_when_nothing_changed(name, situation):
     assert KEEPING[name](subscriptions, sizes, held_after(first), loads) == first
 
 
+def test_a_gain_of_rounding_errors_keeps_nobody_from_a_swap():
+    """m5 and m3 differ by the weight of c/2 and a hair: to give it gains nothing, to swap it does."""
+    subscriptions = {"m0": "a", "m1": "a", "m2": "ab", "m3": "c", "m4": "ab", "m5": "abc"}
+    subscriptions = {member: frozenset(topics) for member, topics in subscriptions.items()}
+    sizes, heavy = {"a": 1, "b": 9, "c": 5}, TopicPartition("c", 2)
+    b = {TopicPartition("b", n): load for n, load in ((1, 25453.5), (4, 25671.5), (5, 66807.5))}
+    loads = b | {heavy: 51012.0}
+    first = ASSIGNORS["lag-aware"](subscriptions, sizes, {heavy: "m5"}, loads)
+    assert ASSIGNORS["lag-aware"](subscriptions, sizes, held_after(first), loads) == first
+
+
 @patient
 @given(situations())
 def test_sticky_moves_no_more_than_evenness_asks_for(situation):
