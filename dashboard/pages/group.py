@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from dashboard.broker import broker
@@ -27,7 +28,7 @@ MOST_REBALANCES = 20
 MOST_COMMITS = 12
 """Partitions whose commits are told, of those in the table: each draws as much as three rows of it."""
 COLUMNS = (
-    Column("partition", "Partition", lambda p: (p.topic, p.partition), numeric=False),
+    Column("partition", "Partition", attrgetter("topic", "partition"), numeric=False),
     Column("lag", "Lag", lambda p: p.lag, title="Records that the group has not read yet"),
     Column("time-lag", "Time lag", lambda p: p.time_lag_ms, title="Age of the oldest record not read yet"),
     Column("rate", "Rate out", lambda p: p.consumed_rate, title="Records committed a second"),

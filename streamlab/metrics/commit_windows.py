@@ -9,6 +9,7 @@ The work of a tick is bounded: no more than `PARTITIONS_A_TICK` are looked at, g
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -50,12 +51,12 @@ class Window(Sequence[SeenCommit]):
     __slots__ = ("_cells",)
 
     def __init__(self, commits: Iterable[SeenCommit] = ()):
-        self._cells = array("q", chain.from_iterable(commits))
+        self._cells = tuple(chain.from_iterable(commits))
 
     @classmethod
     def packed(cls, cells: bytes) -> Window:
-        window = cls()
-        window._cells.frombytes(cells)
+        window = cls.__new__(cls)
+        window._cells = struct.unpack(f"{len(cells) // 8}q", cells)
         return window
 
     @property
@@ -85,9 +86,9 @@ class Window(Sequence[SeenCommit]):
             return self
         if last_ms is not None and now.commit_ms - last_ms < LEAST_APART_MS:
             return self
-        joined = Window()
-        joined._cells = self._cells[-(COMMITS - 1) * _FIELDS :]
-        joined._cells.extend((now.commit_ms, now.committed, now.log_end))
+        joined = Window.__new__(Window)
+        kept = self._cells[-(COMMITS - 1) * _FIELDS :]
+        joined._cells = (*kept, now.commit_ms, now.committed, now.log_end)
         return joined
 
     def __len__(self) -> int:
