@@ -16,7 +16,7 @@ sl:{orders/3}:retry-chain:<..>   zset    delivery/*.lua             until settle
 sl:{orders/3}:retry-leases:<..>  hash    delivery/*.lua             the lease      id -> turn
 sl:{orders/3}:retry-done:<..>    zset    delivery/*.lua, commit.lua next commit    settled, but not committed offsets
 sl:{orders/3}:retry-outbox:<..>  hash    delivery/*.lua             until told     dead letters and events on their way
-sl:{orders/3}:retry-counts:<..>  hash    delivery/*.lua             the topic's    parked, bytes, steps, numbers given so far
+sl:{orders/3}:retry-counts:<..>  hash    delivery/*.lua             the topic's    parked, bytes, steps, numbers given
 sl:{orders/3}:retry-replays:<..> zset    delivery/replay.lua        7 days         replays put in, by when
 sl:{group:analytics}:meta        hash    groups/*.lua               the group's    epoch, target's, assignor, pause
 sl:{group:analytics}:members     hash    groups/*.lua               lease          member id -> JSON of `Member`
