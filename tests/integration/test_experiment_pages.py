@@ -85,7 +85,7 @@ def an_outcome(
         for n, index in enumerate(plan.order())
     ]
     rounds = [[run.figures for run in runs if run.value == i] for i in range(len(plan.values))]
-    judged = [judge(rounds[0], other) for other in rounds[1:]]
+    judged = judge(*rounds)
     return Outcome(
         id=id,
         plan=plan,

@@ -5,22 +5,27 @@ so whatever drifts from round to round cancels out. It is made on ratios (differ
 latencies vary by shares of themselves: what doubles in each round is sure, however high it was. Means are geometric, so
 that theirs is the ratio that was tested. Where something was 0 it is made on plain differences and means.
 
-P-values of all measures are corrected together by Holm's method, so that of 100 experiments that change nothing about
-98 say so in every one of their measures (`FAMILY_LEVEL`). An effect smaller than `SMALLEST` is never called one,
-however sure it is: nobody would turn a knob for it.
+P-values of all measures of all values are corrected together by Holm's method, so that of 100 experiments that change
+nothing about 98 say so in every one of their measures, however many values they try (`FAMILY_LEVEL`). An effect smaller
+than `SMALLEST` is never called one, however sure it is: nobody would turn a knob for it.
+
+Figures are rounded, percentiles to the buckets of a sketch: rounds that agree to the last digit are no surer than that.
+So their spread is never taken to be less than that of rounding (`ROUNDING`).
 
 With fewer than `LEAST_PAIRS` rounds nothing is called detectable: the figures are shown, and it says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from math import exp, log
-from statistics import fmean, geometric_mean
+from math import exp, log, sqrt
+from statistics import fmean, geometric_mean, stdev
+from typing import TypeVar
 
 import msgspec
 
+from ...metrics.distribution import GAMMA
 from .measuring import MEASURES, Figures
 
 FAMILY_LEVEL = 0.02
@@ -29,6 +34,8 @@ CONFIDENCE = 0.95
 SMALLEST = 0.02
 """Relative effects below this are none."""
 LEAST_PAIRS = 3
+ROUNDING = log(GAMMA) / sqrt(6)
+"""Standard deviation of the logarithm of a ratio of two figures, each anywhere in a sketch's bucket."""
 MOST_TIMES = 1_000.0
 """Intervals end here: three rounds that do not agree may reach to numbers that nobody reads."""
 
@@ -58,19 +65,28 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         return self.change / self.baseline if self.change is not None and self.baseline else None
 
 
-def judge(baseline: Sequence[Figures], other: Sequence[Figures]) -> list[Effect]:
-    """`baseline[i]` and `other[i]` are of the same round."""
-    tested: dict[str, tuple[list[float], list[float]]] = {}
-    for name in MEASURES:
-        pairs = [
-            (a[name], b[name])
-            for a, b in zip(baseline, other, strict=False)
-            if a.get(name) is not None and b.get(name) is not None
-        ]
-        tested[name] = ([a for a, _ in pairs], [b for _, b in pairs])  # type: ignore[misc]
-    found = {name: _compared(name, a, b) for name, (a, b) in tested.items()}
-    corrected = holm({name: effect.p for name, effect in found.items() if effect.p is not None})
-    return [_judged(msgspec.structs.replace(effect, p=corrected.get(name))) for name, effect in found.items()]
+def judge(baseline: Sequence[Figures], *others: Sequence[Figures]) -> list[list[Effect]]:
+    """The effects of each other value. `baseline[i]` and `other[i]` are of the same round."""
+    found = [{name: _compared(name, *_pairs(baseline, other, name)) for name in MEASURES} for other in others]
+    corrected = holm(
+        {(i, name): e.p for i, effects in enumerate(found) for name, e in effects.items() if e.p is not None}
+    )
+    return [
+        [_judged(msgspec.structs.replace(e, p=corrected.get((i, name)))) for name, e in effects.items()]
+        for i, effects in enumerate(found)
+    ]
+
+
+def _pairs(
+    baseline: Sequence[Figures], other: Sequence[Figures], name: str
+) -> tuple[list[float], list[float]]:
+    """Of the rounds in which both are known."""
+    pairs = [
+        (a, b)
+        for one, two in zip(baseline, other, strict=False)
+        if (a := one.get(name)) is not None and (b := two.get(name)) is not None
+    ]
+    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def _compared(name: str, a: list[float], b: list[float]) -> Effect:
@@ -90,7 +106,7 @@ def _compared(name: str, a: list[float], b: list[float]) -> Effect:
     if len(a) < LEAST_PAIRS:
         return effect
     steps = [log(y / x) if ratios else y - x for x, y in zip(a, b, strict=True)]
-    low, high, p = _tested(steps)
+    low, high, p = _tested(steps, ROUNDING if ratios else ROUNDING * max(*a, *b))
     if ratios:
         low, high = (mean_a * (exp(min(step, log(MOST_TIMES))) - 1) for step in (low, high))
     return msgspec.structs.replace(effect, low=low, high=high, p=p)
@@ -107,17 +123,16 @@ def mean(values: Sequence[float], ratios: bool | None = None) -> float:
     return fmean(values)
 
 
-def _tested(steps: list[float]) -> tuple[float, float, float]:
+def _tested(steps: list[float], least_spread: float) -> tuple[float, float, float]:
     """Interval of their mean, and how likely such a one would be by chance, were it 0."""
-    if max(steps) - min(steps) <= 1e-12 * abs(
-        steps[0]
-    ):  # no spread at all: the test has nothing to divide by
-        return steps[0], steps[0], 0.0 if steps[0] else 1.0
-    from scipy import stats
+    middle, error = fmean(steps), max(stdev(steps), least_spread) / sqrt(len(steps))
+    if not error:
+        return middle, middle, 1.0  # nothing but zeros
+    from scipy import special  # Student's distribution, and the inverse of it
 
-    outcome = stats.ttest_1samp(steps, 0.0)
-    interval = outcome.confidence_interval(CONFIDENCE)
-    return float(interval.low), float(interval.high), float(outcome.pvalue)
+    freedom = len(steps) - 1
+    reach = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    return middle - reach, middle + reach, 2 * float(special.stdtr(freedom, -abs(middle) / error))
 
 
 def _judged(effect: Effect) -> Effect:
@@ -129,7 +144,10 @@ def _judged(effect: Effect) -> Effect:
     return msgspec.structs.replace(effect, verdict=Verdict.BETTER if good else Verdict.WORSE)
 
 
-def holm(p_values: dict[str, float]) -> dict[str, float]:
+Name = TypeVar("Name")
+
+
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """Corrected p-values (Holm, 1979): the smallest times their number, the next times one less, never falling.
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})

@@ -143,7 +143,7 @@ def _concluded(outcome: Outcome) -> Outcome:
     rounds: list[list[dict[str, float | None]]] = [[] for _ in outcome.plan.values]
     for run_ in outcome.runs:
         rounds[run_.value].append(run_.figures)
-    effects = [judge(rounds[0], other) for other in rounds[1:]]
+    effects = judge(*rounds)
     return msgspec.structs.replace(outcome, effects=effects, verdicts=[words(found) for found in effects])
 
 
