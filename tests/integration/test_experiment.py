@@ -10,11 +10,12 @@ import pytest
 from streamlab import keys
 from streamlab.cli import main
 from streamlab.errors import IllegalStateError, UnknownTopicOrPartitionError
-from streamlab.lab.experiments import guard, notes, stopping
+from streamlab.lab.experiments import guard, notes, runner, stopping
 from streamlab.lab.experiments.judging import Verdict
 from streamlab.lab.experiments.notes import Note
 from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.experiments.runner import run
+from streamlab.metrics.lease import Lease
 from streamlab.metrics.telemetry import read_states
 from tests.builders import a_topic
 from tests.shell import Shell
@@ -100,6 +101,50 @@ def test_while_one_runs_no_other_begins_and_nobody_puts_back(broker, topic):
         stop.set()
         first.join()
     assert own(broker) == {}
+
+
+def test_what_another_one_had_set_for_a_moment_is_not_what_the_next_one_puts_back(broker, topic, monkeypatch):
+    broker.configs().set(CLIENT, {"linger_ms": 3})
+    other = Note(
+        id="1a-b", plan=a_plan(topic), had=True, before=3, started_ms=broker.connection.server_time_ms()
+    )
+    its_lease = Lease(broker.connection, keys.EXPERIMENT_LEASE)
+    its_lease.hold()
+    notes.open_note(broker.connection, other)
+    broker.configs().set(CLIENT, {"linger_ms": 200})
+
+    class ALeaseThatIsFreeJustNow(Lease):
+        def hold(self) -> bool:
+            if notes.current(self._connection) == other:  # it ends when the next one has begun to look around
+                notes.put_back(self._connection, other)
+                its_lease.release()
+            return super().hold()
+
+    monkeypatch.setattr(runner, "Lease", ALeaseThatIsFreeJustNow)
+    stop = threading.Event()
+    run(broker.connection, a_plan(topic), stop, watch=lambda done, total, note: stop.set())
+    its_lease.close()
+    assert own(broker) == {"linger_ms": 3}
+
+
+def test_a_process_that_was_held_up_puts_nothing_back_under_another_experiment(broker, topic):
+    before, now = (Note(id=id, plan=a_plan(topic), had=True, before=3, started_ms=1) for id in ("1-a", "2-b"))
+    notes.open_note(broker.connection, now)
+    broker.configs().set(CLIENT, {"linger_ms": 200})
+    notes.put_back(broker.connection, before)
+    assert own(broker) == {"linger_ms": 200}
+    assert notes.current(broker.connection) == now
+
+
+def test_the_oldest_results_go(broker, topic, monkeypatch):
+    monkeypatch.setattr(notes, "MOST_KEPT", 3)
+    begun = [
+        notes.begun(Note(id=f"{n:x}-ab", plan=a_plan(topic), had=False, started_ms=n))
+        for n in (9, 20, 3, 11, 16)
+    ]
+    for outcome in begun:
+        notes.keep(broker.connection, outcome)
+    assert list(notes.results(broker.connection)) == ["14-ab", "10-ab", "b-ab"]
 
 
 def test_somebody_else_may_wish_it_to_stop_and_its_process_obeys(broker, topic):

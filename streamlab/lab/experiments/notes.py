@@ -78,7 +78,10 @@ def current(connection: Connection) -> Note | None:
 
 
 def put_back(connection: Connection, note: Note) -> None:
-    """Let the setting be what it was. May be repeated. Raises StreamlabError."""
+    """Let the setting be what it was. May be repeated; nothing once another one runs. Raises StreamlabError."""
+    running = current(connection)
+    if running is not None and running.id != note.id:
+        return  # this process was held up for long: somebody has put it back, and turns it again
     name = note.plan.setting_name
     values = {name: note.before} if note.had else {}
     Configs(connection).change(
@@ -111,7 +114,7 @@ def put_back_orphan(connection: Connection) -> Outcome | None:
 
 def incomplete(connection: Connection, note: Note, why: str) -> Outcome:
     """Keep what was measured until then, without a verdict."""
-    kept = results(connection).get(note.id)
+    kept = result(connection, note.id)
     outcome = Outcome(
         id=note.id,
         plan=note.plan,
@@ -131,10 +134,10 @@ def keep(connection: Connection, outcome: Outcome) -> None:
     """The oldest beyond `MOST_KEPT` go."""
     with translated():
         connection.client.hset(keys.EXPERIMENTS, outcome.id, msgspec.json.encode(outcome).decode())
-    kept = results(connection)
-    for old in sorted(kept, key=lambda id: kept[id].started_ms)[:-MOST_KEPT]:
-        with translated():
-            connection.client.hdel(keys.EXPERIMENTS, old)
+        ids: Any = connection.client.hkeys(keys.EXPERIMENTS)
+        old = sorted(ids, key=lambda id: begun_ms(id) or 0)[:-MOST_KEPT]
+        if old:
+            connection.client.hdel(keys.EXPERIMENTS, *old)
 
 
 def begun(note: Note) -> Outcome:

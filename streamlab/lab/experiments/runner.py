@@ -49,18 +49,21 @@ def run(
     """
     notes.put_back_orphan(connection)
     window = Window(connection, plan)  # raises when the topic does not exist, before anything is changed
-    before = Configs(connection).get(plan.entity)
     now_ms = connection.server_time_ms()
-    note = Note(
-        id=notes.new_id(now_ms),
-        plan=plan,
-        had=plan.setting_name in before.values,
-        before=before.values.get(plan.setting_name),
-        today=in_force(connection, plan, before.values),
-        by=by,
-        started_ms=now_ms,
-    )
-    with _Renewed(connection, stop, note.id) as lease:
+    id = notes.new_id(now_ms)
+    with _Renewed(connection, stop, id) as lease:
+        before = Configs(connection).get(
+            plan.entity
+        )  # not sooner: what another experiment had set is no one's wish
+        note = Note(
+            id=id,
+            plan=plan,
+            had=plan.setting_name in before.values,
+            before=before.values.get(plan.setting_name),
+            today=in_force(connection, plan, before.values),
+            by=by,
+            started_ms=now_ms,
+        )
         notes.open_note(connection, note)
         try:
             outcome = _measured(connection, note, window, stop, lease, watch, before.version)
