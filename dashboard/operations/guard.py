@@ -26,4 +26,6 @@ def look(broker: Broker, kind: Kind, spec: Spec) -> Guarded:
     """Raises StreamlabError."""
     if kind.name in HARMLESS:
         return Guarded()
-    return guard.look(broker.connection, kind.subject(spec))
+    found = guard.look(broker.connection, kind.subject(spec))
+    into = "" if found.refused else kind.into(broker, spec)
+    return guard.look(broker.connection, f"topic {into}") if into else found

@@ -165,6 +165,8 @@ class Kind:
     """(spec, result data) -> kind and spec of the operation that takes it back; None when nothing can."""
     since: Callable[[Broker, Mapping[str, Any]], Since | None] = lambda broker, progress: None
     """(broker, what the run saved) -> what came of it since it ended; None when that is not (or no longer) known."""
+    into: Callable[[Broker, Spec], str] = lambda broker, spec: ""
+    """The topic that it writes into, where its subject does not say so; "" for none. Raises StreamlabError."""
     resumable: bool = False  # a run that died may be begun again with its saved progress
     contents: Contents | None = None  # None: it holds none
     template: str = "pages/operation/new.html"  # of its form

@@ -20,7 +20,8 @@ from streamlab.errors import StreamlabError
 from streamlab.lab.experiments.notes import put_back_orphan
 
 from . import life
-from .kind import GaveUp, Stopped, WorldMoved
+from .guard import look
+from .kind import GaveUp, Kind, Stopped, WorldMoved
 from .models import Operation, State
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ def run(number: int) -> None:
     kind, job = life.kind_of(operation), RunningJob(operation)
     try:
         with _beating(job):
+            if operation.runs == 1:  # one that goes on has begun to change things already
+                _not_while_measured(kind, operation)
             result = kind.run(broker(), operation.spec, operation.world, job)
     except Stopped as stopped:
         life.finish(operation, State.CANCELLED, stopped.result)
@@ -100,6 +103,13 @@ def run(number: int) -> None:
     else:
         if not life.finish(operation, State.DONE, result):
             log.error("%s was done, but had been given up for dead", operation)
+
+
+def _not_while_measured(kind: Kind, operation: Operation) -> None:
+    """It may have waited for a worker while somebody began an experiment. Raises WorldMoved, StreamlabError."""
+    refused, _ = look(broker(), kind, operation.spec)
+    if refused:
+        raise WorldMoved(refused)
 
 
 @shared_task(name="dashboard.operations.look_after", soft_time_limit=20)

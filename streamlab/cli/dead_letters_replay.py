@@ -19,6 +19,7 @@ from .letter_options import Group, Name, filtered, letters_of, some
 from .options import Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json, safe
 from .replay_text import counted, job_json, show_job, show_plan
+from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
     from ..delivery.replay import Replays
@@ -74,6 +75,7 @@ def replay(
     execute: Execute = False,
     dry_run: DryRun = False,
     detach: Annotated[bool, typer.Option("--detach", help="Only store the job; `resume` runs it.")] = False,
+    force: Force = False,
     url: Url = None,
     json: Json = False,
     wanted: Any = None,
@@ -100,6 +102,10 @@ def replay(
             show_plan(plan, json)
             note("There is nothing to replay.")
             return
+        goes_to = plan.spec.goes_to
+        require_undisturbed(
+            broker, force, f"letters {letters.dlq}", *([f"topic {goes_to}"] if goes_to else [])
+        )
         job = replays.draft(plan, who())
         if detach:
             show_job(job, json)

@@ -15,6 +15,9 @@ from streamlab.cli import main
 from streamlab.delivery.dead_letter import Cause
 from streamlab.delivery.dead_letters import DeadLetters
 from streamlab.delivery.replay_jobs import ReplayJobs
+from streamlab.lab.experiments import notes
+from streamlab.lab.experiments.notes import Note
+from streamlab.lab.experiments.plan import Plan
 from tests.builders import a_topic
 from tests.dead_letter_builders import (
     DIED_MS,
@@ -204,6 +207,19 @@ def test_a_replay_shows_what_would_happen_and_then_does_it(
     ) == 20
     nothing = shell(*asked, "--execute")
     assert nothing.returncode == 0 and "nothing to replay" in nothing.stderr
+
+
+def test_a_replay_into_what_an_experiment_measures_waits_unless_forced(shell: Shell, broker: Broker) -> None:
+    letters, measured = dead_orders(broker, count=2), a_topic(broker)
+    plan = Plan(entity="client:a", setting="linger_ms", values=[0, 50], topic=measured)
+    note = Note(id="1a-b", plan=plan, had=False, started_ms=broker.connection.server_time_ms())
+    notes.open_note(broker.connection, note)
+    asked = ("dead-letters", "replay", letters.dlq, "--to", measured, "--execute")
+    refused = shell(*asked)
+    assert refused.returncode == 1 and f"An experiment measures {measured}" in refused.stderr
+    assert records_of_topic(broker, measured) == []
+    assert shell(*asked, "--force").returncode == 0
+    assert len(records_of_topic(broker, measured)) == 2
 
 
 def test_an_edit_that_is_no_file_is_named(shell: Shell, broker: Broker) -> None:

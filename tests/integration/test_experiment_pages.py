@@ -20,7 +20,9 @@ from pytest_django import Settings
 from dashboard.access.roles import Role
 from dashboard.audit.models import Entry
 from dashboard.operations import life, tasks
+from dashboard.operations.guard import look
 from dashboard.operations.models import Operation, State
+from dashboard.operations.registry import KINDS
 from streamlab.broker import Broker
 from streamlab.lab.experiments import notes, stopping
 from streamlab.lab.experiments.judging import judge, words
@@ -223,6 +225,16 @@ def test_a_load_with_a_rate_is_said_to_show_no_throughput(operator, broker):
         assert any("Full speed" in warning for warning in warnings) is warned
 
 
+def test_a_load_that_ends_before_the_experiment_is_said_to(operator, broker):
+    load = SCENARIOS["burst"].load
+    Loads(broker.connection).start(load)
+    broker.admin().create_topics({load.topic_name: {"num_partitions": 1}})
+    for seconds, warned in ((1, False), (load.minutes * 60 / 4, True)):
+        ask(operator, load.topic_name, entity=WHO, group="", window_s=round(seconds))
+        warnings = Operation.objects.latest("pk").preview["warnings"]
+        assert any("before the experiment does" in warning for warning in warnings) is warned
+
+
 def test_a_viewer_sees_results_and_starts_nothing(client, redis_url, settings, broker, topic):
     settings.STREAMLAB_URL = redis_url
     client.force_login(a_person(Role.VIEWER))
@@ -264,6 +276,24 @@ def test_what_would_change_what_it_measures_is_refused_until_it_has_ended(
     operator.post(f"/operations/new/{kind}/", asked)
     blocked = Operation.objects.latest("pk").preview["blocked"]
     assert blocked.startswith("An experiment measures") or before.preview["blocked"]
+
+
+def test_what_waited_for_a_worker_while_it_began_is_refused_as_well(operator, broker, topic):
+    operator.post("/operations/new/pause-group/", {"group": "readers"})
+    operation = Operation.objects.latest("pk")
+    operator.post(f"/operations/{operation.pk}/confirm/")
+    running(broker, a_plan(topic))
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.FAILED
+    assert operation.error.startswith("Nothing was changed: An experiment measures")
+
+
+def test_letters_may_be_replayed_anywhere_but_into_what_it_measures(broker, topic):
+    running(broker, a_plan(topic))
+    elsewhere = a_topic(broker, partitions=1)
+    for to, refused in ((topic, True), (elsewhere, False), ("group", False)):
+        assert bool(look(broker, KINDS["replay"], {"dlq": "letters", "to": to}).refused) is refused, to
 
 
 def test_one_that_somebody_started_elsewhere_is_stopped_from_its_page(operator, broker, topic):

@@ -85,7 +85,7 @@ def _warnings(broker: Broker, plan: Plan, today: Any) -> list[str]:
         said.append(f"With {plan.repetitions} rounds there is no verdict: {LEAST_PAIRS} are the least.")
     if today is not None and not any(v is None or as_text(v) == as_text(today) for v in plan.values):
         said.append(f"Today's value, {as_text(today)}, is not among those that are tried.")
-    said += [*_not_taken(broker, plan), *_paced(broker, plan)]
+    said += [*_not_taken(broker, plan), *_of_load(broker, plan)]
     if plan.entity == "broker":
         said.append("It changes a default of the whole broker: everybody who has no nearer value follows.")
     return said
@@ -109,18 +109,24 @@ def _not_taken(broker: Broker, plan: Plan) -> list[str]:
     return some(list(found), most=10)
 
 
-def _paced(broker: Broker, plan: Plan) -> list[str]:
-    """A load with a rate gets no more throughput from any value: that should not come as a surprise."""
+def _of_load(broker: Broker, plan: Plan) -> list[str]:
+    """What should come as no surprise where the topic is that of a load."""
     desired = Loads(broker.connection).get(plan.topic.removeprefix(TOPIC_PREFIX))
-    ours = desired is not None and desired.load.topic_name == plan.topic
-    if desired is None or not ours or desired.load.producers.full_speed:
+    if desired is None or desired.load.topic_name != plan.topic:
         return []
-    if entity(plan.entity).kind is not EntityKind.CLIENT or plan.setting_name not in THROUGHPUT:
-        return []
-    return [
-        f"The load {desired.load.name} sends {desired.load.producers.pace}, whatever the value: latency, batches and "
-        "bytes will tell, throughput will not. For that there is the scenario “Full speed”."
-    ]
+    said = []
+    if desired.until_ms < broker.connection.server_time_ms() + plan.seconds * 1000:
+        said.append(
+            f"The load {desired.load.name} ends at {clock(desired.until_ms)} UTC, before the experiment does: what is "
+            "measured after that says nothing."
+        )
+    is_client = entity(plan.entity).kind is EntityKind.CLIENT
+    if is_client and plan.setting_name in THROUGHPUT and not desired.load.producers.full_speed:
+        said.append(
+            f"The load {desired.load.name} sends {desired.load.producers.pace}, whatever the value: latency, batches "
+            "and bytes will tell, throughput will not. For that there is the scenario “Full speed”."
+        )
+    return said
 
 
 def _blocked(broker: Broker, plan: Plan) -> str:

@@ -92,6 +92,16 @@ def _plan(broker: Broker, spec: Spec) -> ReplayPlan:
     )
 
 
+def _into(broker: Broker, spec: Spec) -> str:
+    match spec["to"]:
+        case "group":
+            return ""  # its own queue, which no other group sees
+        case "source":
+            return letters_of(broker, spec).topic
+        case topic:
+            return str(topic)
+
+
 def _goes(plan: ReplayPlan) -> str:
     if plan.spec.goes_to is None:
         return f"back to group {plan.spec.group}; no other group sees them"
@@ -223,6 +233,7 @@ REPLAY = Kind(
     run=_replay,
     command=_replay_command,
     since=_since,
+    into=_into,
     contents=CONTENTS,
     resumable=True,
 )

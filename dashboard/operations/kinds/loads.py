@@ -72,10 +72,8 @@ def preview_start(broker: Broker, spec: Spec) -> Preview:
             ("Topic", f"{load.topic_name}, {plural(load.partitions, 'partition')}"),
             ("Group", load.group_id),
             ("A record", f"{load.producers.size_bytes} B, {load.consumers.handler_ms:g} ms to handle"),
-            ("At most", f"{load.producers.most_rate:g} records/s"),
-        ]
-        if not load.producers.full_speed
-        else [],
+            ("At most", "what the server takes" if load.producers.full_speed else _most_rate(load)),
+        ],
         warnings=_warnings(broker),
         blocked=f"The load {load.name} runs already: change it, or stop it first." if running else "",
         undo="An undo stops it.",
@@ -90,6 +88,10 @@ def run_start(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) ->
         raise WorldMoved(str(error)) from None
     job.step(1, 1)
     return Result(f"{load.name} was started, for {_minutes(load)}.", data={"run": desired.run})
+
+
+def _most_rate(load: Load) -> str:
+    return f"{load.producers.most_rate:g} records/s"
 
 
 def _minutes(load: Load) -> str:
