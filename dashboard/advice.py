@@ -15,6 +15,7 @@ from celery import shared_task
 from dashboard.broker import broker
 from streamlab import advisor
 from streamlab.advisor import Advice, NothingMeasured, memory
+from streamlab.connection import Connection
 from streamlab.errors import StreamlabError
 
 ASK_EVERY_S = 1.0
@@ -39,12 +40,18 @@ class _Asked:
             try:
                 connection = broker().connection
                 if connection.url != self._of or time.monotonic() - self._at >= ASK_EVERY_S:
-                    self._of, self._at = connection.url, time.monotonic()
-                    memory.ask(connection)
-                    self._advice, self._why = advisor.advise(connection, LATE_MS), ""
+                    self._ask(connection)
             except (StreamlabError, NothingMeasured) as error:
                 self._advice, self._why = None, str(error)
             return self._advice, self._why
+
+    def _ask(self, connection: Connection) -> None:
+        self._of = connection.url
+        try:
+            memory.ask(connection)
+            self._advice, self._why = advisor.advise(connection, LATE_MS), ""
+        finally:
+            self._at = time.monotonic()  # of the answer: those who waited for it do not ask again, one by one
 
 
 _asked = _Asked()

@@ -6,6 +6,7 @@ import threading
 import time
 
 from dashboard.broker import broker
+from streamlab.connection import Connection
 from streamlab.errors import StreamlabError
 from streamlab.metrics.telemetry import ClientTelemetry, read_all
 
@@ -27,11 +28,19 @@ class Running:
             try:
                 connection = broker().connection
                 if connection.url != self._of or time.monotonic() - self._read_at >= FRESH_S:
-                    self._clients, self._of = read_all(connection), connection.url
-                    self._read_at = time.monotonic()
+                    self._read(connection)
             except StreamlabError:
                 self._clients = {}
             return self._clients
+
+    def _read(self, connection: Connection) -> None:
+        self._of = connection.url
+        try:
+            self._clients = read_all(connection)
+        finally:
+            self._read_at = (
+                time.monotonic()
+            )  # of the answer: those who waited for it do not ask again, one by one
 
 
 _running = Running()

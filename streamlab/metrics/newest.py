@@ -26,9 +26,12 @@ class Newest:
     def get(self) -> Snapshot | None:
         """None: nobody has measured for a minute. Raises StreamlabError, msgspec.DecodeError."""
         client = self._connection.client
-        with self._lock, translated():
-            if self._snapshot is None or client.getrange(keys.SNAPSHOT, 0, _HEAD_BYTES - 1) != self._head:
-                data: Any = client.get(keys.SNAPSHOT)
+        with translated():  # outside of the lock: when the server hangs, all wait at the same time
+            head: Any = client.getrange(keys.SNAPSHOT, 0, _HEAD_BYTES - 1)
+        with self._lock:
+            if self._snapshot is None or head != self._head:
+                with translated():
+                    data: Any = client.get(keys.SNAPSHOT)
                 self._snapshot = decode(data) if data else None
                 self._head = data[:_HEAD_BYTES] if data else b""
             return self._snapshot
