@@ -151,7 +151,9 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     events = events.filter(group=wanted.group) if wanted.group else events
     if wanted.place:
         topic, _, partition = wanted.place.rpartition("/")
-        events = events.filter(topic=topic, partition=int(partition) if partition.isdecimal() else -1)
+        events = events.filter(
+            topic=topic, partition=int(partition) if partition.isdecimal() and len(partition) < 9 else -1
+        )
     return {
         **waiting,
         **_errors(events, moment.read_at_ms),

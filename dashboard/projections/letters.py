@@ -78,7 +78,7 @@ def _replayed(event: RecordDeadLettered | RecordRecovered | DeadLetterReplayed) 
         yield Death(event.replays - 1, event.group)
         return
     replays, _, group = event.letter.partition(":")
-    if replays.isdecimal() and int(replays[:9]) < event.replays:
+    if replays.isdecimal() and len(replays) < 9 and int(replays) < event.replays:
         yield Death(int(replays), group)
 
 

@@ -324,6 +324,7 @@ def test_attempts_are_shown_as_planned_and_as_they_were_and_by_error(operator, r
     assert by_error.index("OutOfStock") < by_error.index("ValueError")
     assert "66.7" in by_error and "3 failed attempts in the last hour" in by_error
     assert "OutOfStock" not in html_of(operator, "/retries/?group=nobody")
+    assert "OutOfStock" not in html_of(operator, f"/retries/?group=g&queue=orders/{'9' * 5_000}")
 
 
 def test_a_list_of_retries_says_what_it_leaves_out_and_shows_more_of_one_queue(
