@@ -74,7 +74,7 @@ def body(key: str, receiver: str, event: Event, firings: Sequence[Firing]) -> di
         "status": status,
         "receiver": receiver,
         "text": text(event, firings),
-        "groupKey": f"rule:{first.rule_id}",
+        "groupKey": f"rule:{first.rule_id or 'test'}",
         "groupLabels": {"alertname": first.rule_name},
         "commonLabels": common,
         "commonAnnotations": {},

@@ -240,7 +240,7 @@ CELERY_BEAT_SCHEDULE = {
 
 PUBLIC_URL = env.text(
     "STREAMLAB_PUBLIC_URL",
-    f"https://{ALLOWED_HOSTS[0].lstrip('*.')}" if PUBLIC else f"http://localhost:{env.text('PORT', '8000')}",
+    f"https://{ALLOWED_HOSTS[0].lstrip('*.')}" if PUBLIC else f"http://127.0.0.1:{env.text('PORT', '8000')}",
 ).rstrip("/")
 WEBHOOK_PRIVATE = env.flag("STREAMLAB_WEBHOOK_PRIVATE", False)  # webhooks to this machine and its network
 EMAIL_HOST = env.text("EMAIL_HOST")

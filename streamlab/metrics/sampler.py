@@ -132,9 +132,10 @@ class Sampler:
     def _tell_skipped(self, snapshot: Snapshot) -> None:
         missed = cadence.skipped(self._last_ms, snapshot.as_of_ms)
         if missed:
-            log.warning(
-                "skipped %d snapshots before %d (this one took %.0f ms)",
-                missed,
+            log.log(
+                logging.INFO if missed == 1 else logging.WARNING,  # one is nothing: a start, a moment of load
+                "%s without a snapshot before number %d, which took %.0f ms",
+                "1 second" if missed == 1 else f"{missed} seconds",
                 snapshot.seq,
                 snapshot.took_ms,
             )
