@@ -48,7 +48,7 @@ def headline_figures(snapshot: Snapshot, failing: Trouble, past: bool) -> dict[s
             failing.retrying, "records wait to be tried again", NOT_KEPT if past else "No worker runs"
         ),
         "dead": count(failing.dead, "dead letters", NOT_KEPT if past else "Not known yet"),
-        "lately": f"{failing.lately:,} in 15 min" if failing.lately else "none in 15 min",
+        "lately": f"{failing.lately:,} died in 15 min" if failing.lately else "none died in 15 min",
         "records": count(sum(t.records for t in own), "records kept now"),
         "stored": size(sum(t.size_bytes for t in own)),
     }

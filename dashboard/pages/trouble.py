@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from dashboard.broker import broker
 from dashboard.presenters.words import Trouble
-from dashboard.projections.models import DeadLetter, FailureGroup, LetterState
+from dashboard.projections.models import DeadLetter, FailureGroup
 from streamlab.delivery.retry_queue import RetryQueue
 from streamlab.errors import StreamlabError
 from streamlab.metrics.names import WORKING
@@ -40,11 +40,8 @@ def of_all(moment: Moment) -> Trouble:
         return Trouble(None, None, None)
     workers = [c for c in running.clients().values() if c.kind == "worker" and not c.away(moment.read_at_ms)]
     total = FailureGroup.objects.aggregate(dead=Sum("dead"))["dead"] or 0
-    lately = (
-        DeadLetter.objects.filter(state=LetterState.DEAD, died_ms__gte=moment.read_at_ms - LATELY_MS).count()
-        if total
-        else 0
-    )
+    # whatever became of them since, as alerts count them: a replay undoes no death
+    lately = DeadLetter.objects.filter(died_ms__gte=moment.read_at_ms - LATELY_MS).count()
     return Trouble(total, lately, _queued(workers))
 
 

@@ -199,10 +199,13 @@ def _of_server(server: ServerSnapshot) -> Iterator[Finding]:
 def _of_dead(trouble: Trouble) -> Iterator[Finding]:
     if trouble.lately:
         yield Finding(
-            Tone.WARN,
+            Tone.WARN if trouble.dead else Tone.NOTE,
             f"{plural(trouble.lately, 'record')} died in the last 15 minutes",
-            f"{plural(trouble.dead or trouble.lately, 'dead letter')} in all, which nothing handles.",
-            "See what they died of, mend it, and replay them.",
+            f"{plural(trouble.dead, 'letter')} in all {'is' if trouble.dead == 1 else 'are'} dead now; nothing handles "
+            f"{'it' if trouble.dead == 1 else 'them'}."
+            if trouble.dead
+            else "No letter is dead any more: all were replayed or discarded.",
+            "See what they died of, mend it, and replay them." if trouble.dead else "See what they died of.",
             "dead-letters",
             weight=-1,  # a group that is behind comes first
         )

@@ -33,7 +33,7 @@ class Trouble:
     """Records that did not go well; None: not known."""
 
     dead: int | None  # letters that nothing handles
-    lately: int | None  # of them those of the last 15 minutes
+    lately: int | None  # deaths of the last 15 minutes, whatever became of the letters since
     retrying: int | None  # that wait to be tried again
 
 

@@ -147,7 +147,7 @@ def test_one_click_replays_a_letter_and_the_page_shows_it_recovered(
 
 
 def test_a_replay_of_many_says_how_many_and_where_to_before_it_does_anything(
-    operator, projector, broker, topic, handler
+    operator, projector, broker, topic, handler, redis_url
 ):
     shown(projector, operator, "/dead-letters/", "ValueError")
     fields = {"dlq": f"{topic}.revenue.dlq", "to": "group", "guard": "20", "error": "ValueError"}
@@ -162,6 +162,10 @@ def test_a_replay_of_many_says_how_many_and_where_to_before_it_does_anything(
     run(operation)
     until(lambda: sorted(handler.handled) == numbered(3), 20, "all three were handled")
     until(lambda: states(projector, operator) == ["recovered"] * 3, 20, "three recovered letters")
+    publish(redis_url, busy_snapshot())
+    html = html_of(operator, "/")
+    assert "3 records died in the last 15 minutes" in html, "a replay undoes no death"
+    assert "No letter is dead any more" in html
 
 
 def fact(html: str, name: str) -> str:
