@@ -51,7 +51,7 @@ def run(
 
     A value of - stands for: as it is without a stored value.
     """
-    from ..lab.experiments.plan import Plan
+    from ..lab.experiments.plan import Plan, distinct
     from ..lab.experiments.runner import run as run_plan
 
     plan = Plan(
@@ -65,6 +65,7 @@ def run(
         window_s=window,
         repetitions=repetitions,
     )
+    distinct(plan)
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())

@@ -38,13 +38,21 @@ def _item(text: str) -> str:
 
 
 def summary(load: Load) -> str:
-    """One line: what it sends and who reads it."""
+    """One line: what it sends and who reads it.
+
+    >>> from streamlab.lab.scenarios import SCENARIOS
+    >>> summary(SCENARIOS["full-speed"].load)
+    'As fast as it goes, records of 100 B (no keys) into 2 partitions; 1 consumer, 0 ms a record.'
+    """
     sends, reads = load.producers, load.consumers
     what = f"rows of {sends.file}" if sends.file else f"{sends.size_bytes} B"
     burst = f", {sends.burst.times:g} times that for {sends.burst.for_s:g} s" if sends.burst else ""
+    pace = "As fast as it goes, records" if sends.full_speed else f"{sends.rate:g} records/s"
+    keyed = "no keys" if sends.keys.kind == "none" else f"{sends.keys.kind} keys"
+    readers = reads.kind if reads.count == 1 else f"{reads.kind}s"
     return (
-        f"{sends.rate:g} records/s of {what} ({sends.keys.kind} keys){burst} into {load.partitions} partitions; "
-        f"{reads.count} {reads.kind}s, {reads.handler_ms:g} ms a record."
+        f"{pace} of {what} ({keyed}){burst} into {load.partitions} partitions; "
+        f"{reads.count} {readers}, {reads.handler_ms:g} ms a record."
     )
 
 

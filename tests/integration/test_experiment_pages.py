@@ -164,6 +164,7 @@ def test_what_was_not_asked_for_is_guessed_from_what_runs(operator, broker, topi
     ("changes", "says"),
     [
         ({"values": "5"}, "2 to 8 values"),
+        ({"values": "1, 1"}, "asked for twice"),
         ({"values": "1, many"}, "must be a"),
         ({"topic": "nowhere"}, "There is no topic nowhere"),
         ({"entity": "planet:mars"}, "Select a valid choice"),

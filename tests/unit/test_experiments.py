@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamlab.errors import StreamlabError
 from streamlab.lab.experiments.judging import Verdict, holm, judge, words
 from streamlab.lab.experiments.measuring import MEASURES
-from streamlab.lab.experiments.plan import MOST_VALUES, Plan
+from streamlab.lab.experiments.plan import MOST_VALUES, Plan, distinct, plan_of
 from streamlab.metrics.distribution import GAMMA, bucket
 
 TYPICAL = {
@@ -190,6 +190,15 @@ def test_every_value_is_measured_once_a_round(values, repetitions):
 def test_a_plan_that_cannot_be_run_is_refused(changes, says):
     with pytest.raises(StreamlabError, match=says):
         a_plan(**changes)
+
+
+@pytest.mark.parametrize("values", [[1, 1], ["5", 7, 5], [None, 5, None]])
+def test_a_value_that_is_asked_for_twice_is_refused_and_a_kept_plan_that_has_one_is_read(values):
+    kept = a_plan(values=values)
+    with pytest.raises(StreamlabError, match="asked for twice"):
+        distinct(kept)
+    with pytest.raises(StreamlabError, match="asked for twice"):
+        plan_of({"entity": "client:a", "setting": "linger_ms", "values": values, "topic": "orders"})
 
 
 def test_latencies_count_only_where_the_window_begins_long_enough_after_the_change():

@@ -12,7 +12,7 @@ from streamlab.configs.entity import Entity, EntityKind, entity
 from streamlab.configs.settings import TABLES, as_text
 from streamlab.configs.store import Configs
 from streamlab.errors import StreamlabError
-from streamlab.lab.experiments.plan import MOST_REPETITIONS, Plan
+from streamlab.lab.experiments.plan import MOST_REPETITIONS, Plan, distinct
 from streamlab.lab.experiments.today import in_force
 from streamlab.topics import is_internal
 
@@ -168,16 +168,18 @@ class ExperimentForm(Form):
 
     def _plan(self, given: dict[str, Any]) -> Plan:
         texts = [text.strip() for text in given["values"].split(",") if text.strip()]
-        return Plan(
-            entity=given["entity"],
-            setting=given["setting"],
-            values=[None if text == AS_IT_IS else text for text in texts],
-            topic=given["topic"],
-            group=given["group"] or None,
-            producers=given["producers"].strip(),
-            warm_up_s=given["warm_up_s"],
-            window_s=given["window_s"],
-            repetitions=given["repetitions"],
+        return distinct(
+            Plan(
+                entity=given["entity"],
+                setting=given["setting"],
+                values=[None if text == AS_IT_IS else text for text in texts],
+                topic=given["topic"],
+                group=given["group"] or None,
+                producers=given["producers"].strip(),
+                warm_up_s=given["warm_up_s"],
+                window_s=given["window_s"],
+                repetitions=given["repetitions"],
+            )
         )
 
     @property

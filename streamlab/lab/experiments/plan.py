@@ -79,6 +79,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def plan_of(plain: Any) -> Plan:
     """Raises IllegalArgumentError."""
     try:
-        return msgspec.convert(plain, Plan)
+        return distinct(msgspec.convert(plain, Plan))
     except msgspec.ValidationError as error:
         raise IllegalArgumentError(str(error)) from None
+
+
+def distinct(plan: Plan) -> Plan:
+    """The plan, whose values all differ. Raises IllegalArgumentError.
+
+    Asked of whoever wants to begin, not of a Plan: one that was kept is read, whatever it tried.
+    """
+    for n, value in enumerate(plan.values):
+        if value in plan.values[:n]:
+            told = "as it is (-)" if value is None else repr(value)
+            raise IllegalArgumentError(
+                f"The value {told} is asked for twice; each value is tried once, in as many rounds as you like."
+            )
+    return plan

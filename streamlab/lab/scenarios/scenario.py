@@ -70,6 +70,9 @@ class Trial(msgspec.Struct, frozen=True):
     of: Literal["producer", "group"]  # whose setting
     setting: str
     values: tuple[int | str, ...]  # the first is what the others are compared with
+    rounds: int = 6  # with short windows: a verdict within a few minutes
+    warm_up_s: float = 3.0
+    window_s: float = 6.0
 
     def entity(self, load: Load) -> str:
         """

@@ -25,7 +25,7 @@ FULL_SPEED = Scenario(
         Look("topic", "Rate in is what producer and server manage together, not what somebody asked for."),
         Look("clients", "Records wait in the producer's buffer, and send() waits for room."),
     ),
-    expect=("Thousands of records a second come in, in batches of about ten.",),
+    expect=("Thousands of records a second come in, in batches of a few records.",),
     seen=(Sight(figure="rate", least=1_000),),
     levers=(
         Lever(
