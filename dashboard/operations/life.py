@@ -9,7 +9,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from dashboard.audit import trail
@@ -23,6 +24,8 @@ from .registry import KINDS
 
 LOST_AFTER = timedelta(seconds=30)
 """A worker beats every 5 s; one that was not heard for this long is dead."""
+SILENT_AFTER = timedelta(seconds=12)
+"""Two beats are missing: people are told, before it counts as dead."""
 FORGOTTEN_AFTER = timedelta(seconds=20)
 """A confirmed operation that no worker took is handed to Celery again: the message may be lost."""
 DRAFTS_KEPT = timedelta(days=1)
@@ -150,7 +153,11 @@ def claim(number: int) -> Operation | None:
     """Have it for this worker; None when another has it or it was cancelled."""
     now, token = timezone.now(), uuid.uuid4().hex
     taken = Operation.objects.filter(pk=number, state=State.QUEUED).update(
-        state=State.RUNNING, claim=token, beat_at=now, started_at=now, runs=F("runs") + 1
+        state=State.RUNNING,
+        claim=token,
+        beat_at=now,
+        started_at=Coalesce("started_at", Value(now)),  # of its first run, where a worker died
+        runs=F("runs") + 1,
     )
     return Operation.objects.get(pk=number, claim=token) if taken else None
 

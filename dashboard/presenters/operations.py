@@ -94,6 +94,28 @@ def time_left(operation: Operation, now_ms: int) -> str:
     return f"about {spell_duration(left_ms)} left" if so_far_ms > 2_000 else ""
 
 
+def silence(operation: Operation, now_ms: int, silent_after_ms: int, gone_after_ms: int) -> str:
+    """Says that nobody works on a running operation, and what comes of that; "" while its worker is heard.
+
+    `gone_after_ms` is when, after its last sign of life, whoever looks after it has seen that its worker is dead.
+    """
+    heard_ms = _ms(operation.beat_at)
+    if operation.state != State.RUNNING or heard_ms is None or now_ms - heard_ms < silent_after_ms:
+        return ""
+    silent_ms = now_ms - heard_ms
+    said = f"Its worker has gone silent: it was last heard {spell_duration(silent_ms)} ago."
+    if silent_ms >= gone_after_ms:
+        return f"{said} Nobody has taken it over yet: see whether the dashboard's jobs run."
+    kind = KINDS.get(operation.kind)
+    if operation.cancel_wanted:
+        then = "it ends as cancelled"
+    elif kind is not None and kind.resumable:
+        then = "another one takes it over"
+    else:
+        then = "it ends as failed"
+    return f"{said} If it stays so, {then} within {spell_duration(gone_after_ms - silent_ms)}."
+
+
 def done_count(operation: Operation) -> Figure:
     return count(operation.done, "steps")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
@@ -373,6 +374,34 @@ def test_a_dead_workers_operation_is_begun_again_where_that_does_no_harm(operato
     tasks.run(operation.pk)
     operation.refresh_from_db()
     assert operation.state == State.DONE
+
+
+def test_a_page_says_that_its_worker_is_silent_and_how_long_it_took_in_all(operator, broker):
+    topic, _ = a_group_that_read(broker, 40)
+    operation = ask(operator, "purge", topic=topic)
+    page = f"/operations/{operation.pk}/"
+    step(operator, operation, "confirm", typed=topic)
+    began = timezone.now() - timedelta(minutes=3)
+    mine = life.claim(operation.pk)
+    assert mine is not None
+    Operation.objects.filter(pk=operation.pk).update(started_at=began)
+    assert "gone silent" not in text_of(operator, page)
+    Operation.objects.filter(pk=operation.pk).update(beat_at=timezone.now() - life.SILENT_AFTER)
+    html = text_of(operator, page)
+    assert "Its worker has gone silent" in html and "another one takes it over within" in html
+    given_up_for_dead(operation)
+    tasks.look_after()
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.DONE and operation.started_at == began
+    assert re.search(r"took 3 min", text_of(operator, page))
+
+
+def test_a_dropped_preview_says_who_dropped_it_and_confirms_nothing(operator, broker):
+    operation = ask(operator, "create-topic", topic="never", partitions=1, retention_days=1)
+    step(operator, operation, "cancel")
+    html = text_of(operator, f"/operations/{operation.pk}/")
+    assert "Dropped before it was confirmed, by operator" in html and "Confirmed by" not in html
 
 
 def test_a_dead_workers_operation_is_ended_with_a_word_where_it_cannot_go_on(operator, broker):
