@@ -107,6 +107,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "steps": operations.steps(operation),
         "eta": "" if silent else operations.time_left(operation, moment.read_at_ms),
         "silent": silent,
+        "left_over": operations.left_over(operation),
         "dropped_by": _dropped_by(operation),
         "undone_by": undo,
         "can_undo": bool(

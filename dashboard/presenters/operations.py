@@ -11,7 +11,7 @@ from dashboard.operations.registry import KINDS
 
 from .figures import Figure, count, moment, spell_duration
 from .payload import visible
-from .words import Status, Tone
+from .words import Status, Tone, plural
 
 _TONES = {
     State.DRAFT: Tone.IDLE,
@@ -114,6 +114,24 @@ def silence(operation: Operation, now_ms: int, silent_after_ms: int, gone_after_
     else:
         then = "it ends as failed"
     return f"{said} If it stays so, {then} within {spell_duration(gone_after_ms - silent_ms)}."
+
+
+def left_over(operation: Operation) -> str:
+    """What a replay that was cancelled, or gave up, did not come to, and what its next button does about it; "" else.
+
+    >>> left_over(Operation(kind="replay", state="cancelled", result={"data": {"left": 25}}))
+    'It left 25 letters dead. “The same again” replays these, and what it finds dead beside them by then.'
+    """
+    left = operation.result.get("data", {}).get("left")
+    if operation.kind != "replay" or operation.state not in (State.CANCELLED, State.FAILED) or not left:
+        return ""
+    button = "Preview it again" if operation.state == State.FAILED else "The same again"
+    which = (
+        "this one, and what it finds dead beside it"
+        if left == 1
+        else "these, and what it finds dead beside them"
+    )
+    return f"It left {plural(left, 'letter')} dead. “{button}” replays {which} by then."
 
 
 def done_count(operation: Operation) -> Figure:

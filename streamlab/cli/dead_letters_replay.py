@@ -18,7 +18,7 @@ from .dead_letters import DryRun, Execute, check_execute, who
 from .letter_options import Group, Name, filtered, letters_of, some
 from .options import Json, Url, broker_at, usage_error
 from .output import note, print_columns, print_json, safe
-from .replay_text import counted, job_json, show_job, show_plan
+from .replay_text import counted, job_json, over, show_job, show_plan
 from .undisturbed import Force, require_undisturbed
 
 if TYPE_CHECKING:
@@ -165,7 +165,11 @@ def resume(id: JobId, url: Url = None, json: Json = False) -> None:
         from ..delivery.replay import Replays
 
         replays = Replays(broker.connection)
-        _run(replays, replays.jobs.get(id), json)
+        job = replays.jobs.get(id)
+        if not job.resumable:
+            note(over(job))
+            raise typer.Exit(FAILED)
+        _run(replays, job, json)
 
 
 def pause(id: JobId, url: Url = None, json: Json = False) -> None:

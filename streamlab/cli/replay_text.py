@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from shlex import join
 from typing import TYPE_CHECKING, Any
 
 from .letter_options import some
 from .output import duration, moment, note, print_columns, print_json, safe
 
 if TYPE_CHECKING:
+    from ..delivery.letter_filter import LetterFilter
     from ..delivery.replay_jobs import ReplayJob
     from ..delivery.replay_plan import ReplayPlan
+    from ..delivery.replay_spec import Edit, ReplaySpec
 
 
 def show_plan(plan: ReplayPlan, json: bool) -> None:
@@ -92,3 +96,71 @@ def job_json(job: ReplayJob) -> dict[str, Any]:
         "runner": job.runner,
         "reason": job.reason,
     }
+
+
+# -- the same again -----------------------------------------------------------------------------------------------
+
+
+def over(job: ReplayJob) -> str:
+    """Why a replay that is over cannot be run again, and what can be done instead."""
+    if str(job.state) == "cancelled" and job.left:
+        return (
+            f"Replay {job.id} was cancelled with {some(job.left, 'letter')} left. "
+            f"Replay {'it' if job.left == 1 else 'those'} by a new one: {again(job.spec)}"
+        )
+    return f"Replay {job.id} is {job.state}: there is nothing left to do."
+
+
+def again(spec: ReplaySpec) -> str:
+    """The command that shows what a new replay of the same letters, those that are dead by then, would do."""
+    from ..delivery.replay_spec import GUARD_PERCENT, GUARD_SAMPLE, Target
+
+    words = ["streamlab", "dead-letters", "replay", spec.dlq, *_chosen(spec.filter)]
+    if spec.target is not Target.GROUP:
+        words += ["--to", "source" if spec.to_topic is None else f"topic:{spec.to_topic}"]
+    words += [] if spec.rate is None else ["--rate", f"{spec.rate:g}"]
+    words += [] if spec.guard_percent == GUARD_PERCENT else ["--guard", f"{spec.guard_percent:g}"]
+    words += [] if spec.guard_sample == GUARD_SAMPLE else ["--guard-sample", str(spec.guard_sample)]
+    return safe(join([*words, *_changed(spec.edit)]))
+
+
+def _chosen(filter: LetterFilter) -> list[str]:
+    given: tuple[tuple[str, list[Any]], ...] = (
+        ("--letter", [f"{letter.partition}@{letter.offset}" for letter in filter.letters]),
+        ("--error", filter.error_classes),
+        ("--fingerprint", filter.fingerprints),
+        ("--since", [_time(filter.since_ms)]),
+        ("--until", [_time(filter.until_ms)]),
+        ("--key", [None if filter.key is None else _text(filter.key)]),
+        ("--partition", filter.partitions),
+        ("--schema-version", filter.schema_versions),
+        ("--cause", filter.causes),
+        ("--state", filter.states),
+        ("--record-id", filter.record_ids),
+        ("--text", [filter.text]),
+    )
+    return [word for option, values in given for v in values if v is not None for word in (option, str(v))]
+
+
+def _changed(edit: Edit | None) -> list[str]:
+    """A value that came from a file is named as one: a job does not keep the file's name."""
+    import msgspec
+
+    if edit is None:
+        return []
+    words = [] if isinstance(edit.value, msgspec.UnsetType) else ["--edit", "FILE"]
+    words += [] if edit.merge is None else ["--merge", msgspec.json.encode(edit.merge).decode()]
+    words += [] if not isinstance(edit.key, bytes) else ["--set-key", _text(edit.key)]
+    for name, value in edit.set_headers.items():
+        words += ["--set", f"{name}={_text(value or b'')}"]
+    for name in edit.remove_headers:
+        words += ["--unset", name]
+    return words
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat()

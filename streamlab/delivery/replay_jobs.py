@@ -129,6 +129,12 @@ class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
     def resumable(self) -> bool:
         return self.state in RESUMABLE
 
+    @property
+    def left(self) -> int:
+        """Letters of its plan that it did not come to; nobody says here what became of them since."""
+        counts = self.counts
+        return max(0, self.planned - counts.taken - counts.sent - counts.skipped)
+
     def places(self) -> dict[TopicPartition, Bounds]:
         return {TopicPartition(self.spec.dlq, n): Bounds(*b) for n, b in self.bounds.items()}
 

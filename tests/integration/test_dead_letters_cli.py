@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,16 @@ def test_a_stored_replay_can_be_cancelled(shell: Shell, broker: Broker) -> None:
     cancelled = shell("dead-letters", "cancel", stored["id"])
     assert cancelled.returncode == 0 and "is cancelled" in cancelled.stdout
     assert DeadLetters(broker.connection, letters.topic, GROUP).counts().dead == 3
+
+
+def test_a_cancelled_replay_names_the_command_that_replays_what_is_left(shell: Shell, broker: Broker) -> None:
+    letters = dead_orders(broker, count=3, partitions=1)
+    asked = ("dead-letters", "replay", letters.dlq, "--rate", "40", "--partition", "0", "--set", "why=a look")
+    [stored] = lines(shell(*asked, "--execute", "--detach", "--json").stdout)
+    shell("dead-letters", "cancel", stored["id"])
+    refused = shell("dead-letters", "resume", stored["id"])
+    assert refused.returncode == 1 and "letters to group" not in refused.stderr
+    said, command = refused.stderr.strip().split("by a new one: streamlab ")
+    assert f"Replay {stored['id']} was cancelled with 3 letters left." in said
+    assert "--set 'why=a look'" in command
+    assert "3 letters would be replayed to group" in shell(*shlex.split(command)).stdout

@@ -178,12 +178,20 @@ def _came_of_it(ended: ReplayJob) -> Result:
         facts += [("Failed again when it ended", f"{counts.failed_again:,}")]
     facts += _left(ended)
     sent = f"{plural(counts.sent, 'dead letter')} of group {ended.spec.group} {were(counts.sent)} replayed."
-    return Result(sent, facts)
+    left = ended.left if ended.state is not ReplayState.DONE else 0
+    return Result(sent, facts, data={"left": left})
 
 
 def _left(job: ReplayJob) -> list[tuple[str, str]]:
     counts = job.counts
-    left = (("Left: taken by others", counts.skipped), ("Left: unfit", counts.unfit))
+    unreached = (
+        job.left if job.state in (ReplayState.CANCELLED, ReplayState.STOPPED, ReplayState.FAILED) else 0
+    )
+    left = (
+        ("Left: not come to", unreached),
+        ("Left: taken by others", counts.skipped),
+        ("Left: unfit", counts.unfit),
+    )
     return [(why, f"{count:,}") for why, count in left if count]
 
 
