@@ -94,7 +94,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     group = _group(moment, address)
     row = groups.row(group, moment.trends([group.group])[group.group])
     windows = _windows(moment, group)
-    found = standing.of_group(group, windows, moment.as_of_ms) if windows is not None else None
+    heading = row.trend.direction
+    found = standing.of_group(group, windows, moment.as_of_ms, heading) if windows is not None else None
     advice = advisor.inline(moment, group=group.group)
     heard_of = _rebalances(moment, group.group)
     changes = rebalances.rows(heard_of[:MOST_REBALANCES], moment.read_at_ms)

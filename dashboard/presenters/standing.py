@@ -14,11 +14,13 @@ from streamlab.metrics.snapshot import GroupSnapshot
 
 from .advice import FindingCard
 from .figures import Figure, duration, spell_duration, unknown
+from .trend import Direction
 from .words import Status, Tone, plural
 
 Windows = Mapping[str, Window]
 """A partition's name ("orders/3") -> its last commits."""
 _NONE = Window()
+CATCHING_UP = "By now the lag of the whole group falls: look again when this has lasted for some commits."
 
 TONES = {
     LagStatus.OK: Tone.OK,
@@ -42,16 +44,20 @@ class GroupStanding:
     counts: list[tuple[Status, int]]  # partitions by status, the worst first
     partitions: Mapping[str, Standing]  # by name
     commit_every: Figure  # time between two commits of a partition, as a rule
+    catching_up: bool = False  # its lag falls by now, though it did not at the commits of the window
 
     def of(self, partition: str) -> Status | None:
         """How that partition stands; None when it is not one of the group's."""
         found = self.partitions.get(partition)
         if found is None:
             return None
-        return Status(found.status.value, TONES[found.status], f"{found.rule.value}. {numbers(found)}")
+        return Status(found.status.value, TONES[found.status], f"{_rule(found)}. {numbers(found)}")
 
 
-def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStanding:
+def of_group(
+    group: GroupSnapshot, windows: Windows, now_ms: int, direction: Direction = Direction.UNKNOWN
+) -> GroupStanding:
+    """`direction` is where the group's lag is heading: it turns before the commits of a window do."""
     joined, found = {}, {}
     for p in group.partitions:
         name = f"{p.topic}/{p.partition}"
@@ -59,6 +65,7 @@ def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStandi
         found[name] = burrow.standing(joined[name], p.lag, p.time_lag_ms, now_ms)
     by_status = Counter(standing.status for standing in found.values())
     worst = burrow.worst(by_status)
+    catching_up = worst is LagStatus.WARN and direction is Direction.FALLING
     name, standing = max(
         ((n, s) for n, s in found.items() if s.status is worst),
         key=lambda item: item[1].lag or 0,
@@ -70,20 +77,29 @@ def of_group(group: GroupSnapshot, windows: Windows, now_ms: int) -> GroupStandi
         if status in by_status
     ]
     return GroupStanding(
-        status=Status(worst.value, TONES[worst], standing.rule.value if standing else ""),
+        status=Status(worst.value, TONES[worst], _rule(standing) if standing else ""),
         partition=name,
-        rule=standing.rule.value if standing else "the group reads no partition yet",
+        rule=_rule(standing) if standing else "the group reads no partition yet",
         numbers=numbers(standing) if standing else "",
-        next_step=_next_step(worst, group) if standing else "",
+        next_step="" if not standing else CATCHING_UP if catching_up else _next_step(worst, group),
         counts=counts,
         partitions=found,
         commit_every=_commit_every(joined),
+        catching_up=catching_up,
     )
+
+
+def _rule(standing: Standing) -> str:
+    """The rule in words that hold of the commits that it looked at, and say nothing of what comes."""
+    if standing.rule is not Rule.NEVER_FALLS:
+        return standing.rule.value
+    span = spell_duration(standing.span_ms + standing.silent_ms)
+    return f"at its commits of the last {span} the lag did not fall"
 
 
 def explained(found: GroupStanding, advice: Sequence[FindingCard]) -> FindingCard | None:
     """The finding that says better than a rule of thumb why the group does not keep up; None when there is none."""
-    if found.status.tone is not Tone.WARN:
+    if found.status.tone is not Tone.WARN or found.catching_up:
         return None
     return next((card for card in advice if card.tone in (Tone.BAD, Tone.WARN)), None)
 

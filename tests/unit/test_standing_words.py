@@ -8,6 +8,7 @@ import pytest
 from dashboard.presenters import epochs, standing
 from dashboard.presenters.figures import count, duration, moment
 from dashboard.presenters.rebalances import RebalanceRow
+from dashboard.presenters.trend import Direction
 from streamlab.metrics.commit_windows import SeenCommit, Window
 from streamlab.metrics.positions import Positions
 from tests.snapshots import NOW_MS, a_group, a_position
@@ -35,6 +36,16 @@ def test_a_group_that_falls_behind_is_told_the_numbers_and_what_to_do():
     assert found.status.word == "WARN" and found.partition == "orders/0"
     assert "the lag went from 5 to 50 and never fell" in found.numbers
     assert "faster" in found.next_step
+    assert found.rule.startswith("at its commits of the last")
+
+
+def test_a_group_whose_lag_falls_by_now_gets_no_advice_against_it():
+    windows = {"orders/0": commits([5, 10, 20, 30, 50])}
+    found = standing.of_group(group(), windows, NOW_MS, Direction.FALLING)
+    assert found.status.word == "WARN", "the rule looks at the commits of the window"
+    assert found.next_step == standing.CATCHING_UP
+    rising = standing.of_group(group(), windows, NOW_MS, Direction.RISING)
+    assert "faster" in rising.next_step
 
 
 @pytest.mark.parametrize(
