@@ -216,9 +216,15 @@ def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):
     ):
         settle([a, b], 4)
         operation = ask(operator, "rebalance", group="g", assignor="roundrobin")
-        assert "move" in text_of(operator, f"/operations/{operation.pk}/")
+        html = text_of(operator, f"/operations/{operation.pk}/")
+        assert "move" in html and "The group keeps the assignor roundrobin until you change it" in html
         carry_out(operator, operation)
         assert operation.state == State.DONE, operation.error
+        html = text_of(operator, f"/operations/{operation.pk}/")
+        assert (
+            "groups rebalance g --assignor range --execute" in html
+            and "config unset --group g assignor" in html
+        )
         until(lambda: poll_all([a, b]) or {p.partition for p in a.assignment()} in ({0, 2}, {1, 3}), 20)
         [chosen] = Configs(broker.connection).history("group:g")
         assert (chosen.name, chosen.after, chosen.by) == ("assignor", "roundrobin", "operator")

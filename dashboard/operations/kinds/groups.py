@@ -50,10 +50,33 @@ def _preview_rebalance(broker: Broker, spec: Spec) -> Preview:
                 for m in seen.moves
             ],
         ),
-        warnings=[] if seen.moves else ["Everything is where this assignor wants it."],
+        warnings=_warnings(seen),
         blocked="" if seen.moves or seen.chosen else "There is nothing to move.",
         world={"preview": base64.b64encode(msgspec.msgpack.encode(seen)).decode()},
     )
+
+
+def _warnings(seen: GroupPreview) -> list[str]:
+    said = [] if seen.moves else ["Everything is where this assignor wants it."]
+    if seen.chosen:
+        said.append(
+            f"The group keeps the assignor {seen.target.assignor} until you change it: it becomes its setting "
+            "“assignor”."
+        )
+    return said
+
+
+def _take_back(seen: GroupPreview) -> list[tuple[str, str]]:
+    """How the assignor that the group has from now on is taken back; nothing where it has the one that it had."""
+    if not seen.chosen:
+        return []
+    group, before = quote(seen.group_id), seen.assignor_before
+    facts = [("Assignor from now on", seen.target.assignor)]
+    if before and before != seen.target.assignor:
+        facts.append(
+            ("To have the one before", shell("groups rebalance", group, "--assignor", before, "--execute"))
+        )
+    return [*facts, ("To let its members choose again", shell("config unset", "--group", group, "assignor"))]
 
 
 def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
@@ -62,7 +85,8 @@ def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -
     job.step(1, 1)
     change = "changes" if len(seen.moves) == 1 else "change"
     return Result(
-        f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} {change} hands."
+        f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} {change} hands.",
+        _take_back(seen),
     )
 
 
