@@ -16,6 +16,7 @@ from streamlab.configs.settings import as_text
 from streamlab.errors import StreamlabError
 from streamlab.lab.experiments import notes, stopping
 from streamlab.lab.experiments.frontier import sweep
+from streamlab.lab.experiments.judging import words
 from streamlab.lab.experiments.measuring import MEASURES
 from streamlab.lab.experiments.notes import Note, Outcome
 
@@ -70,7 +71,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "rows": [effects.row(e) for e in outcome.effects[chosen - 1]]
         if len(outcome.effects) >= chosen
         else [],
-        "verdict": outcome.verdicts[chosen - 1] if len(outcome.verdicts) >= chosen else "",
+        "verdict": words(outcome.effects[chosen - 1]) if len(outcome.effects) >= chosen else "",
+        "about_intervals": effects.about_intervals(outcome),
         "dots": effects.dot_charts(outcome),
         "bar": {"width": effects.BAR_WIDTH, "height": effects.BAR_HEIGHT, "middle": effects.BAR_WIDTH / 2},
         "today": figure(None, "") if outcome.today is None else shown(outcome.today),

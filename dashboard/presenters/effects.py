@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import Effect, Verdict, mean
-from streamlab.lab.experiments.measuring import MEASURES
+from streamlab.lab.experiments.judging import Effect, Verdict, holds, leans, mean
+from streamlab.lab.experiments.measuring import MEASURES, cared_for
 from streamlab.lab.experiments.notes import Outcome
 
 from .figures import DASH, Figure
@@ -78,8 +78,28 @@ def row(effect: Effect) -> EffectRow:
         change=_change(effect),
         interval=_interval(effect),
         bar=_bar(effect),
-        status=Status(effect.verdict.value, TONES[effect.verdict], p),
+        status=_status(effect, p),
         p=p,
+    )
+
+
+def _status(effect: Effect, why: str) -> Status:
+    """Of what users do not feel it is said that it changed, not that it is better."""
+    if leans(effect):
+        return Status("not certain", Tone.IDLE, why)
+    if holds(effect) and not cared_for(effect.measure):
+        return Status("changed", Tone.NOTE, why)
+    return Status(effect.verdict.value, TONES[effect.verdict], why)
+
+
+def about_intervals(outcome: Outcome) -> str:
+    """Why an interval may exclude no change where there is no verdict; "" where none does."""
+    tested = [effect for effects in outcome.effects for effect in effects if effect.p is not None]
+    if not any(leans(effect) for effect in tested):
+        return ""
+    return (
+        "Not certain: the interval alone excludes no change, but one in 20 does so by chance, and "
+        f"{len(tested)} figures were compared. More rounds decide."
     )
 
 
@@ -97,7 +117,7 @@ def told(share: float) -> str:
 
 def _change(effect: Effect) -> str:
     if effect.relative is not None:
-        return told(effect.relative)
+        return f"{_times(effect.relative)} ×" if _in_times(effect) else told(effect.relative)
     return DASH if effect.change is None else f"{effect.change:+.3g}"
 
 
@@ -109,8 +129,28 @@ def _relative(effect: Effect) -> tuple[float, float] | None:
 
 
 def _interval(effect: Effect) -> str:
+    """Both ends in one unit."""
     found = _relative(effect)
-    return f"{told(found[0])} to {told(found[1])}" if found else DASH
+    if found is None:
+        return DASH
+    if _in_times(effect):
+        return f"{_times(found[0])} to {_times(found[1])} ×"
+    return f"{told(found[0])} to {told(found[1])}"
+
+
+def _in_times(effect: Effect) -> bool:
+    """Whether change and interval are told as factors: where shares would be of hundreds of percent."""
+    found = _relative(effect)
+    return max(effect.relative or 0, found[1] if found else 0) > 2
+
+
+def _times(share: float) -> str:
+    """
+    >>> _times(1.984), _times(40), _times(-0.5)
+    ('2.98', '41.0', '0.50')
+    """
+    factor = 1 + share
+    return f"{factor:.2f}" if factor < 10 else f"{factor:,.1f}"
 
 
 def _bar(effect: Effect) -> Bar | None:
@@ -177,11 +217,9 @@ def value_rows(outcome: Outcome, best: Sequence[int] = ()) -> list[ValueRow]:
 
 def _cell(outcome: Outcome, name: str, index: int, effect: Effect | None) -> Cell:
     found = figure(means(outcome, name, index), MEASURES[name].unit, "Not measured yet")
-    if effect is None or effect.verdict not in (Verdict.BETTER, Verdict.WORSE):
+    if effect is None or not holds(effect):
         return Cell(found, "", None)
-    return Cell(
-        found, _change(effect), Status(effect.verdict.value, TONES[effect.verdict], _interval(effect))
-    )
+    return Cell(found, _change(effect), _status(effect, _interval(effect)))
 
 
 # -- a dot for each window -------------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import Verdict
+from streamlab.lab.experiments.judging import Effect, Verdict, holds, label, words
+from streamlab.lab.experiments.measuring import cared_for
 from streamlab.lab.experiments.notes import Note, Outcome
 from streamlab.lab.experiments.plan import Plan
+from streamlab.lab.experiments.reach import enough_rounds
 
 from .figures import Figure, moment, spell_duration
 from .words import Status, Tone, plural
@@ -55,9 +57,7 @@ def row(outcome: Outcome, note: Note | None, now_ms: int) -> ExperimentRow:
         values=values(outcome.plan),
         topic=outcome.plan.topic,
         status=status(outcome, note),
-        verdict=" ".join(outcome.verdicts)
-        if len(outcome.verdicts) == 1
-        else _counted(outcome) or outcome.why,
+        verdict=_said(outcome) or outcome.why,
         by=outcome.by or "—",
         started=moment(outcome.started_ms, now_ms),
         took=spell_duration(outcome.ended_ms - outcome.started_ms),
@@ -68,25 +68,56 @@ def values(plan: Plan) -> str:
     return ", ".join(shown(value) for value in plan.values)
 
 
-def _counted(outcome: Outcome) -> str:
-    """Of a sweep: which values did something."""
-    told = [
-        f"{shown(value)} {_word(verdicts)}"
-        for value, verdicts in (
-            (value, {effect.verdict for effect in effects})
-            for value, effects in zip(outcome.plan.values[1:], outcome.effects, strict=False)
-        )
-        if verdicts & {Verdict.BETTER, Verdict.WORSE}
-    ]
+def _said(outcome: Outcome) -> str:
+    """What it found, of what users feel; "" when nothing was compared."""
     if not outcome.effects:
         return ""
-    return f"Against {shown(outcome.plan.values[0])}: {', '.join(told)}." if told else "No detectable change."
+    if _too_few(outcome):
+        return "Too few rounds to tell whether throughput, latency or lag changed."
+    if len(outcome.effects) == 1:
+        return words(outcome.effects[0])
+    if told := _certain(outcome):
+        return f"Against {shown(outcome.plan.values[0])}: {told}."
+    return "No detectable change of throughput, latency or lag."
 
 
-def _word(verdicts: set[Verdict]) -> str:
-    if {Verdict.BETTER, Verdict.WORSE} <= verdicts:
-        return "trades"
-    return "is better" if Verdict.BETTER in verdicts else "is worse"
+def _certain(outcome: Outcome) -> str:
+    """Of a sweep: "10 (throughput out better), 500 (lag worse)"."""
+    return ", ".join(
+        f"{shown(value)} ({', '.join(f'{label(e.measure)} {e.verdict.value}' for e in _felt(effects))})"
+        for value, effects in zip(outcome.plan.values[1:], outcome.effects, strict=False)
+        if _felt(effects)
+    )
+
+
+def _felt(effects: list[Effect]) -> list[Effect]:
+    """Verdicts on what users feel; of several percentiles of one latency the highest."""
+    found = {e.measure.partition("_p")[0]: e for e in effects if holds(e) and cared_for(e.measure)}
+    return list(found.values())
+
+
+def _too_few(outcome: Outcome) -> bool:
+    """Whether nothing that users feel changed for certain, and so few rounds would hardly have shown it."""
+    rounds = max((e.pairs for effects in outcome.effects for e in effects), default=0)
+    found = any(_felt(effects) for effects in outcome.effects)
+    return not found and rounds < enough_rounds(len(outcome.plan.values))
+
+
+def _why(outcome: Outcome) -> str:
+    """What stands below the headline besides: how many rounds would do, and what else changed."""
+    parts = []
+    if _too_few(outcome):
+        enough = enough_rounds(len(outcome.plan.values))
+        parts.append(f"{enough} rounds would tell a doubling where rounds differ by 10 %.")
+    others = {
+        label(e.measure): None
+        for effects in outcome.effects
+        for e in effects
+        if holds(e) and not cared_for(e.measure)
+    }
+    if others and (len(outcome.effects) > 1 or _too_few(outcome)):
+        parts.append(f"What else changed: {', '.join(others)}.")
+    return "".join(f" {part}" for part in parts)
 
 
 def status(outcome: Outcome, note: Note | None) -> Status:
@@ -127,10 +158,14 @@ def headline(outcome: Outcome, note: Note | None, sweep_words: str) -> Headline:
         )
     if outcome.state == "incomplete":
         return Headline(Tone.WARN, "Incomplete: there is no verdict", outcome.why)
-    said = outcome.verdicts[0] if len(outcome.verdicts) == 1 else sweep_words or _counted(outcome)
-    found = {effect.verdict for effects in outcome.effects for effect in effects}
+    single = len(outcome.effects) == 1
+    said = _said(outcome) if single or not sweep_words else sweep_words
+    found = {effect.verdict for effects in outcome.effects for effect in _felt(effects)}
     early = f"{outcome.why} " if outcome.why else ""
-    detail = f"{early}{_against(outcome)}"
+    certain = ""
+    if sweep_words and not single:
+        certain = f" These are means; certain against {shown(outcome.plan.values[0])}: {_certain(outcome)}."
+    detail = f"{early}{_against(outcome)}{certain}{_why(outcome)}"
     return Headline(_tone(found, len(outcome.effects)), said or "Nothing was measured.", detail)
 
 

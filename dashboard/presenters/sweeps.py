@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
 from streamlab.lab.experiments.frontier import Point, Sweep
-from streamlab.lab.experiments.judging import Verdict
+from streamlab.lab.experiments.judging import holds, label
 from streamlab.lab.experiments.measuring import MEASURES
 from streamlab.lab.experiments.notes import Outcome
 
@@ -54,6 +54,7 @@ class SweepPicture:
     x_title: str
     y_title: str
     about: str  # a sentence for those who cannot see it
+    drawn: str  # "throughput out or end-to-end latency, p99"
 
     width, height = WIDTH, HEIGHT
     left, right, top = LEFT, WIDTH - RIGHT, TOP
@@ -77,6 +78,7 @@ def picture(sweep: Sweep, frontier: bool = True) -> SweepPicture:
         x_title=MEASURES[sweep.latency].label + ("" if not x.log else ", logarithmic"),
         y_title=f"{MEASURES[sweep.throughput].label}, {units[1]}",
         about=words(sweep),
+        drawn=f"{label(sweep.throughput)} or {label(sweep.latency)}",
     )
 
 
@@ -86,10 +88,10 @@ def _spots(sweep: Sweep, x: Axis, y: Axis) -> list[Spot]:
     spots = []
     for point in sweep.points:
         at_x, at_y = x.at(point.latency), y.at(point.throughput)
-        label = shown(point.value) + (" (today)" if point.today and point.value is not None else "")
+        name = shown(point.value) + (" (today)" if point.today and point.value is not None else "")
         others = [b for b in taken if not _around(b, at_x, at_y)]
         gap = 16.0 if point.today else 9.0  # a ring is around it
-        box = place(at_x, at_y, len(label) * CHARACTER, LINE, others, inside, gap)
+        box = place(at_x, at_y, len(name) * CHARACTER, LINE, others, inside, gap)
         taken.append(box)
         throughput = figure(point.throughput, MEASURES[sweep.throughput].unit)
         latency = figure(point.latency, MEASURES[sweep.latency].unit)
@@ -98,14 +100,14 @@ def _spots(sweep: Sweep, x: Axis, y: Axis) -> list[Spot]:
                 x=f"{at_x:.1f}",
                 y=f"{at_y:.1f}",
                 slot=point.index % 8,
-                label=label,
+                label=name,
                 label_x=f"{box.x:.1f}",
                 label_y=f"{box.y + LINE * 0.74:.1f}",
                 best=point.best,
                 today=point.today,
                 throughput=throughput,
                 latency=latency,
-                title=f"{label}: {throughput.plain} at {latency.plain}",
+                title=f"{name}: {throughput.plain} at {latency.plain}",
             )
         )
     return spots
@@ -124,11 +126,7 @@ def _dot(point: Point, window: tuple[float, float], x: Axis, y: Axis) -> Dot:
 def detected(sweep: Sweep, outcome: Outcome) -> bool:
     """Whether any value changed throughput or latency for certain; without it the picture shows chance."""
     names = {sweep.latency, sweep.throughput}
-    return any(
-        effect.measure in names and effect.verdict in (Verdict.BETTER, Verdict.WORSE)
-        for effects in outcome.effects
-        for effect in effects
-    )
+    return any(effect.measure in names and holds(effect) for effects in outcome.effects for effect in effects)
 
 
 def words(sweep: Sweep) -> str:

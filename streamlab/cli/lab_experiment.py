@@ -52,6 +52,7 @@ def run(
     A value of - stands for: as it is without a stored value.
     """
     from ..lab.experiments.plan import Plan, distinct
+    from ..lab.experiments.reach import enough_rounds, needed
     from ..lab.experiments.runner import run as run_plan
 
     plan = Plan(
@@ -66,6 +67,8 @@ def run(
         repetitions=repetitions,
     )
     distinct(plan)
+    if plan.repetitions < enough_rounds(len(plan.values)):
+        note(f"Too few rounds for a verdict on most changes: {needed(len(plan.values), plan.repetitions)}")
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
@@ -159,6 +162,8 @@ def put_back(url: Url = None, json: Json = False) -> None:
 def _print(outcome: Outcome, json: bool) -> None:
     import msgspec
 
+    from ..lab.experiments.judging import leans
+
     if json:
         print_json(msgspec.to_builtins(outcome))
         return
@@ -179,6 +184,8 @@ def _print(outcome: Outcome, json: bool) -> None:
             ),
             [_row(effect) for effect in effects],
         )
+    if any(leans(effect) for effects in outcome.effects for effect in effects):
+        note("Not certain: the interval alone excludes no change; among so many figures more rounds decide.")
 
 
 def _value(value: Any) -> str:
@@ -186,10 +193,12 @@ def _value(value: Any) -> str:
 
 
 def _row(effect: Any) -> tuple[Any, ...]:
+    from ..lab.experiments.judging import leans
     from ..lab.experiments.measuring import MEASURES
 
     measure = MEASURES[effect.measure]
     interval = UNKNOWN if effect.low is None else f"{effect.low:.3g} to {effect.high:.3g}"
     figures = [UNKNOWN if v is None else f"{v:.4g}" for v in (effect.baseline, effect.value, effect.change)]
     p = UNKNOWN if effect.p is None else f"{effect.p:.3f}"
-    return (measure.label, measure.unit, *figures, interval, p, effect.verdict)
+    verdict = "not certain" if leans(effect) else effect.verdict
+    return (measure.label, measure.unit, *figures, interval, p, verdict)

@@ -462,6 +462,33 @@ def test_where_nothing_was_detected_no_frontier_is_claimed(operator, broker, top
     assert "what is seen here may be chance" in page
 
 
+def test_a_headline_speaks_of_what_users_feel_and_says_when_rounds_are_too_few(operator, broker, topic):
+    plan = a_plan(topic, values=[1, 10, 100], repetitions=3)
+    notes.keep(
+        broker.connection, an_outcome(plan, {"batch_records": [1, 8, 80], "record_bytes": [1, 0.5, 0.4]})
+    )
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert "<h2>Too few rounds to tell whether throughput, latency or lag changed.</h2>" in page
+    assert "5 rounds would tell a doubling" in page
+    assert "What else changed: records in a batch, bytes stored for a record." in page
+    assert "10 is better" not in page
+    assert "Too few rounds to tell" in text(operator.get("/lab/experiments/"))
+
+
+def test_both_ends_of_an_interval_have_one_unit(operator, broker, topic):
+    notes.keep(broker.connection, an_outcome(a_plan(topic), {"rate_out": [1, 3.0]}))
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert re.search(r"<td class=\"n\">(2\.9\d|3\.0\d) to 3\.\d\d ×</td>", page)
+    assert "▲" not in page
+
+
+def test_a_preview_says_how_many_rounds_a_verdict_takes(operator, topic):
+    for rounds, warned in ((3, True), (4, False)):
+        preview = ask(operator, topic, repetitions=rounds).preview
+        assert dict(preview["facts"])["Rounds for a verdict"].startswith("4 or more, as up to 14 figures")
+        assert any("Too few rounds" in warning for warning in preview["warnings"]) is warned
+
+
 def test_a_result_is_a_file_with_every_window(operator, broker, topic):
     outcome = an_outcome(a_plan(topic), {})
     notes.keep(broker.connection, outcome)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlab.errors import StreamlabError
-from streamlab.lab.experiments.judging import Verdict, holm, judge, words
+from streamlab.lab.experiments.judging import Verdict, holm, judge, leans, words
 from streamlab.lab.experiments.measuring import MEASURES
 from streamlab.lab.experiments.plan import MOST_VALUES, Plan, distinct, plan_of
+from streamlab.lab.experiments.reach import enough_rounds, least_times
 from streamlab.metrics.distribution import GAMMA, bucket
 
 TYPICAL = {
@@ -158,6 +159,52 @@ def test_what_was_not_measured_is_not_judged():
 def test_two_rounds_are_too_few_to_say_anything():
     assert "Too few rounds" in words(judge([{"rate_in": 1.0}] * 2, [{"rate_in": 9.0}] * 2)[0])
     assert "Too few rounds" in words(judge([], [])[0])
+
+
+def test_what_follows_from_the_lever_itself_is_no_gain_but_what_else_changed():
+    a = [{"rate_in": 100.0 + n % 2, "batch_records": 1.0, "record_bytes": 200.0} for n in range(5)]
+    b = [{"rate_in": 101.0 - n % 2, "batch_records": 30.0, "record_bytes": 120.0} for n in range(5)]
+    said = words(judge(a, b)[0])
+    assert said.startswith("No detectable change of throughput, latency or lag. What else changed: ")
+    assert "records in a batch 30.0 times as high" in said
+    assert "Better" not in said and "Paid with" not in said
+
+
+def test_what_is_not_certain_is_named_beside_what_is():
+    """Throughput triples, by 2 to 5 times: alone that would do, among so many figures it does not."""
+    a = [dict.fromkeys(MEASURES, 100.0)] * 4
+    b = [
+        dict.fromkeys(MEASURES, 100.0) | {"lag": 1_000.0, "rate_in": v} for v in (200.0, 300.0, 500.0, 250.0)
+    ]
+    [effects] = judge(a, b)
+    rate = next(e for e in effects if e.measure == "rate_in")
+    assert rate.verdict is Verdict.NONE and rate.low > 0 and leans(rate)
+    said = words(effects)
+    assert said.startswith("Worse: lag 10.0 times as high")
+    assert said.endswith("Not certain: throughput in; more rounds decide.")
+
+
+@pytest.mark.parametrize("values", range(2, MOST_VALUES + 1))
+def test_enough_rounds_are_the_fewest_that_tell_a_doubling(values):
+    enough = enough_rounds(values)
+    assert least_times(values, enough) < 2 < least_times(values, enough - 1)
+
+
+def test_what_rounds_are_said_to_tell_they_tell():
+    """Rounds that differ by 10 %, and a change a little beyond, or short of, what is said."""
+    steps = [
+        1.1053,
+        0.8954,
+        1.1053,
+        0.8954,
+        1.0,
+    ]  # logarithms of 0.1 times -1.1..1: their spread is about 0.1
+    for more, certain in ((1.3, True), (0.8, False)):
+        times = least_times(2, 5) * more
+        other = [dict.fromkeys(MEASURES, 100.0) | {"rate_in": 100 * times * step} for step in steps]
+        [effects] = judge([dict.fromkeys(MEASURES, 100.0)] * 5, other)
+        rate = next(e for e in effects if e.measure == "rate_in")
+        assert (rate.verdict is Verdict.BETTER) is certain
 
 
 @given(st.dictionaries(st.sampled_from(sorted(MEASURES)), st.floats(0, 1), min_size=1))

@@ -19,6 +19,7 @@ from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.judging import LEAST_PAIRS
 from streamlab.lab.experiments.notes import Outcome
 from streamlab.lab.experiments.plan import Plan, plan_of
+from streamlab.lab.experiments.reach import compared, enough_rounds, needed
 from streamlab.lab.experiments.runner import run as run_plan
 from streamlab.lab.experiments.today import in_force
 from streamlab.lab.loads.desired import Loads
@@ -57,6 +58,7 @@ def preview(broker: Broker, spec: Spec) -> Preview:
             ("Counted", f"records of {plan.topic}" + (f", read by {plan.group}" if plan.group else "")),
             ("Latencies", _latencies(plan)),
             ("Each window", f"{plan.warm_up_s:g} s warm-up, then {plan.window_s:g} s"),
+            ("Rounds for a verdict", _rounds(plan)),
             ("Until about", f"{clock(round(now_ms + plan.seconds * 1000))} UTC, begun now"),
             ("Put back to", back),
         ],
@@ -79,10 +81,22 @@ def _latencies(plan: Plan) -> str:
     return f"of {producers}" + (f" and members of {plan.group}" if plan.group else "")
 
 
+def _rounds(plan: Plan) -> str:
+    """How many it takes: the more figures are compared, the surer each must be."""
+    values = len(plan.values)
+    enough = enough_rounds(values)
+    can = f" {needed(values, plan.repetitions)}" if plan.repetitions >= enough else ""
+    return f"{enough} or more, as up to {compared(values)} figures are compared.{can}"
+
+
 def _warnings(broker: Broker, plan: Plan, today: Any) -> list[str]:
     said = []
     if plan.repetitions < LEAST_PAIRS:
         said.append(f"With {plan.repetitions} rounds there is no verdict: {LEAST_PAIRS} are the least.")
+    elif plan.repetitions < enough_rounds(len(plan.values)):
+        said.append(
+            f"Too few rounds for a verdict on most changes: {needed(len(plan.values), plan.repetitions)}"
+        )
     if today is not None and not any(v is None or as_text(v) == as_text(today) for v in plan.values):
         said.append(f"Today's value, {as_text(today)}, is not among those that are tried.")
     said += [*_not_taken(broker, plan), *_of_load(broker, plan)]

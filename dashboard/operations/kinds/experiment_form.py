@@ -55,7 +55,8 @@ class ExperimentForm(Form):
         min_value=2,
         max_value=MOST_REPETITIONS,
         initial=5,
-        help_text="Each has one window of every value. With 3 or 4 only large effects are found.",
+        help_text="Each has one window of every value. A verdict takes 4 or more, 5 with several values: "
+        "fewer find huge effects only.",
     )
     warm_up_s = forms.FloatField(
         label="Warm-up (s)",

@@ -26,7 +26,7 @@ from typing import TypeVar
 import msgspec
 
 from ...metrics.distribution import GAMMA
-from .measuring import MEASURES, Figures
+from .measuring import CARED_FOR, MEASURES, Figures, cared_for
 
 FAMILY_LEVEL = 0.02
 CONFIDENCE = 0.95
@@ -160,38 +160,72 @@ def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     return corrected
 
 
+def holds(effect: Effect) -> bool:
+    """Whether it is certain that something changed."""
+    return effect.verdict in (Verdict.BETTER, Verdict.WORSE)
+
+
+def leans(effect: Effect) -> bool:
+    """Whether its interval alone excludes no change, which among so many figures is no verdict.
+
+    Intervals are of one figure each, verdicts are corrected for all: one interval in 20 does so by chance.
+    """
+    if effect.verdict is not Verdict.NONE or effect.p is None or effect.p < FAMILY_LEVEL:
+        return False
+    return effect.low is not None and effect.high is not None and effect.low * effect.high > 0
+
+
 def words(effects: Sequence[Effect]) -> str:
-    """One or two sentences: what was gained, and what it cost."""
-    better = [_told(e) for e in _chief(effects, Verdict.BETTER)]
-    worse = [_told(e) for e in _chief(effects, Verdict.WORSE)]
-    if not better and not worse:
+    """A few sentences: what was gained of what users feel, what that cost, and what else changed."""
+    if not any(holds(effect) for effect in effects):
         if all(e.pairs < LEAST_PAIRS for e in effects):
             return f"Too few rounds were measured to say anything: {LEAST_PAIRS} are the least."
         return "No detectable change."
-    parts = []
-    if better:
-        parts.append(f"Better: {', '.join(better)}.")
-    if worse:
-        parts.append(f"{'Paid with' if better else 'Worse'}: {', '.join(worse)}.")
+    felt = [effect for effect in effects if cared_for(effect.measure)]
+    better = _chief([e for e in felt if e.verdict is Verdict.BETTER])
+    worse = _chief([e for e in felt if e.verdict is Verdict.WORSE])
+    open_ = _chief([e for e in felt if leans(e)])
+    others = _chief([e for e in effects if holds(e) and e not in felt])
+    parts = [] if better or worse else ["No detectable change of throughput, latency or lag."]
+    for title, found in (("Better", better), ("Paid with" if better else "Worse", worse)):
+        if found:
+            parts.append(f"{title}: {', '.join(_told(e) for e in found)}.")
+    if open_:
+        parts.append(f"Not certain: {', '.join(label(e.measure) for e in open_)}; more rounds decide.")
+    if others:
+        parts.append(f"What else changed: {', '.join(_told(e) for e in others)}.")
     return " ".join(parts)
 
 
-def _chief(effects: Sequence[Effect], verdict: Verdict) -> list[Effect]:
-    """Those of one verdict; of several percentiles of the same latency the highest speaks for all."""
-    found = {effect.measure.partition("_p")[0]: effect for effect in effects if effect.verdict is verdict}
-    return list(found.values())
+def _chief(effects: Sequence[Effect]) -> list[Effect]:
+    """In the order of `CARED_FOR`; of several percentiles of the same latency the highest speaks for all."""
+    found = {effect.measure.partition("_p")[0]: effect for effect in effects}
+    ranks = {start: rank for rank, start in enumerate(CARED_FOR)}
+
+    def rank(effect: Effect) -> int:
+        return next((n for start, n in ranks.items() if effect.measure.startswith(start)), len(ranks))
+
+    return sorted(found.values(), key=rank)
+
+
+def label(name: str) -> str:
+    """Of a measure, within a sentence.
+
+    >>> label("rate_in"), label("server_cpu")
+    ('throughput in', 'CPU of the server')
+    """
+    text = MEASURES[name].label
+    return text[0].lower() + text[1:] if text[1].islower() else text
 
 
 def _told(effect: Effect) -> str:
-    measure = MEASURES[effect.measure]
-    label = measure.label[0].lower() + measure.label[1:] if measure.label[1].islower() else measure.label
-    relative = effect.relative
+    name, relative = label(effect.measure), effect.relative
     if relative is None:
-        return f"{label} {effect.change:+.3g} {measure.unit}"
+        return f"{name} {effect.change:+.3g} {MEASURES[effect.measure].unit}"
     assert effect.baseline is not None and effect.low is not None and effect.high is not None
     low, high = sorted((effect.low / effect.baseline, effect.high / effect.baseline))
     if relative > 2:  # "+3900 %" says less than "40 times"
         return (
-            f"{label} {1 + relative:.1f} times as high (95 % interval {1 + low:.1f} to {1 + high:.1f} times)"
+            f"{name} {1 + relative:.1f} times as high (95 % interval {1 + low:.1f} to {1 + high:.1f} times)"
         )
-    return f"{label} {relative:+.0%} (95 % interval {low:+.0%} to {high:+.0%})"
+    return f"{name} {relative:+.0%} (95 % interval {low:+.0%} to {high:+.0%})"

@@ -51,6 +51,14 @@ MEASURES = {
     )
 }
 
+CARED_FOR = ("rate_in", "rate_out", "e2e_", "queue_", "request_", "lag")
+"""How measures begin that users feel, in the order in which they are told; the others only help to explain them."""
+
+
+def cared_for(name: str) -> bool:
+    return name.startswith(CARED_FOR)
+
+
 Figures = dict[str, float | None]
 """Name of a measure -> its value in one window; None: not known."""
 
