@@ -170,8 +170,8 @@ def _failures(moment: Moment, span: Span, kind: str, name: str) -> tuple[Chart, 
         floor=4,
     )
     legends = [
-        Legend("retried", count(sums[failed.RETRIED], "attempts"), 0),
-        Legend("died", count(sums[failed.DIED], "records"), 1),
+        Legend(f"retried in {span.words}", count(sums[failed.RETRIED], "attempts"), 0),
+        Legend(f"died in {span.words}", count(sums[failed.DIED], "records"), 1),
     ]
     return chart, legends
 

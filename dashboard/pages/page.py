@@ -42,6 +42,12 @@ class Address:
         except (ValueError, OverflowError):
             return None
 
+    @property
+    def no_time(self) -> str:
+        """What stands in the place of an earlier moment and is none; "" when that is one, or nothing is asked for."""
+        asked = self.query.get("at", "")
+        return asked[:40] if asked and self.at_ms is None else ""
+
 
 @dataclass(frozen=True)
 class MenuEntry:

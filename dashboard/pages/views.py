@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard.presenters import figures
+from dashboard.presenters.payload import visible
 
 from . import moments, winding
 from .frame import draw, points, series
@@ -68,6 +69,7 @@ def _shell(page: Page, address: Address) -> dict[str, Any]:
         "current": current,
         "live_key": address.key if page.moves(address) else "",
         "here": address,
+        "no_time": visible(address.no_time) if page.winds else "",
     }
 
 

@@ -103,6 +103,7 @@ def test_a_page_says_what_fires_who_was_told_and_that_somebody_watches(operator)
     assert "2 alerts fire now" in text and "night watch" in text and "nobody: muted" in text
     assert "T0/secret" not in text and "https://a.example/…" in text
     page = text_of(operator.get(f"/alerts/{told.pk}/"))
+    assert f"Seen {told.opened_at:%Y-%m-%d %H:%M:%S} UTC, when it opened." in page
     assert "HTTP 200 OK in 3 ms" in page and "sl_1" in page and "night watch" in page
     assert "Nobody was told" in text_of(operator.get(f"/alerts/{muted.pk}/"))
     assert operator.get("/alerts/999999/").status_code == 404

@@ -208,7 +208,9 @@ def test_deaths_and_retries_are_counted_step_by_step(visitor, redis_url):
             partition=0,
             offset=n,
         )
-    failures = next(c for c in chart_data(visitor.get("/history/?group=revenue")) if c["id"] == "failures")
+    page = visitor.get("/history/?group=revenue")
+    failures = next(c for c in chart_data(page) if c["id"] == "failures")
+    assert "retried in 15 min" in text_of(page), "its figure is of all that is drawn, not of one bar"
     assert failures["lines"] == ["retried", "died"]
     assert [sum(line) for line in failures["y"]] == [3, 2]
     other = next(c for c in chart_data(visitor.get("/history/?group=inventory")) if c["id"] == "failures")
@@ -283,10 +285,11 @@ def test_a_moment_to_come_is_the_newest_one_there_is(visitor, redis_url):
 
 
 @pytest.mark.parametrize("at", ["yesterday", "", "99999-01-01T00:00", "<script>", "2026-13-01T00:00:00"])
-def test_what_is_no_time_shows_the_present(visitor, redis_url, at):
+def test_what_is_no_time_shows_the_present_and_says_so(visitor, redis_url, at):
     publish(redis_url, busy_snapshot())
     response = visitor.get("/", {"at": at})
     assert response.status_code == 200 and "not live" not in text_of(response)
+    assert ("is no time, so this is the present" in text_of(response)) is bool(at)
 
 
 def test_charts_of_the_past_are_drawn_from_the_ring_that_reaches_there(visitor, redis_url, kept):
