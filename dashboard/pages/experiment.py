@@ -72,7 +72,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         if len(outcome.effects) >= chosen
         else [],
         "verdict": words(outcome.effects[chosen - 1]) if len(outcome.effects) >= chosen else "",
-        "about_intervals": effects.about_intervals(outcome),
+        "about_intervals": effects.about_intervals(outcome, chosen),
         "dots": effects.dot_charts(outcome),
         "bar": {"width": effects.BAR_WIDTH, "height": effects.BAR_HEIGHT, "middle": effects.BAR_WIDTH / 2},
         "today": figure(None, "") if outcome.today is None else shown(outcome.today),

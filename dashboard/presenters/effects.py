@@ -92,10 +92,10 @@ def _status(effect: Effect, why: str) -> Status:
     return Status(effect.verdict.value, TONES[effect.verdict], why)
 
 
-def about_intervals(outcome: Outcome) -> str:
-    """Why an interval may exclude no change where there is no verdict; "" where none does."""
+def about_intervals(outcome: Outcome, chosen: int) -> str:
+    """Why an interval of this value excludes no change where there is no verdict; "" where none does."""
     tested = [effect for effects in outcome.effects for effect in effects if effect.p is not None]
-    if not any(leans(effect) for effect in tested):
+    if len(outcome.effects) < chosen or not any(leans(effect) for effect in outcome.effects[chosen - 1]):
         return ""
     return (
         "Not certain: the interval alone excludes no change, but one in 20 does so by chance, and "

@@ -475,6 +475,23 @@ def test_a_headline_speaks_of_what_users_feel_and_says_when_rounds_are_too_few(o
     assert "Too few rounds to tell" in text(operator.get("/lab/experiments/"))
 
 
+def test_an_interval_that_excludes_no_change_beside_no_verdict_is_explained(operator, broker, topic):
+    chance = an_outcome(a_plan(topic, values=[1, 10, 100], repetitions=4), {"rate_out": [1, 1, 1.5]})
+    runs = [
+        msgspec.structs.replace(
+            run,
+            figures={**run.figures, "lag": 100.0 if run.value != 1 else (200.0, 300.0, 500.0, 250.0)[n // 3]},
+        )
+        for n, run in enumerate(chance.runs)
+    ]
+    rounds = [[run.figures for run in runs if run.value == i] for i in range(3)]
+    notes.keep(broker.connection, msgspec.structs.replace(chance, runs=runs, effects=judge(*rounds)))
+    for value, explained in ((1, True), (2, False)):
+        page = text(operator.get(f"/lab/experiments/1a2b-cd/?value={value}"))
+        assert ("Not certain: the interval alone excludes no change" in page) is explained
+        assert ("</span>not certain</span>" in page) is explained
+
+
 def test_both_ends_of_an_interval_have_one_unit(operator, broker, topic):
     notes.keep(broker.connection, an_outcome(a_plan(topic), {"rate_out": [1, 3.0]}))
     page = text(operator.get("/lab/experiments/1a2b-cd/"))
