@@ -62,3 +62,11 @@ def member_of(broker, request):
     yield make
     for consumer in made:
         consumer.close(autocommit=False)
+
+
+@pytest.fixture
+def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
+    """Signed in, and may look."""
+    settings.STREAMLAB_URL = redis_url
+    client.force_login(a_person())
+    return client

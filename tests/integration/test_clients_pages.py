@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from streamlab.broker import Broker
 from streamlab.configs.store import Configs
 from streamlab.metrics.telemetry import read_all
 from tests.builders import a_topic, numbered, read
-from tests.people import a_person
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person())
-    return client
 
 
 def html_of(client: Client, address: str, **query: str) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from dashboard.schema_registry.decoding import Decoder
 from streamlab import RetryPolicy
@@ -16,7 +15,6 @@ from streamlab.broker import Broker
 from streamlab.schemas import AvroSerializer, JsonSerializer, Schema, SchemaRegistry, SchemaType
 from streamlab.schemas.framing import head
 from tests.builders import a_topic, produce
-from tests.people import a_person
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
@@ -50,13 +48,6 @@ AN_ORDER = {"country": "Norway", "pence": 1250, "at": AT, "seal": b"\xff"}
 def registry(broker: Broker) -> Iterator[SchemaRegistry]:
     with SchemaRegistry(broker.connection) as made:
         yield made
-
-
-@pytest.fixture
-def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person())
-    return client
 
 
 def text_of(client: Client, address: str, **query: str) -> str:

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from django.template.loader import render_to_string
 from django.test import Client
-from pytest_django import Settings
 
 from dashboard.presenters import advice, standing
 from streamlab.advisor import Finding, Urgency
@@ -19,17 +18,9 @@ from streamlab.model import OffsetAndMetadata, TopicPartition
 from tests.builders import a_topic as made_topic
 from tests.builders import numbered, produce, read
 from tests.integration.broker_pictures import now_ms, publish
-from tests.people import a_person
 from tests.snapshots import NOW_MS, a_group, a_member, a_position, a_snapshot, a_topic
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person())
-    return client
 
 
 def html_of(client: Client, address: str) -> str:

@@ -6,10 +6,8 @@ import re
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from tests.builders import a_topic, numbered, produce
-from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
 
@@ -24,13 +22,6 @@ HOSTILE = [
     b"x" * 10_000_000,
     b"",
 ]
-
-
-@pytest.fixture
-def visitor(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person())
-    return client
 
 
 def html_of(client: Client, address: str, **query: str) -> str:
