@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import streamlab
 from streamlab.advisor import NothingMeasured, advise
@@ -107,6 +108,12 @@ class Seen:
     others: set[str] = field(default_factory=set)  # findings that should not have been there
     looks: int = 0
     told: list[str] = field(default_factory=list)  # by look: the rules that were found
+
+    @property
+    def in_short(self) -> str:
+        """What it said, look by look, each as often as it stood."""
+        looks = ", ".join(f"{rules} × {len(list(run))}" for rules, run in groupby(self.told))
+        return f"{looks}; gone after {self.gone_s}"
 
 
 def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
@@ -256,8 +263,10 @@ def main(arguments: list[str] | None = None) -> int:
         rounds.append(found)
         for first in range(0, len(names), asked.together):
             with own_server() as server, lab(server.url), streamlab.connect(server.url) as broker:
-                found |= run(broker, names[first : first + asked.together])
-            print(f"round {number + 1}: {found}", file=sys.stderr, flush=True)
+                news = run(broker, names[first : first + asked.together])
+            found |= news
+            for name, seen in news.items():
+                print(f"round {number + 1}: {name}: {seen.in_short}", file=sys.stderr, flush=True)
     print(as_markdown(rounds))
     print(f"\nLoad average {machine.load():.2f} at the end.", file=sys.stderr)
     return 0

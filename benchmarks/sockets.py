@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections import defaultdict
@@ -33,6 +34,7 @@ DEAF = 100
 MAX_DELAY_MS = 500.0
 MAX_CPU = 0.5
 SETTLING_S = 3.0
+HEAD = re.compile(r'"seq":(\d+),"as_of":(\d+)')
 
 
 def run(server: Server, scale: Scale) -> Outcome:
@@ -91,8 +93,9 @@ class Browser:
     async def read(self) -> None:
         try:
             async for text in self._socket:
-                frame = json.loads(text)
-                self.delays_ms[frame["seq"]] = time.time() * 1000 - frame["as_of"]
+                head = HEAD.search(text)  # unpacking 500 frames would cost more here than sending them there
+                assert head, "a frame begins with its page, its number and its time"
+                self.delays_ms[int(head[1])] = time.time() * 1000 - int(head[2])
         except ConnectionClosed:
             return
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from streamlab.metrics import burrow
 from streamlab.metrics.burrow import HALF_A_WINDOW, LagStatus, Rule, Standing
 from streamlab.metrics.commit_windows import Window
+from streamlab.metrics.positions import GroupPartition
 from streamlab.metrics.snapshot import GroupSnapshot
 
 from .advice import FindingCard
@@ -42,13 +43,13 @@ class GroupStanding:
     numbers: str  # what it looked at, as a sentence
     next_step: str  # "" when there is nothing to do
     counts: list[tuple[Status, int]]  # partitions by status, the worst first
-    partitions: Mapping[str, Standing]  # by name
     commit_every: Figure  # time between two commits of a partition, as a rule
+    look: Callable[[str], Standing | None]  # at one partition by its name; None: it is not one of the group's
     catching_up: bool = False  # its lag falls by now, though it did not at the commits of the window
 
     def of(self, partition: str) -> Status | None:
         """How that partition stands; None when it is not one of the group's."""
-        found = self.partitions.get(partition)
+        found = self.look(partition)
         if found is None:
             return None
         return Status(found.status.value, TONES[found.status], f"{_rule(found)}. {numbers(found)}")
@@ -58,19 +59,28 @@ def of_group(
     group: GroupSnapshot, windows: Windows, now_ms: int, direction: Direction = Direction.UNKNOWN
 ) -> GroupStanding:
     """`direction` is where the group's lag is heading: it turns before the commits of a window do."""
-    joined, found = {}, {}
+    joined: dict[str, Window] = {}
+    judged: dict[str, LagStatus] = {}
+    positions: dict[str, GroupPartition] = {}
     for p in group.partitions:
         name = f"{p.topic}/{p.partition}"
-        joined[name] = windows.get(name, _NONE).with_newest(p)
-        found[name] = burrow.standing(joined[name], p.lag, p.time_lag_ms, now_ms)
-    by_status = Counter(standing.status for standing in found.values())
+        positions[name] = p
+        window = joined[name] = windows.get(name, _NONE).with_newest(p)
+        judged[name] = burrow.judge(window, p.lag, p.time_lag_ms, now_ms)[0]
+
+    def look(name: str) -> Standing | None:
+        p = positions.get(name)
+        return None if p is None else burrow.standing(joined[name], p.lag, p.time_lag_ms, now_ms)
+
+    by_status = Counter(judged.values())
     worst = burrow.worst(by_status)
     catching_up = worst is LagStatus.WARN and direction is Direction.FALLING
-    name, standing = max(
-        ((n, s) for n, s in found.items() if s.status is worst),
-        key=lambda item: item[1].lag or 0,
-        default=("", None),
+    name = max(
+        (name for name, status in judged.items() if status is worst),
+        key=lambda name: positions[name].lag or 0,
+        default="",
     )
+    standing = look(name)
     counts = [
         (Status(status.value, TONES[status]), by_status[status])
         for status in burrow.WORST_FIRST
@@ -83,8 +93,8 @@ def of_group(
         numbers=numbers(standing) if standing else "",
         next_step="" if not standing else CATCHING_UP if catching_up else _next_step(worst, group),
         counts=counts,
-        partitions=found,
         commit_every=_commit_every(joined),
+        look=look,
         catching_up=catching_up,
     )
 

@@ -82,32 +82,50 @@ def standing(
     window: Window, lag: int | None, time_lag_ms: int | None, now_ms: int, allowed: int = ALLOWED_LAG
 ) -> Standing:
     """Lag and time lag are as of `now_ms`, server time. See the table above."""
-    if lag is not None and lag <= allowed:
-        return Standing(LagStatus.OK, Rule.CAUGHT_UP, len(window), lag, 0, 0, 0, 0)
-    lags = window.lags
-    silent_ms = max(0, now_ms - window.last_ms) if window.last_ms is not None else 0
-    status, rule = _judged(window, lags, time_lag_ms, silent_ms, allowed)
-    first_lag, last_lag = (lags[0], lags[-1]) if lags else (0, 0)
-    return Standing(status, rule, len(window), lag, first_lag, last_lag, window.span_ms, silent_ms)
+    status, rule = judge(window, lag, time_lag_ms, now_ms, allowed)
+    if rule is Rule.CAUGHT_UP:
+        return Standing(status, rule, len(window), lag, 0, 0, 0, 0)
+    first_lag, last_lag = (window[0].lag, window[-1].lag) if window else (0, 0)
+    return Standing(
+        status, rule, len(window), lag, first_lag, last_lag, window.span_ms, _silent_ms(window, now_ms)
+    )
 
 
-def _judged(
-    window: Window, lags: list[int], time_lag_ms: int | None, silent_ms: int, allowed: int
+def judge(
+    window: Window, lag: int | None, time_lag_ms: int | None, now_ms: int, allowed: int = ALLOWED_LAG
 ) -> tuple[LagStatus, Rule]:
+    """What `standing` says, without the numbers: for the ten thousand partitions of which nobody reads these."""
+    if lag is not None and lag <= allowed:
+        return _CAUGHT_UP
     if len(window) < HALF_A_WINDOW:
-        return LagStatus.UNKNOWN, Rule.TOO_FEW
-    if silent_ms > window.span_ms and (time_lag_ms is None or time_lag_ms > LOG_ENDS_MS):
-        return LagStatus.STOP, Rule.SILENT
+        return _TOO_FEW
+    if (time_lag_ms is None or time_lag_ms > LOG_ENDS_MS) and _silent_ms(window, now_ms) > window.span_ms:
+        return _SILENT
     offsets = window.offsets
-    if max(offsets) > offsets[-1]:
-        return LagStatus.REWIND, Rule.WENT_BACK
+    newest = offsets[-1]
+    if max(offsets) > newest:
+        return _WENT_BACK
+    lags = window.lags
     if min(lags) <= allowed:
-        return LagStatus.OK, Rule.WAS_CAUGHT_UP
-    if min(offsets) == offsets[-1]:
-        return LagStatus.STALL, Rule.STANDS_STILL
-    if all(map(ge, lags[1:], lags)):
-        return LagStatus.WARN, Rule.NEVER_FALLS
-    return LagStatus.OK, Rule.FALLS
+        return _WAS_CAUGHT_UP
+    if min(offsets) == newest:
+        return _STANDS_STILL
+    return _NEVER_FALLS if all(map(ge, lags[1:], lags)) else _FALLS
+
+
+_CAUGHT_UP = LagStatus.OK, Rule.CAUGHT_UP
+_TOO_FEW = LagStatus.UNKNOWN, Rule.TOO_FEW
+_SILENT = LagStatus.STOP, Rule.SILENT
+_WENT_BACK = LagStatus.REWIND, Rule.WENT_BACK
+_WAS_CAUGHT_UP = LagStatus.OK, Rule.WAS_CAUGHT_UP
+_STANDS_STILL = LagStatus.STALL, Rule.STANDS_STILL
+_NEVER_FALLS = LagStatus.WARN, Rule.NEVER_FALLS
+_FALLS = LagStatus.OK, Rule.FALLS
+
+
+def _silent_ms(window: Window, now_ms: int) -> int:
+    """Since the last commit; 0 when there was none."""
+    return max(0, now_ms - window.last_ms) if window.last_ms is not None else 0
 
 
 def worst(found: Iterable[LagStatus]) -> LagStatus:

@@ -30,6 +30,7 @@ WRITE_EVERY_MS = 10_000
 KEPT_MS = 7 * 86_400_000
 PARTITIONS_A_TICK = 10_000
 _FIELDS = 3
+_FULL = struct.Struct(f"{COMMITS * _FIELDS}q")
 
 Place = str
 """A partition's name: "orders/3"."""
@@ -56,7 +57,9 @@ class Window(Sequence[SeenCommit]):
     @classmethod
     def packed(cls, cells: bytes) -> Window:
         window = cls.__new__(cls)
-        window._cells = struct.unpack(f"{len(cells) // 8}q", cells)
+        window._cells = (
+            _FULL.unpack(cells) if len(cells) == _FULL.size else struct.unpack(f"{len(cells) // 8}q", cells)
+        )
         return window
 
     @property
@@ -81,14 +84,13 @@ class Window(Sequence[SeenCommit]):
 
     def with_newest(self, now: GroupPartition) -> Window:
         """And the commit of the newest snapshot, if it is one that belongs there."""
-        last_ms = self.last_ms
-        if now.commit_ms is None or now.committed is None:
+        commit_ms, committed, cells = now.commit_ms, now.committed, self._cells
+        if commit_ms is None or committed is None:
             return self
-        if last_ms is not None and now.commit_ms - last_ms < LEAST_APART_MS:
+        if cells and commit_ms - cells[-_FIELDS] < LEAST_APART_MS:
             return self
         joined = Window.__new__(Window)
-        kept = self._cells[-(COMMITS - 1) * _FIELDS :]
-        joined._cells = (*kept, now.commit_ms, now.committed, now.log_end)
+        joined._cells = (*cells[-(COMMITS - 1) * _FIELDS :], commit_ms, committed, now.log_end)
         return joined
 
     def __len__(self) -> int:
