@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -22,6 +23,15 @@ from streamlab.embedded import EmbeddedServer
 
 from .cluster import Cluster
 from .waiting import until
+
+# No example fails for being slow: that says how busy the machine is.
+hypothesis.settings.register_profile(
+    "unhurried",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("unhurried")
 
 REPOSITORY = Path(__file__).parent.parent
 STANDALONE, CLUSTER = "standalone", "cluster"

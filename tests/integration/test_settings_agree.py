@@ -60,7 +60,9 @@ def test_after_any_sequence_the_client_has_what_the_store_says(broker: Broker) -
     configs = Configs(broker.connection)
     with broker.consumer(orders, client_id="app", group_id="revenue", **OWN) as consumer:
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+        @settings(
+            max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+        )
         @given(steps)
         def check(sequence: list[Any]) -> None:
             last = None

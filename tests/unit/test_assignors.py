@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlab.groups import lag_aware
@@ -12,9 +12,7 @@ from streamlab.groups.target import in_order
 from streamlab.groups.words import Member
 from streamlab.model import TopicPartition
 
-patient = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)  # busy machines
+patient = settings(max_examples=60)  # busy machines
 BY_COUNT = ["cooperative-sticky", "sticky", "roundrobin"]
 KEEPING = {"cooperative-sticky": sticky, "sticky": sticky, "lag-aware": by_work}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import fastavro
 from fastavro.validation import validate
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlab.schemas.avro_rules import incompatibilities
@@ -55,7 +55,7 @@ def _with_nulls(tree: Tree) -> Any:
     return some(tree)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(evolutions(), st.data())
 def test_what_is_called_readable_is_read_and_what_is_refused_is_not(evolution, data):
     old, new, expected = evolution
@@ -68,7 +68,7 @@ def test_what_is_called_readable_is_read_and_what_is_refused_is_not(evolution, d
         assert reads(reader, writer, data.draw(values(old)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_schema_reads_what_it_wrote_and_is_one_with_its_own_canonical_form(data):
     tree = data.draw(records(Names(), 2))
@@ -79,7 +79,7 @@ def test_a_schema_reads_what_it_wrote_and_is_one_with_its_own_canonical_form(dat
     assert reads(parse(one.canonical), one, data.draw(values(tree)))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_any_two_schemas_called_readable_are_read(data):
     """Two unrelated types of one name: a verdict of readable is never wrong."""

@@ -10,7 +10,7 @@ import json
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlab.schemas.json_defaults import Filler
@@ -28,7 +28,7 @@ def takes(new: JsonSchema, value: Any) -> bool:
     return new.accepts(Filler(new).fill(deepcopy(value)))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(evolutions(), st.data())
 def test_what_is_called_compatible_takes_old_values_and_what_is_refused_does_not(evolution, data):
     before, after, witness = evolution
@@ -44,7 +44,7 @@ def test_what_is_called_compatible_takes_old_values_and_what_is_refused_does_not
         assert takes(new, value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(schemas(), schemas(), st.data())
 def test_any_two_schemas_called_compatible_take_each_others_values(before, after, data):
     old, new = schema(before), schema(after)
@@ -53,7 +53,7 @@ def test_any_two_schemas_called_compatible_take_each_others_values(before, after
         assert takes(new, value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(schemas(1), schemas(1), schemas(1), st.sampled_from(["anyOf", "oneOf", "allOf"]), st.data())
 def test_combinations_are_never_called_compatible_wrongly(one, other, third, keyword, data):
     old, new = schema({keyword: [one, other]}), schema({keyword: [one, other, third]})
@@ -63,7 +63,7 @@ def test_combinations_are_never_called_compatible_wrongly(one, other, third, key
             assert takes(reader, value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(schemas())
 def test_a_schema_is_compatible_with_itself_and_with_its_own_canonical_form(tree):
     one = schema(tree)

@@ -12,7 +12,7 @@ from copy import deepcopy
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlab.schemas.errors import InvalidSchemaError
@@ -108,7 +108,7 @@ def parsed(tree: Any) -> JsonSchema | None:
         return None
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.integers(0, 2**64))
 def test_what_is_called_compatible_takes_every_value(seed: int):
     r = Random(seed)

@@ -35,7 +35,7 @@ DOCUMENTS = _with_secrets(st.recursive(LEAVES, _with_secrets, max_leaves=8)).fil
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(DOCUMENTS, st.booleans())
 def test_what_stands_under_a_hidden_name_never_comes_out(document, indented):
     text = json.dumps(document, indent=2 if indented else None, ensure_ascii=not indented).encode()
@@ -46,7 +46,7 @@ def test_what_stands_under_a_hidden_name_never_comes_out(document, indented):
     assert (shown.offset, dict(shown.headers)["kept"]) == (7, b"yes")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_a_value_that_cannot_be_judged_is_hidden_whole(before, after):
     for value in (before + SECRET.encode() + after, b"{" + before + SECRET.encode() + after):
