@@ -50,7 +50,8 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
     come and go around a threshold.
 
     lost     records were removed unread
-    stopped  records wait and no member reads
+    stopped  records wait and no member reads: bad while more come in, a note when nothing came in for a minute,
+             as after a reader or a load that was ended
     late     the oldest unread record is older than LATE_MS and the lag is not falling
     behind   records wait longer than LATE_MS, but the lag falls; or the lag rises
     moving   members, but partitions are changing hands
@@ -64,11 +65,7 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
             "lost records", Tone.BAD, f"Retention removed {plural(gone, 'record')} before the group read them"
         )
     if not group.members:
-        if group.lag:
-            return Status(
-                "stopped", Tone.BAD, f"{plural(group.lag, 'record')} wait and the group has no members"
-            )
-        return Status("idle", Tone.IDLE, "The group has no members")
+        return _without_members(group, heading)
     late = heading.older_than(LATE_MS, NO_LONGER_LATE_MS, group.time_lag_ms)
     if late and heading.held is not Direction.FALLING:
         return Status(
@@ -84,6 +81,17 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
     if group.lag is None:
         return Status("nothing committed yet", Tone.NOTE, NOTHING_COMMITTED)
     return Status("ok", Tone.OK, "Reads along")
+
+
+def _without_members(group: GroupSnapshot, heading: Trend) -> Status:
+    if not group.lag:
+        return Status("idle", Tone.IDLE, "Nobody reads, and nothing waits")
+    wait = (
+        f"{plural(group.lag, 'record')} {'waits' if group.lag == 1 else 'wait'} and the group has no members"
+    )
+    if heading.at_rest:
+        return Status("stopped", Tone.NOTE, f"{wait}; nothing more comes in")
+    return Status("stopped", Tone.BAD, wait)
 
 
 def _pace(heading: Trend) -> str:

@@ -3,7 +3,7 @@
 Rules, in order of what one should look at first:
 
 1. lost records     retention removed records before a group read them
-2. stopped group    records wait and the group has no members
+2. stopped group    records wait and the group has no members; a note when nothing more comes in
 3. late group       the oldest unread record is old and the lag is not falling
 4. behind           the lag rises, or the oldest unread record is old though the lag falls
 5. orphaned         members are there, but some partitions that hold records belong to nobody
@@ -76,12 +76,18 @@ def _calm(snapshot: Snapshot) -> Verdict:
         detail = f"{plural(len(topics), 'topic')}, and no consumer group. Start one:"
         return Verdict(Tone.IDLE, "Nobody reads yet", detail, command=commands.consume(topics[0].topic))
     if not any(group.members for group in snapshot.groups.values()):
-        return Verdict(
-            Tone.IDLE, "All groups are idle", "No group has members, and none has records waiting."
-        )
+        return _asleep(snapshot)
     if not any(group.members and group.lag is not None for group in snapshot.groups.values()):
         return Verdict(Tone.NOTE, "Nothing is committed yet", "Lag is known from a group's first commit on.")
     return Verdict(Tone.OK, _all_well(snapshot), _calm_detail(snapshot))
+
+
+def _asleep(snapshot: Snapshot) -> Verdict:
+    waiting = sum(group.lag or 0 for group in snapshot.groups.values())
+    if not waiting:
+        return Verdict(Tone.IDLE, "All groups are idle", "Nobody reads, and nothing waits.")
+    wait = f"{plural(waiting, 'record')} {'waits' if waiting == 1 else 'wait'}"
+    return Verdict(Tone.IDLE, "Nobody reads now", f"No group has members. {wait}, and nothing more comes in.")
 
 
 def _all_well(snapshot: Snapshot) -> str:
@@ -125,10 +131,11 @@ def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
         )
     if status.word == "stopped":
         pace = f" and grows {heading.speed.plain}" if heading.per_s and heading.per_s > 1 else ""
+        rest = " Nothing more comes in." if heading.at_rest else ""
         return Finding(
-            Tone.BAD,
+            status.tone,
             f"{group.group} is stopped",
-            f"Lag {lag}{pace} on {where}; no member reads.",
+            f"Lag {lag}{pace} on {where}; no member reads.{rest}",
             "Start its consumers again.",
             **here,
         )

@@ -44,6 +44,7 @@ class Trend:
     closes_in_ms: float | None  # until the lag is 0 at this pace; None: it is not falling
     directions: tuple[Direction, ...] = ()  # at the last samples, oldest first; () where nobody looked
     ages_ms: tuple[float | None, ...] = ()  # of the oldest unread record at the last samples, oldest first
+    risen: float | None = None  # records above the lowest of the samples; None: too few of them
 
     @property
     def held(self) -> Direction:
@@ -77,6 +78,11 @@ class Trend:
             elif below >= HELD_SAMPLES:
                 old = False
         return old
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing came on top of the lag in the whole minute, not even slower than the dead band."""
+        return self.risen == 0
 
     @property
     def arrow(self) -> str:
@@ -135,13 +141,14 @@ def of_lag(
     """
     known = [(t, lag) for t, lag in zip(times_ms, lags, strict=True) if lag is not None]
     if len(known) >= MIN_SAMPLES and len({lag for _, lag in known}) == 1:  # most groups, most of the time
-        return Trend(Direction.STEADY, 0.0, None, ages_ms=tuple(ages_ms))
+        return Trend(Direction.STEADY, 0.0, None, ages_ms=tuple(ages_ms), risen=0.0)
     ends = range(max(len(known) - LOOK_BACK + 1, 1), len(known) + 1)
     found = [_at_the_end_of(known[:end], windows_s) for end in ends]
     directions = tuple(direction for direction, _ in found if direction is not Direction.UNKNOWN)
     direction, per_s = found[-1] if found else (Direction.UNKNOWN, None)
     closes_in_ms = known[-1][1] / -per_s * 1000 if per_s and direction is Direction.FALLING else None
-    return Trend(direction, per_s, closes_in_ms, directions, tuple(ages_ms))
+    risen = known[-1][1] - min(lag for _, lag in known) if len(known) >= MIN_SAMPLES else None
+    return Trend(direction, per_s, closes_in_ms, directions, tuple(ages_ms), risen)
 
 
 def _at_the_end_of(

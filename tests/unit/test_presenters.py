@@ -60,6 +60,36 @@ def test_the_first_thing_to_look_at_is_the_worst():
     assert [finding.name for finding in verdict.others] == ["stopped-small", "slow"]
 
 
+AT_REST = trend.of_lag(list(range(0, 60_000, 1_000)), [400.0] * 60)
+
+
+def test_what_an_ended_reader_left_is_a_note_and_never_the_headline():
+    snapshot = a_snapshot(a_topic(), a_group("revenue"), a_group("tried-once", lag=400, members=[]))
+    verdict = health.verdict(snapshot, {"tried-once": AT_REST})
+    assert (verdict.tone, verdict.headline) == (Tone.OK, "The group keeps up")
+    assert [(note.tone, note.headline) for note in verdict.others] == [(Tone.NOTE, "tried-once is stopped")]
+    assert groups.status(a_group(lag=400, members=[]), AT_REST).tone is Tone.NOTE
+
+
+@pytest.mark.parametrize("arrived", [1.0, 400.0])
+def test_a_group_without_members_for_which_anything_came_in_the_last_minute_is_bad(arrived):
+    lags = [400.0] * 20 + [400.0 + arrived] * 40
+    heading = trend.of_lag(list(range(0, 60_000, 1_000)), lags)
+    status = groups.status(a_group(lag=int(lags[-1]), members=[]), heading)
+    assert (status.word, status.tone) == ("stopped", Tone.BAD)
+
+
+def test_a_stopped_group_is_bad_until_a_minute_shows_that_nothing_comes_in():
+    assert groups.status(a_group(lag=400, members=[]), trend.UNKNOWN).tone is Tone.BAD
+
+
+def test_records_that_wait_are_not_passed_over_when_every_group_is_at_rest():
+    snapshot = a_snapshot(a_topic(), a_group("a", members=[]), a_group("b", lag=400, members=[]))
+    verdict = health.verdict(snapshot, {"b": AT_REST})
+    assert (verdict.tone, verdict.headline) == (Tone.IDLE, "Nobody reads now")
+    assert verdict.detail == "No group has members. 400 records wait, and nothing more comes in."
+
+
 def test_when_all_is_well_it_says_so():
     verdict = health.verdict(a_snapshot(a_topic(), a_group("a"), a_group("b")), {})
     assert (verdict.tone, verdict.headline, verdict.first) == (Tone.OK, "All 2 groups keep up", None)
