@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-
 from dashboard.audit.models import Entry
 from dashboard.masking.operations import shown_preview, shown_spec
 from dashboard.operations.kind import Since
-from dashboard.operations.life import LOST_AFTER, SILENT_AFTER
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 from dashboard.operations.since import since
@@ -22,7 +19,6 @@ from .moments import Gone, Moment
 from .page import Address, Page
 
 MOST_ENTRIES = 50
-_LOOKED_AFTER_EVERY_MS = int(settings.CELERY_BEAT_SCHEDULE["operations"]["schedule"] * 1000)
 
 
 def _operation(address: Address) -> Operation:
@@ -72,11 +68,6 @@ def _trail(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _silence(operation: Operation, now_ms: int) -> str:
-    silent_ms, lost_ms = (int(after.total_seconds() * 1000) for after in (SILENT_AFTER, LOST_AFTER))
-    return operations.silence(operation, now_ms, silent_ms, lost_ms + _LOOKED_AFTER_EVERY_MS)
-
-
 def _dropped_by(operation: Operation) -> str:
     """Who dropped a preview that nobody had confirmed; "" when that is not what became of it."""
     if operation.state != State.CANCELLED or operation.confirmed_at is not None:
@@ -91,7 +82,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     kind = KINDS.get(operation.kind)
     undo = operation.undone_by.order_by("-id").first()
     later = since(operation)
-    silent = _silence(operation, moment.read_at_ms)
+    silent = operations.silence(operation, moment.read_at_ms)
     return {
         "operation": operation,
         "error": visible(operation.error),

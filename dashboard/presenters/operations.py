@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
+from dashboard.operations.life import LOST_AFTER, SILENT_AFTER
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 
@@ -22,6 +25,11 @@ _TONES = {
     State.FAILED: Tone.BAD,
     State.UNDONE: Tone.IDLE,
 }
+_SILENT_AFTER_MS = int(SILENT_AFTER.total_seconds() * 1000)
+_GONE_AFTER_MS = int(
+    (LOST_AFTER.total_seconds() + settings.CELERY_BEAT_SCHEDULE["operations"]["schedule"]) * 1000
+)
+"""After its last sign of life: by then whoever looks after it has seen that its worker is dead."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ def row(operation: Operation, now_ms: int) -> OperationRow:
         number=operation.pk,
         title=kind.title if kind else operation.kind,
         subject=visible(operation.subject),
-        status=status(operation),
+        status=status(operation, now_ms),
         who=who.get_username() if who else "—",
         created=moment(_ms(operation.created_at), now_ms),
         took=_took(operation),
@@ -55,8 +63,11 @@ def row(operation: Operation, now_ms: int) -> OperationRow:
     )
 
 
-def status(operation: Operation) -> Status:
+def status(operation: Operation, now_ms: int) -> Status:
+    """One word for its state. It is "running" only while its worker is heard: without that nobody knows."""
     state = State(operation.state)
+    if silent := silence(operation, now_ms):
+        return Status("worker silent", Tone.WARN, silent)
     if operation.cancel_wanted and state is State.RUNNING:
         return Status("stopping", Tone.WARN, "It stops at its next step")
     if state is State.DRAFT and operation.preview.get("blocked"):
@@ -94,17 +105,14 @@ def time_left(operation: Operation, now_ms: int) -> str:
     return f"about {spell_duration(left_ms)} left" if so_far_ms > 2_000 else ""
 
 
-def silence(operation: Operation, now_ms: int, silent_after_ms: int, gone_after_ms: int) -> str:
-    """Says that nobody works on a running operation, and what comes of that; "" while its worker is heard.
-
-    `gone_after_ms` is when, after its last sign of life, whoever looks after it has seen that its worker is dead.
-    """
+def silence(operation: Operation, now_ms: int) -> str:
+    """Says that nobody works on a running operation, and what comes of that; "" while its worker is heard."""
     heard_ms = _ms(operation.beat_at)
-    if operation.state != State.RUNNING or heard_ms is None or now_ms - heard_ms < silent_after_ms:
+    if operation.state != State.RUNNING or heard_ms is None or now_ms - heard_ms < _SILENT_AFTER_MS:
         return ""
     silent_ms = now_ms - heard_ms
     said = f"Its worker has gone silent: it was last heard {spell_duration(silent_ms)} ago."
-    if silent_ms >= gone_after_ms:
+    if silent_ms >= _GONE_AFTER_MS:
         return f"{said} Nobody has taken it over yet: see whether the dashboard's jobs run."
     kind = KINDS.get(operation.kind)
     if operation.cancel_wanted:
@@ -113,7 +121,7 @@ def silence(operation: Operation, now_ms: int, silent_after_ms: int, gone_after_
         then = "another one takes it over"
     else:
         then = "it ends as failed"
-    return f"{said} If it stays so, {then} within {spell_duration(gone_after_ms - silent_ms)}."
+    return f"{said} If it stays so, {then} within {spell_duration(_GONE_AFTER_MS - silent_ms)}."
 
 
 def left_over(operation: Operation) -> str:
