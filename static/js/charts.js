@@ -143,6 +143,7 @@ class Chart {
       tickfont: { size: 11 * this.big, color: token("--ink-3") },
       automargin: false,
     };
+    const clear = { ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" }; // a mark at the left edge stands beside the numbers
     return {
       uirevision: "keep",
       paper_bgcolor: "rgba(0,0,0,0)",
@@ -168,7 +169,7 @@ class Chart {
         nticks: 6,
         fixedrange: false,
       },
-      yaxis: { ...axis, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", ticksuffix: SUFFIXES[this.spec.unit] ?? "", nticks: 5, fixedrange: true, showline: false },
+      yaxis: { ...axis, ...clear, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", ticksuffix: SUFFIXES[this.spec.unit] ?? "", nticks: 5, fixedrange: true, showline: false },
       dragmode: "zoom",
     };
   }
