@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from dashboard.access.roles import Role
+
 SCHEMAS_READ, SCHEMAS_WRITE, API_READ = "schemas:read", "schemas:write", "api:read"
 RECORDS_READ, RECORDS_REVEAL, OPERATIONS_WRITE = "records:read", "records:reveal", "operations:write"
 ALERTS_WRITE = "alerts:write"
@@ -29,6 +31,16 @@ SCOPES: Mapping[str, str] = {
 }
 """Every scope that is one word, and what it lets a token do."""
 INGEST = "ingest:"
+_ROLES: Mapping[str, Role] = {
+    API_READ: Role.VIEWER,
+    RECORDS_READ: Role.VIEWER,
+    RECORDS_REVEAL: Role.ADMIN,
+    OPERATIONS_WRITE: Role.OPERATOR,
+    ALERTS_WRITE: Role.OPERATOR,
+    SCHEMAS_READ: Role.VIEWER,
+    SCHEMAS_WRITE: Role.OPERATOR,
+    INGEST: Role.OPERATOR,
+}
 
 _INGEST = re.compile(r"ingest:(\*|[A-Za-z0-9._-]{1,249})")
 _IMPLIED = {
@@ -45,6 +57,15 @@ def is_scope(text: str) -> bool:
     (True, False, False)
     """
     return text in SCOPES or _INGEST.fullmatch(text) is not None
+
+
+def least_role(scope: str) -> Role:
+    """The lowest role that a token's owner needs for this scope to open anything.
+
+    >>> least_role("api:read").value, least_role("ingest:orders").value
+    ('Viewer', 'Operator')
+    """
+    return _ROLES[INGEST if scope.startswith(INGEST) else scope]
 
 
 def allows(scopes: Iterable[str], wanted: str) -> bool:

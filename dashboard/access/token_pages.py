@@ -1,4 +1,7 @@
-"""API tokens: everybody's own; an Admin sees and ends everybody's. A token is shown once, when it is made."""
+"""API tokens: everybody's own; an Admin sees and ends everybody's. A token is shown once, when it is made.
+
+What the owner's role does not allow is not offered: such a scope would open nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from dashboard.access import api_token
 from dashboard.access.models import ApiToken, User
 from dashboard.access.needs import person, show
 from dashboard.access.roles import Role, has_role
-from dashboard.access.scopes import INGEST, RECORDS_REVEAL, SCOPES, is_scope
+from dashboard.access.scopes import INGEST, SCOPES, is_scope, least_role
 from dashboard.audit import trail
 from dashboard.audit.trail import actor_of
 from dashboard.pages.database import RowsPage, page_of
@@ -43,10 +46,13 @@ class TokenForm(forms.Form):
     def __init__(self, *args: Any, owner: User, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.owner = owner
-        admin = has_role(owner, Role.ADMIN)
         self.fields["scopes"].choices = [  # type: ignore[attr-defined]
-            (scope, f"{scope} — {says}") for scope, says in SCOPES.items() if admin or scope != RECORDS_REVEAL
+            (scope, f"{scope} — {says}")
+            for scope, says in SCOPES.items()
+            if has_role(owner, least_role(scope))
         ]
+        if not has_role(owner, least_role(INGEST)):
+            del self.fields["ingest"]
 
     def clean_ingest(self) -> list[str]:
         found = [INGEST + topic for topic in re.split(r"[,\s]+", self.cleaned_data["ingest"]) if topic]

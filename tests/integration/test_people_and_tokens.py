@@ -13,10 +13,14 @@ from pytest_django import Settings
 from dashboard.access import api_token, people
 from dashboard.access.models import ApiToken, User
 from dashboard.access.people import NotPossible
-from dashboard.access.roles import Role, role_of
+from dashboard.access.roles import Role, has_role, role_of
+from dashboard.access.scopes import SCOPES, least_role
+from dashboard.api import door as api_door
+from dashboard.api.door import Token
 from dashboard.audit.models import Entry
 from dashboard.audit.trail import Actor
 from dashboard.masking.models import MaskingRule
+from dashboard.schema_registry.door import READ, WRITE
 from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +36,11 @@ def signed_in(role: Role, name: str = "") -> Client:
 def admin(redis_url: str, settings: Settings) -> Client:
     settings.STREAMLAB_URL = redis_url
     return signed_in(Role.ADMIN)
+
+
+@pytest.fixture
+def operator(admin: Client) -> Client:
+    return signed_in(Role.OPERATOR)
 
 
 @pytest.fixture
@@ -58,15 +67,15 @@ def make_token(client: Client, **fields: object) -> str:
     return shown_in(response)
 
 
-def test_a_token_is_shown_once_and_does_what_was_ticked(viewer):
-    token = make_token(viewer, scopes=["api:read", "records:read"], ingest="orders, clicks")
+def test_a_token_is_shown_once_and_does_what_was_ticked(operator):
+    token = make_token(operator, scopes=["api:read", "records:read"], ingest="orders, clicks")
     row = api_token.find(token)
-    assert row is not None and row.owner.username == "viewer"
+    assert row is not None and row.owner.username == "operator"
     assert row.scopes == ["api:read", "ingest:clicks", "ingest:orders", "records:read"]
     assert timedelta(days=29) < row.expires_at - timezone.now() < timedelta(days=31)
-    assert token not in html_of(viewer, "/tokens/") and row.prefix in html_of(viewer, "/tokens/")
+    assert token not in html_of(operator, "/tokens/") and row.prefix in html_of(operator, "/tokens/")
     entry = Entry.objects.get(action="token.created")
-    assert entry.who == "viewer" and token not in str(entry.__dict__)
+    assert entry.who == "operator" and token not in str(entry.__dict__)
 
 
 @pytest.mark.parametrize(
@@ -80,10 +89,37 @@ def test_a_token_is_shown_once_and_does_what_was_ticked(viewer):
         ({"days": "100000"}, "not one of the available choices"),
     ],
 )
-def test_a_token_that_makes_no_sense_is_not_made(viewer, fields, says):
-    response = viewer.post("/tokens/", {"name": "ci", "scopes": ["api:read"], "days": "30", **fields})
+def test_a_token_that_makes_no_sense_is_not_made(operator, fields, says):
+    response = operator.post("/tokens/", {"name": "ci", "scopes": ["api:read"], "days": "30", **fields})
     assert response.status_code == 422 and says in response.content.decode()
     assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "offered", "may_ingest"),
+    [
+        (Role.VIEWER, {"api:read", "records:read", "schemas:read"}, False),
+        (Role.OPERATOR, set(SCOPES) - {"records:reveal"}, True),
+        (Role.ADMIN, set(SCOPES), True),
+    ],
+)
+@pytest.mark.usefixtures("admin")
+def test_scopes_that_a_role_cannot_use_are_not_offered_and_not_given(role, offered, may_ingest):
+    client = signed_in(role)
+    html = html_of(client, "/tokens/")
+    assert set(re.findall(r'name="scopes" value="([^"]+)"', html)) == offered
+    assert ('name="ingest"' in html) is may_ingest
+    for scope in set(SCOPES) - offered:
+        asked = {"name": "ci", "scopes": [scope], "days": "30"}
+        assert client.post("/tokens/", asked).status_code == 422, scope
+    token = make_token(client, ingest="orders")
+    assert ("ingest:orders" in api_token.find(token).scopes) is may_ingest
+
+
+def test_what_is_offered_is_what_the_doors_ask_for():
+    for name, door in (*vars(api_door).items(), ("schemas", Token(*READ)), ("schemas", Token(*WRITE))):
+        if isinstance(door, Token):
+            assert has_role(a_person(door.role), least_role(door.scope)), name
 
 
 def test_everybody_sees_and_ends_their_own_tokens_and_an_admin_all(admin, viewer):
