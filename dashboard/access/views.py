@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.access import signin_link
 from dashboard.access.throttle import Buckets
+from dashboard.audit.signing_in import signs_in_with
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _WRONG = Buckets(per_s=1 / 30, burst=40)
@@ -29,6 +30,10 @@ class SignIn(LoginView):
             response.headers["Retry-After"] = str(math.ceil(wait_s))
             return response
         return super().post(request, *args, **named)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        signs_in_with(self.request, "password")
+        return super().form_valid(form)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         _WRONG.wait_s(_place(self.request))
@@ -47,6 +52,7 @@ def open_signin_link(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         user = signin_link.redeem(token)
         if user is not None:
+            signs_in_with(request, "sign-in link")
             login(request, user, backend=_BACKEND)
             return HttpResponseRedirect(resolve_url("/"))
         link = None

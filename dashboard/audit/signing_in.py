@@ -18,9 +18,20 @@ def _origin(request: HttpRequest | None) -> str:
     return (request.META.get("REMOTE_ADDR") or "") if request is not None else ""
 
 
+_HOW = "streamlab.signs_in_with"
+"""In a request's META, where no header can put it."""
+
+
+def signs_in_with(request: HttpRequest, how: str) -> None:
+    """Say how the person gets in, before `login()`: "password", "sign-in link"."""
+    request.META[_HOW] = how
+
+
 @receiver(user_logged_in)
 def _signed_in(request: HttpRequest | None, user: User, **_: Any) -> None:
-    trail.record(Actor(user, _origin(request)), "session.opened")
+    how = request.META.get(_HOW) if request is not None else None
+    said = {"effect": f"by {how}"} if how else {}
+    trail.record(Actor(user, _origin(request)), "session.opened", **said)
 
 
 @receiver(user_logged_out)

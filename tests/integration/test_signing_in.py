@@ -17,6 +17,7 @@ from dashboard import address
 from dashboard.access import signin_link
 from dashboard.access.models import SigninLink, User
 from dashboard.access.roles import Role, has_role, role_of
+from dashboard.audit.models import Entry
 
 pytestmark = pytest.mark.django_db
 
@@ -163,6 +164,20 @@ def test_guessing_is_stopped_for_that_name_from_that_place_only() -> None:
     assert Client(REMOTE_ADDR="10.0.0.1").post("/sign-in/", right).status_code == 429
     assert Client(REMOTE_ADDR="10.0.0.2").post("/sign-in/", right).status_code == 302
     assert Client(REMOTE_ADDR="10.0.0.1").post("/sign-in/", right | {"username": "grace"}).status_code == 302
+
+
+def test_the_trail_says_how_somebody_got_in() -> None:
+    user = a_user()
+    Client().post(a_link(user))
+    Client().post("/sign-in/", {"username": "ada", "password": PASSWORD})
+    effects = [entry.effect for entry in Entry.objects.filter(action="session.opened").order_by("id")]
+    assert effects == ["by sign-in link", "by password"]
+
+
+def test_a_browser_cannot_say_how_it_got_in() -> None:
+    pretending = Client(headers={"streamlab.signs_in_with": "magic", "streamlab-signs-in-with": "magic"})
+    pretending.post(a_link(a_user()))
+    assert Entry.objects.get(action="session.opened").effect == "by sign-in link"
 
 
 def test_one_place_cannot_try_a_password_on_every_name(settings: Settings) -> None:
