@@ -71,6 +71,7 @@ class Effect(Schema):
 
     effect: str
     facts: list[list[str]] = Field(default_factory=list)
+    commands: list[list[str]] = Field(default_factory=list, description="To go on in a shell: words, line.")
     table: Table | None = None
     warnings: list[str] = Field(default_factory=list)
     blocked: str = Field("", description="Why it cannot be confirmed as things are.")

@@ -84,6 +84,7 @@ class Result:
     facts: Sequence[tuple[str, str]] = ()
     table: Table | None = None
     data: Mapping[str, Any] = field(default_factory=dict)  # JSON; what an undo needs
+    commands: Sequence[tuple[str, str]] = ()  # what one may want next: words, and the line for a shell
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

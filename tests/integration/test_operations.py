@@ -104,16 +104,37 @@ def text_of(client: Client, path: str) -> str:
     return response.content.decode()
 
 
+def table_of(html: str) -> list[list[str]]:
+    """The heads and the rows of the first table."""
+    table = html.partition("<table>")[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table)]
+    return [[re.sub(r"<[^>]+>", "", cell) for cell in row] for row in rows]
+
+
 def test_a_reset_says_what_it_would_do_and_does_nothing_before_it_is_confirmed(operator, broker):
     topic, group = a_group_that_read(broker, 40)
     operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
     html = text_of(operator, f"/operations/{operation.pk}/")
     assert "40 records will be processed again" in html
     assert f"groups reset-offsets revenue --topic {topic} --to-earliest --execute" in html
+    heads, row = table_of(html)
+    shown = [(head, cell) for head, cell in zip(heads, row, strict=True) if head != "Its record stored"]
+    assert shown == [
+        ("Partition", f"{topic}/0"),
+        ("Offset now", "40"),
+        ("New offset", "0"),
+        ("Processed again", "40"),
+        ("Skipped", "0"),
+    ]
     assert committed(broker, group, topic) == 40
     carry_out(operator, operation)
     assert operation.state == State.DONE
     assert committed(broker, group, topic) == 0
+    html = text_of(operator, f"/operations/{operation.pk}/")
+    assert table_of(html) == [
+        ["Partition", "Offset before", "Offset now", "Moved by", "Outcome"],
+        [f"{topic}/0", "40", "0", "-40", "moved"],
+    ]
 
 
 def test_what_was_done_can_be_taken_back_by_another_operation(operator, broker):
@@ -221,10 +242,11 @@ def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):
         carry_out(operator, operation)
         assert operation.state == State.DONE, operation.error
         html = text_of(operator, f"/operations/{operation.pk}/")
-        assert (
-            "groups rebalance g --assignor range --execute" in html
-            and "config unset --group g assignor" in html
-        )
+        lines = re.findall(r'<div class="next">.*?<code>(.*?)</code>', html)
+        assert [line.partition("streamlab ")[2] for line in lines] == [
+            "groups rebalance g --assignor range --execute",
+            "config unset --group g assignor",
+        ]
         until(lambda: poll_all([a, b]) or {p.partition for p in a.assignment()} in ({0, 2}, {1, 3}), 20)
         [chosen] = Configs(broker.connection).history("group:g")
         assert (chosen.name, chosen.after, chosen.by) == ("assignor", "roundrobin", "operator")
@@ -391,10 +413,15 @@ def test_a_page_says_that_its_worker_is_silent_and_how_long_it_took_in_all(opera
     mine = life.claim(operation.pk)
     assert mine is not None
     Operation.objects.filter(pk=operation.pk).update(started_at=began)
-    assert "gone silent" not in text_of(operator, page)
+    running = '<span class="mark" aria-hidden="true"></span>running</span>'
+    html = text_of(operator, page)
+    assert "gone silent" not in html and running in html
     Operation.objects.filter(pk=operation.pk).update(beat_at=timezone.now() - life.SILENT_AFTER)
     html = text_of(operator, page)
     assert "Its worker has gone silent" in html and "another one takes it over within" in html
+    for address in (page, "/operations/"):
+        html = text_of(operator, address)
+        assert running not in html and "</span>worker silent</span>" in html
     given_up_for_dead(operation)
     tasks.look_after()
     tasks.run(operation.pk)

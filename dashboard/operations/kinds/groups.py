@@ -44,7 +44,7 @@ def _preview_rebalance(broker: Broker, spec: Spec) -> Preview:
         effect=f"{plural(len(seen.moves), 'partition')} of group {spec['group']} will move, {stays} will not.",
         facts=[("Assignor", seen.target.assignor), ("Members", str(len(names))), ("Epoch", str(seen.epoch))],
         table=shortened(
-            ("Partition", "From", "To"),
+            ("Partition", "From member", "To member"),
             [
                 [str(m.partition), names.get(m.before or "", m.before), names.get(m.after or "")]
                 for m in seen.moves
@@ -71,12 +71,15 @@ def _take_back(seen: GroupPreview) -> list[tuple[str, str]]:
     if not seen.chosen:
         return []
     group, before = quote(seen.group_id), seen.assignor_before
-    facts = [("Assignor from now on", seen.target.assignor)]
+    commands = []
     if before and before != seen.target.assignor:
-        facts.append(
+        commands.append(
             ("To have the one before", shell("groups rebalance", group, "--assignor", before, "--execute"))
         )
-    return [*facts, ("To let its members choose again", shell("config unset", "--group", group, "assignor"))]
+    return [
+        *commands,
+        ("To let its members choose again", shell("config unset", "--group", group, "assignor")),
+    ]
 
 
 def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
@@ -86,7 +89,8 @@ def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -
     change = "changes" if len(seen.moves) == 1 else "change"
     return Result(
         f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} {change} hands.",
-        _take_back(seen),
+        facts=[("Assignor from now on", seen.target.assignor)] if seen.chosen else [],
+        commands=_take_back(seen),
     )
 
 

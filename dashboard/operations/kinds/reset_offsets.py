@@ -34,6 +34,17 @@ TARGETS = (
 _NEEDS = {"datetime": "moment", "duration": "minutes", "shift": "records", "offset": "records"}
 
 
+_HEADS = (
+    "Partition",
+    "Offset now",
+    "Its record stored",
+    "New offset",
+    "Its record stored",
+    "Processed again",
+    "Skipped",
+)
+
+
 class ResetForm(Form):
     when: ClassVar = {
         "moment": ("to", "datetime"),
@@ -149,16 +160,16 @@ def preview(broker: Broker, spec: Spec) -> Preview:
         effect=_effect(plan, "will be"),
         facts=_facts(plan),
         table=shortened(
-            ("Partition", "Stands at", "Moves to", "Again", "Skipped", "From", "To"),
+            _HEADS,
             [
                 [
                     str(p.partition),
                     p.current.offset if p.current else None,
+                    _time(p.current_append_ms),
                     p.new,
+                    _time(p.new_append_ms),
                     p.again,
                     p.skipped,
-                    _time(p.current_append_ms),
-                    _time(p.new_append_ms),
                 ]
                 for p in plan.partitions
             ],
@@ -182,16 +193,23 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
         done = reset.execute(broker.connection, _log(broker), plan)
     failed = {p: error for p, error in done.items() if error}
     job.step(len(done) - len(failed), len(done))
-    rows = [[str(p), plan.new.get(p), str(error) if error else "moved"] for p, error in sorted(done.items())]
+    rows = [_outcome(p, plan.before.get(p), plan.new.get(p), error) for p, error in sorted(done.items())]
     offsets = [[p.topic, p.partition, offset] for p, offset in plan.before.items() if p not in failed]
     effect = _effect(plan, "were")
     if failed:
         effect = (
             f"{plural(len(failed), 'partition')} of {len(done)} could not be moved; the others were. {effect}"
         )
-    return Result(
-        effect, _facts(plan), shortened(("Partition", "Now at", "Outcome"), rows), {"offsets": offsets}
-    )
+    heads = ("Partition", "Offset before", "Offset now", "Moved by", "Outcome")
+    return Result(effect, _facts(plan), shortened(heads, rows), {"offsets": offsets})
+
+
+def _outcome(
+    partition: TopicPartition, before: int | None, after: int | None, error: Exception | None
+) -> list[Any]:
+    now = before if error else after
+    by = None if before is None or now is None else now - before
+    return [str(partition), before, now, by, str(error) if error else "moved"]
 
 
 def _effect(plan: Plan, verb: str) -> str:
