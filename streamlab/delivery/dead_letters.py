@@ -217,7 +217,7 @@ class DeadLetters:
     ) -> int:
         """Page by page, each told before the next one. How many were changed; `change` says None for "only count"."""
         done = 0
-        with Journal(self._connection) as journal:
+        with Journal(self._connection, of="letters") as journal:
             for page in self._pages(filter, states):
                 letters = {letter.address: letter for letter in page}
                 changes = change([*letters])

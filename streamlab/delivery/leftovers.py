@@ -54,7 +54,7 @@ def _carry_all(connection: Connection, topics: Topics, queues: Iterable[Queue]) 
     asked = list(queues)
     waiting = connection.execute_many([("EXISTS", keys.retry("outbox", *p, group)) for group, p in asked])
     carried = 0
-    with closing(Journal(connection)) as journal:
+    with closing(Journal(connection, of="leftovers")) as journal:
         relay = Relay(connection, journal, topics, "leftovers")
         for (group_id, partition), exists in zip(asked, waiting, strict=True):
             if exists:

@@ -67,7 +67,7 @@ def tell_left(connection: Connection, partitions: Sequence[TopicPartition]) -> i
         return 0
     before_ms = connection.server_time_ms() - LEFT_AFTER_MS
     told = 0
-    with closing(Journal(connection)) as journal:
+    with closing(Journal(connection, of="leftovers")) as journal:
         for place in places:
             try:
                 told += _tell_left_in(connection, journal, place, before_ms)

@@ -68,7 +68,7 @@ class ReplayRunner:
         if not job.resumable:
             raise IllegalStateError(f"Replay {job.id} is {job.state}: there is nothing left to do.")
         lease = self._lease(wait_s, stop)
-        journal = Journal(self._connection)
+        journal = Journal(self._connection, of=f"replay-{self._id}")
         ended = threading.Event()
         renewal = threading.Thread(
             target=self._renew, args=(lease, ended), name=f"replay-{job.id}", daemon=True
@@ -120,7 +120,7 @@ class ReplayRunner:
             if not self._free(lease, wait_s):
                 return False
             job = self._jobs.get(self._id)
-            with closing(Journal(self._connection)) as journal:
+            with closing(Journal(self._connection, of=f"replay-{self._id}")) as journal:
                 if job.state is ReplayState.CANCELLED and job.counts.taken:
                     for way in self._ways(job, ChunkSender(self._connection, job, journal)):
                         way.finish_pending()

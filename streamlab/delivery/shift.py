@@ -84,7 +84,7 @@ class Shift(ConsumerRebalanceListener):
         self._lanes = Lanes(self.wake, clock.monotonic, None if timeout_ms is None else timeout_ms / 1000)
         self._tally = Tally()
         self._server = ServerClock(connection, clock)
-        self._journal = Journal(connection)
+        self._journal = Journal(connection, of=name)
         self._relay = Relay(connection, self._journal, Topics(connection), name)
         self._holdings = Holdings(
             connection, self._consumer, self._group_id, options.ordering, self._relay, self._lanes, clock

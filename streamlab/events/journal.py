@@ -63,10 +63,12 @@ class UnwritableEventError(StreamlabError):
 class Journal:
     """Safe to share between threads. Nothing is sent, and no thread runs, before the first write()."""
 
-    def __init__(self, connection: Connection, capacity: int = CAPACITY):
+    def __init__(self, connection: Connection, capacity: int = CAPACITY, of: str = ""):
+        """`of` says whose it is, in its client id: a worker's client id, "sampler"."""
         self.dropped = 0  # events that will never be stored
         self._connection = connection
         self._capacity = capacity
+        self._client_id = "-".join(filter(None, ("streamlab-journal", of)))
         self._waiting: deque[Event | Letter] = deque()  # written, not yet handed to the producer
         self._sent: deque[FutureRecordMetadata | None] = (
             deque()
@@ -194,7 +196,7 @@ class Journal:
         if self._producer is None:
             self._producer = Producer(
                 self._connection,
-                client_id="streamlab-journal",
+                client_id=self._client_id,
                 allow_auto_create_topics=False,
                 max_block_ms=1_000,
                 max_request_size=LARGEST_BYTES,

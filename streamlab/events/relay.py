@@ -59,7 +59,7 @@ class Relay:
 
     def __init__(self, connection: Connection, journal: Journal | None = None):
         self._connection = connection
-        self._journal = journal or Journal(connection)
+        self._journal = journal or Journal(connection, of="sampler")
         self._client = connection.private_client()
         self._places: dict[str, str] = {}  # stream → id of the last entry carried; as read at the first look
         self._pending: dict[Outbox, str] = {}  # written to the journal, not known to be stored

@@ -12,6 +12,7 @@ from streamlab.errors import KafkaTimeoutError, StreamlabError
 from streamlab.events import EVENTS_TOPIC, Journal, RecordRetried, ensure_topic
 from streamlab.events.envelope import PARTITIONS, RETENTION_MS
 from streamlab.events.journal import UnwritableEventError
+from streamlab.metrics import telemetry
 from streamlab.topics import Topics
 from tests.builders import a_server, kill_and_restart
 from tests.history import history
@@ -33,6 +34,27 @@ def test_what_is_written_is_on_the_topic_after_a_flush(broker):
         journal.flush()
         [recorded] = history(broker)
     assert recorded.event == an_attempt(41)
+
+
+def client_ids(broker) -> set[str]:
+    return {client.client_id for client in telemetry.read_figures(broker.connection, 10).values()}
+
+
+def test_journals_of_one_broker_are_told_apart_by_whose_they_are(broker):
+    with (
+        Journal(broker.connection, of="sampler") as one,
+        Journal(broker.connection, of="worker-7") as another,
+        Journal(broker.connection) as nobodys,
+    ):
+        for journal in (one, another, nobodys):
+            journal.write(an_attempt(41))
+            journal.flush()
+        until(lambda: len(client_ids(broker)) == 3, 30, "the clients have told of themselves")
+        assert client_ids(broker) == {
+            "streamlab-journal",
+            "streamlab-journal-sampler",
+            "streamlab-journal-worker-7",
+        }
 
 
 def test_the_topic_is_made_at_the_first_event_and_keeps_a_month(broker):
