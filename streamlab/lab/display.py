@@ -90,13 +90,13 @@ def summary(progress: Progress, rejects: Path, key: str | None) -> Iterator[str]
     """The exact counts, in a few lines."""
     counts = progress.settled
     yield (
-        f"{counts.rows} rows: {counts.acknowledged} acknowledged, {counts.rejected} rejected, "
-        f"{counts.without_key} without key."
+        f"{counts.rows:,} rows: {counts.acknowledged:,} acknowledged, {counts.rejected:,} rejected, "
+        f"{counts.without_key:,} without key."
     )
-    this_run = f"This run: {progress.sent} sent in {progress.seconds:.1f} s ({rate(progress)})"
-    yield this_run + (f", {progress.found} were in the topic already." if progress.found else ".")
+    this_run = f"This run: {progress.sent:,} sent in {progress.seconds:,.1f} s ({rate(progress)})"
+    yield this_run + (f", {progress.found:,} were in the topic already." if progress.found else ".")
     if counts.blank:
-        yield f"{counts.blank} blank lines were passed over."
+        yield f"{counts.blank:,} blank lines were passed over."
     if counts.rejected:
         yield f"What was rejected is in {rejects}, with line numbers and reasons."
         yield from _first_rejects(rejects)

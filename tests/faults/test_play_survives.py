@@ -54,7 +54,7 @@ def test_a_play_without_its_server_can_be_stopped_and_goes_on_when_the_server_is
         server.stop()
         server.start()
         done = shell("play", "a.csv", "--topic", "a", "--resume")
-        assert "20000 rows: 20000 acknowledged" in done.stderr
+        assert "20,000 rows: 20,000 acknowledged" in done.stderr
         assert set(everything(server.url).values()) == {1}
     finally:
         shell.stop_all()
@@ -75,7 +75,7 @@ def test_a_server_killed_and_started_again_in_mid_play_costs_no_row_and_repeats_
             server.start()
         _, said = play.communicate(timeout=60)
         assert play.returncode == 0, said
-        assert f"{ROWS} rows: {ROWS} acknowledged, 0 rejected" in said
+        assert f"{ROWS:,} rows: {ROWS:,} acknowledged, 0 rejected" in said
         seen = everything(server.url)
         assert len(seen) == ROWS
         assert set(seen.values()) == {1}

@@ -160,13 +160,13 @@ def test_a_play_killed_again_and_again_sends_every_row_exactly_once(shell, broke
     )
     done = shell(*command)
     assert done.returncode == 0, done.stderr
-    assert f"{rows} rows: {rows - len(bad)} acknowledged, {len(bad)} rejected" in done.stderr
+    assert f"{rows:,} rows: {rows - len(bad):,} acknowledged, {len(bad):,} rejected" in done.stderr
     found = records(broker, "a")
     assert set(ids(found).values()) == {1}
     assert len(found) == rows - len(bad)
     assert "without key" in done.stderr
     assert sum(record.key is None for record in found) == int(
-        done.stderr.split(" without key")[0].split()[-1]
+        done.stderr.split(" without key")[0].split()[-1].replace(",", "")
     )
     kept = [
         json.loads(line)["line"] for line in (shell.directory / "a.csv.a.rejects").read_text().splitlines()
@@ -188,7 +188,7 @@ def test_a_play_that_is_interrupted_ends_in_good_order_and_can_go_on(shell, brok
     reached = written(broker, "a")
     assert 300 <= reached < 3_000
     done = shell("play", "a.csv", "--topic", "a", "--resume")
-    assert f"This run: {3_000 - reached} sent" in done.stderr
+    assert f"This run: {3_000 - reached:,} sent" in done.stderr
     assert set(ids(records(broker, "a")).values()) == {1}
 
 
@@ -261,7 +261,7 @@ def test_a_damaged_file_is_played_as_far_as_it_goes_and_then_fails(shell, broker
     assert "ends early" in done.stderr
     played = written(broker, "a")
     assert played > 50_000
-    assert f"{played} rows: {played} acknowledged" in done.stderr
+    assert f"{played:,} rows: {played:,} acknowledged" in done.stderr
 
 
 def test_a_small_damaged_file_is_played_as_far_as_it_goes_too(shell, broker):
@@ -274,7 +274,7 @@ def test_a_small_damaged_file_is_played_as_far_as_it_goes_too(shell, broker):
     assert "ends early" in done.stderr
     played = written(broker, "a")
     assert 0 < played < 500
-    assert f"{played} rows: {played} acknowledged" in done.stderr
+    assert f"{played:,} rows: {played:,} acknowledged" in done.stderr
 
 
 def test_a_time_column_without_times_is_asked_about(shell):
@@ -293,5 +293,5 @@ def test_the_real_shop_is_played_whole(shell, broker, data_directory):
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert "541909 rows: 541909 acknowledged, 0 rejected, 135080 without key." in done.stderr
+    assert "541,909 rows: 541,909 acknowledged, 0 rejected, 135,080 without key." in done.stderr
     assert written(broker, "orders") == 541_909
