@@ -268,6 +268,14 @@ def test_a_change_that_no_parser_takes_is_an_error_of_the_form(operator, topic, 
     assert not Operation.objects.exists()
 
 
+def test_a_change_that_is_no_json_says_what_is_wrong_and_where(operator, topic):
+    fields = {"dlq": f"{topic}.revenue.dlq", "to": "group", "merge": '{"country": "FR",\n  total: 3}'}
+    response = operator.post("/operations/new/replay/", fields)
+    assert response.status_code == 422
+    assert "It is not JSON: Expecting property name" in response.content.decode()
+    assert "at line 2, column 3." in response.content.decode()
+
+
 def test_a_viewer_cannot_replay_by_one_click(operator, broker, topic):
     viewer = Client()
     viewer.force_login(a_person())

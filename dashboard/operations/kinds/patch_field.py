@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -16,7 +17,7 @@ class PatchField(forms.JSONField):
 
     def to_python(self, value: Any) -> Any:
         try:
-            patch = super().to_python(value)
+            patch = self._parsed(value)
         except (RecursionError, ValueError) as error:
             raise forms.ValidationError(
                 "It is nested too deeply, or holds a number that is too long.", code="invalid"
@@ -24,6 +25,20 @@ class PatchField(forms.JSONField):
         if levels(patch) > MOST_LEVELS:
             raise forms.ValidationError(f"It has more than {MOST_LEVELS} levels.", code="invalid")
         return patch
+
+    def _parsed(self, value: Any) -> Any:
+        """Raises ValidationError, which says what is wrong and where."""
+        try:
+            return super().to_python(value)
+        except forms.ValidationError as refused:
+            try:
+                json.loads(value)
+            except json.JSONDecodeError as error:
+                raise forms.ValidationError(
+                    f"It is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+                    code="invalid",
+                ) from error
+            raise refused
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         try:
