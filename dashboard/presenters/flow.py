@@ -219,6 +219,8 @@ def _edge(pair: _Pair, y1: int, y2: int, most: float) -> Edge:
     bend = (x2 - x1) // 2
     passing = rate(pair.per_s)
     told = passing.plain if passing.known else "rate not known yet"
+    if passing.known and pair.left.x == COLUMNS[0]:
+        told += ", by what the producer says of its last 30 s"
     return Edge(
         key=f"{pair.left.name}{'→' if pair.left.x == COLUMNS[0] else '/'}{pair.right.name}",
         path=f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}",
