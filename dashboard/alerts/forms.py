@@ -43,6 +43,13 @@ def _plain(value: float | None) -> float | int | None:
     return int(value) if value is not None and float(value).is_integer() else value
 
 
+def _reach() -> str:
+    """Where a webhook may lead, in a sentence."""
+    if settings.WEBHOOK_PRIVATE:
+        return "It may lead to this machine and its network."
+    return "It may not lead to this machine or its network, unless STREAMLAB_WEBHOOK_PRIVATE=1 is set."
+
+
 class RuleForm(forms.ModelForm):
     statuses = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="When it is")
 
@@ -163,12 +170,12 @@ class ChannelForm(forms.ModelForm):
         secret.help_text = (
             f"Optional, {LEAST_SECRET} characters at least. Signs as Standard Webhooks do; not shown again."
         )
-        url.help_text = "Kept secret: only its host is shown afterwards."
+        url.help_text = f"Kept secret: only its host is shown afterwards. {_reach()}"
         self.initial["url"] = self.initial["secret"] = ""
         url.widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
         secret.widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
         if known:
-            url.help_text = f"Now {self.instance.where} Leave it empty to keep it."
+            url.help_text = f"Now {self.instance.where} Leave it empty to keep it. {_reach()}"
         if self._old_secret:
             secret.help_text = f"There is one. Leave it empty to keep it. {secret.help_text}"
         else:

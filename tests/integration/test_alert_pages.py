@@ -300,6 +300,14 @@ def test_a_webhook_leads_nowhere_inside(admin, settings, url, says):
     assert not Channel.objects.exists()
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_form_says_before_where_a_webhook_may_lead(admin, settings, allowed):
+    settings.WEBHOOK_PRIVATE = allowed
+    text = text_of(admin.get("/alerts/channels/new/webhook/"))
+    assert ("It may lead to this machine" in text) is allowed
+    assert ("unless STREAMLAB_WEBHOOK_PRIVATE=1 is set" in text) is not allowed
+
+
 @pytest.mark.parametrize(
     "addresses", ["", "no address", "a@b.example\r\nBcc: c@d.example", ",".join(["a@b.example"] * 21)]
 )
