@@ -24,7 +24,7 @@ from . import asking_server, flows, parsing
 from .asking_server import Counters
 from .memory import Memory, Total
 from .parsing import NothingMeasured
-from .rules import behind, failing, hot, rebalances
+from .rules import behind, burst, failing, hot, rebalances
 from .working import attempts_since
 from .world import Attempts, Happened, HeavyKey, Letters, Server, World
 
@@ -167,7 +167,7 @@ class Looker:
             return {}
         since_ms = world.now_ms - _CALM_WINDOW_MS
         series = History(self._connection).many("topic", topics, ["rate"], "1s", since_ms, world.now_ms)
-        calm = {topic: parsing.calm_rate(series[topic]["rate"]) for topic in topics}
+        calm = {topic: parsing.calm_rate(series[topic]["rate"], burst.TIMES.enter) for topic in topics}
         return {topic: rate for topic, rate in calm.items() if rate is not None}
 
     def _heavy(self, world: World, late: list[behind.Behind]) -> dict[str, list[HeavyKey]]:

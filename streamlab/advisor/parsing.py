@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import sqrt
 from typing import Any
 
 import msgspec
@@ -25,6 +26,10 @@ from ..topics import TopicSpec
 from .world import Happened, Kept, Letters
 
 CALM_S, SETTLES_S, GAP_S = 10, 30, 3
+SURE = 3.0
+"""By so many standard deviations of counts that come by chance."""
+RISES_S = 10
+"""What takes longer than this to rise is no burst: a shop's morning takes minutes."""
 LETTERS_A_BATCH = 20
 
 _change = msgspec.json.Decoder(Change)
@@ -139,31 +144,39 @@ def sample_of(name: str, numbers: Sequence[int], replies: Sequence[Any]) -> Lett
     return Letters(sum(reasons.values()), reasons.most_common(3))
 
 
-def calm_rate(rates: Sequence[float | None]) -> float | None:
-    """The least median of ten neighbouring seconds; None: nothing came in for so long.
+def calm_rate(rates: Sequence[float | None], times: float) -> float | None:
+    """The least that came in a second in ten neighbouring ones after which, within RISES_S, ten seconds followed with
+    so many times as much; None: nothing came in for so long, or nothing rose so fast.
 
-    Half a minute on both sides of a gap, of seconds in which nothing came in, is left out: somebody began, paused or
-    restarted there, and came to speed by and by, which is not calm. A second or two alone are no gap; they and their
-    neighbours, which may not be whole, only count for nothing.
+    A few records a second come by chance, now three and now eight: what is not more than chance makes of it is no rise.
 
-    >>> calm_rate([None, *[0.0] * 20, *[25.0] * 29, *[40.0] * 12, 220.0, *[400.0] * 30])
+    Half a minute on both sides of a gap, of seconds in which nothing came in, and at the beginning is left out:
+    somebody began, paused or restarted there, and came to speed by and by, which is not calm. A second or two alone
+    are no gap; they and their neighbours, which may not be whole, only count for nothing.
+
+    >>> calm_rate([None, *[0.0] * 20, *[25.0] * 29, *[40.0] * 12, 220.0, *[400.0] * 30], 2.5)
     40.0
-    >>> calm_rate([60.0] * 60 + [9.0] * 12 + [0.0] * 8 + [7.0] * 15 + [60.0] * 50), calm_rate([5.0] * 4)
-    (60.0, None)
-    >>> calm_rate([60.0] * 20 + [None, 7.0] + [60.0] * 20)
-    60.0
+
+    Who restarts, and what rises over minutes, bursts not:
+
+    >>> calm_rate([60.0] * 60 + [9.0] * 12 + [0.0] * 8 + [7.0] * 15 + [60.0] * 50, 2.5)
+    >>> calm_rate([10.0 + second for second in range(300)], 2.5)
     """
-    windows: list[list[float]] = []
+    calm: list[float] = []
     for first, last in _between_gaps(rates):
         part = rates[first:last] if last > first else []
         settled = [b for a, b, c in zip(part, part[1:], part[2:], strict=False) if a and b and c]
-        windows += [settled[i : i + CALM_S] for i in range(len(settled) - CALM_S + 1)]
-    return min((sorted(window)[CALM_S // 2] for window in windows), default=None)
+        counts = [sum(settled[i : i + CALM_S]) for i in range(len(settled) - CALM_S + 1)]
+        for i, before in enumerate(counts):
+            after = max(counts[i + CALM_S : i + CALM_S + RISES_S + 1], default=0.0)
+            if after - times * before >= SURE * sqrt(after + times**2 * before):
+                calm.append(before / CALM_S)
+    return min(calm, default=None)
 
 
 def _between_gaps(rates: Sequence[float | None]) -> Iterator[tuple[int, int]]:
-    """(first second, the one behind the last) of what is SETTLES_S or more from every gap; ends of `rates` are none."""
-    begins, at = 0, 0
+    """(first second, the one behind the last) of what is SETTLES_S or more from every gap; the beginning is one."""
+    begins, at = SETTLES_S, 0
     for nothing, run in itertools.groupby(rates, key=lambda rate: not rate):
         seconds = len(list(run))
         if nothing and seconds >= GAP_S:

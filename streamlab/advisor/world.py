@@ -103,7 +103,9 @@ class World:
     kept: Mapping[str, Kept] = field(default_factory=dict)  # by topic
     attempts: Mapping[str, Attempts] = field(default_factory=dict)  # by instance of a worker
     server: Server = Server()
-    calm_rates: Mapping[str, float] = field(default_factory=dict)  # by topic: the least of the last 15 min
+    calm_rates: Mapping[str, float] = field(
+        default_factory=dict
+    )  # by topic: right before a sudden rise of the last 15 min; a topic without one is not in it
     heavy_keys: Mapping[str, Sequence[HeavyKey]] = field(default_factory=dict)  # by topic
     letters: Mapping[tuple[str, str], Letters] = field(default_factory=dict)  # by topic and group
     known_flows: dict[str, GroupFlow | None] = field(

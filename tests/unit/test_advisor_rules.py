@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import msgspec
 import pytest
 
 from streamlab.advisor.judge import LINGER_MS, SWITCH_MS, judge
+from streamlab.advisor.parsing import calm_rate
+from streamlab.advisor.rules import burst
 from streamlab.advisor.world import (
     MOST_SLOW,
     Attempts,
@@ -19,6 +22,7 @@ from streamlab.advisor.world import (
     SlowCommand,
 )
 from streamlab.groups.rebalances import Rebalance
+from streamlab.lab.shop.rhythm import factor
 from streamlab.metrics.positions import Positions
 from tests.advisor_worlds import GROUP, TOPIC, a_client, a_consumer, a_worker, a_world, rules_of, sends
 from tests.snapshots import NOW_MS, a_partition, a_server, a_topic
@@ -121,6 +125,38 @@ def test_members_without_work_are_a_hint_where_nothing_is_late():
 def test_ten_times_as_much_as_a_while_ago_is_a_burst():
     found = only(a_world(SIX, EVEN, calm_rates={TOPIC: 12.0}), "burst")
     assert found.urgency == "hint" and "10 times" in found.cause
+
+
+def seconds_of_the_shop(from_hour: float, minutes: int, orders_per_s: float, seed: int = 7) -> list[float]:
+    """What comes in each second while the simulated shop's day goes on, an hour of it a minute; by chance, as there."""
+    chance = random.Random(seed)
+
+    def count(rate: float) -> float:
+        after_s, found = chance.expovariate(rate), 0
+        while after_s < 1:
+            after_s, found = after_s + chance.expovariate(rate), found + 1
+        return float(found)
+
+    return [count(orders_per_s * factor(from_hour + second / 60)) for second in range(minutes * 60)]
+
+
+@pytest.mark.parametrize("orders_per_s", [10.0, 50.0, 400.0])
+def test_a_morning_that_comes_over_minutes_is_no_burst(orders_per_s):
+    for seed in range(10):
+        night_and_morning = seconds_of_the_shop(1, 15, orders_per_s, seed)
+        assert calm_rate(night_and_morning, burst.TIMES.enter) is None
+
+
+def test_a_shop_that_is_closed_at_night_and_opened_at_ten_does_not_burst():
+    night, day = seconds_of_the_shop(23, 5, 50.0), seconds_of_the_shop(10, 5, 50.0)
+    assert calm_rate([*night, *[None] * 90, *day], burst.TIMES.enter) is None
+
+
+def test_a_burst_in_the_evening_is_told_by_what_came_in_right_before_it():
+    evening = seconds_of_the_shop(15, 4, 50.0)
+    ten_times = [10 * rate for rate in evening[-60:]]
+    calm = calm_rate(evening + ten_times, burst.TIMES.enter)
+    assert calm is not None and 60 < calm < 110
 
 
 def test_a_load_that_the_group_never_kept_up_with_is_no_burst():

@@ -1,4 +1,4 @@
-"""A burst: far more comes in than a while ago, and the group would have kept up with that."""
+"""A burst: far more comes in than a while ago, all of a sudden, and the group would have kept up with that before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from ..world import World
 from .behind import JUDGED, Behind
 
 NAME = "burst"
-TIMES = Limit("burst", 2.5, 2.0, "times", "the least that came in for ten seconds of the last 15 minutes")
+TIMES = Limit(
+    "burst",
+    2.5,
+    2.0,
+    "times",
+    "what came in right before a sudden rise in the last 15 minutes",
+)
 LIMITS = (TIMES,)
 ROOM = 1.2
 """A group that handles so many times the calm rate would have kept up with it."""
@@ -41,8 +47,8 @@ def cause(world: World, found: Behind, standing: bool) -> Finding | None:
         cause=f"{words.number(comes_in / calm)} times as much comes in as a while ago ({words.rate(calm)}). "
         "The log takes "
         "all of it at once; the readers need longer.",
-        judged=f"{JUDGED} {TIMES.enter:g} times the least rate of the last 15 minutes or more comes in, and the "
-        f"group handles {ROOM:g} times that rate.",
+        judged=f"{JUDGED} {TIMES.enter:g} times as much or more comes in as right before a rise within seconds in "
+        f"the last 15 minutes, and the group handles {ROOM:g} times that rate.",
         numbers=(
             *found.numbers,
             Number("came in before", calm, "records/s"),
