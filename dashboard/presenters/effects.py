@@ -29,7 +29,7 @@ CHIEF = (
     "rate_out",
     "e2e_p99",
     "request_p99",
-    "lag",
+    "lag_ms",
     "batch_records",
     "record_bytes",
     "server_cpu",

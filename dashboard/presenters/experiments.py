@@ -42,7 +42,7 @@ class Progress:
 class Headline:
     tone: Tone
     words: str
-    detail: str
+    details: list[str]  # a line each
 
 
 def runs(outcome: Outcome, note: Note | None) -> bool:
@@ -76,24 +76,45 @@ def _said(outcome: Outcome) -> str:
         return "Too few rounds to tell whether throughput, latency or lag changed."
     if len(outcome.effects) == 1:
         return words(outcome.effects[0])
-    if told := _certain(outcome):
-        return f"Against {shown(outcome.plan.values[0])}: {told}."
-    return "No detectable change of throughput, latency or lag."
+    return _certain(outcome) or "No detectable change of throughput, latency or lag."
 
 
 def _certain(outcome: Outcome) -> str:
-    """Of a sweep: "10 (throughput out better), 500 (lag worse)"."""
-    return ", ".join(
-        f"{shown(value)} ({', '.join(f'{label(e.measure)} {e.verdict.value}' for e in _felt(effects))})"
-        for value, effects in zip(outcome.plan.values[1:], outcome.effects, strict=False)
-        if _felt(effects)
-    )
+    """Of a sweep: "Certain against 1: throughput better with 10 and 500; time behind worse with 500."
+
+    "" where nothing is.
+    """
+    first, *others = [shown(value) for value in outcome.plan.values]
+    found: dict[tuple[str, Verdict], list[str]] = {}
+    for value, effects in zip(others, outcome.effects, strict=False):
+        for effect in _felt(effects):
+            found.setdefault((_kind(effect.measure), effect.verdict), []).append(value)
+    told = [f"{kind} {verdict.value} with {_listed(values)}" for (kind, verdict), values in found.items()]
+    return f"Certain against {first}: {'; '.join(told)}." if told else ""
 
 
 def _felt(effects: list[Effect]) -> list[Effect]:
-    """Verdicts on what users feel; of several percentiles of one latency the highest."""
-    found = {e.measure.partition("_p")[0]: e for e in effects if holds(e) and cared_for(e.measure)}
+    """Verdicts on what users feel, one of a kind: throughput in and out are one, as are percentiles of a latency."""
+    found = {(_kind(e.measure), e.verdict): e for e in effects if holds(e) and cared_for(e.measure)}
     return list(found.values())
+
+
+def _kind(measure: str) -> str:
+    """What stands for all measures of its kind in a line.
+
+    >>> _kind("rate_in"), _kind("e2e_p99")
+    ('throughput', 'end-to-end latency')
+    """
+    return "throughput" if measure.startswith("rate_") else label(measure).partition(", p")[0]
+
+
+def _listed(values: list[str]) -> str:
+    """
+    >>> _listed(["1"]), _listed(["1", "10", "500"])
+    ('1', '1, 10 and 500')
+    """
+    *most, last = values
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _too_few(outcome: Outcome) -> bool:
@@ -103,7 +124,7 @@ def _too_few(outcome: Outcome) -> bool:
     return not found and rounds < enough_rounds(len(outcome.plan.values))
 
 
-def _why(outcome: Outcome) -> str:
+def _why(outcome: Outcome) -> list[str]:
     """What stands below the headline besides: how many rounds would do, and what else changed."""
     parts = []
     if _too_few(outcome):
@@ -117,7 +138,7 @@ def _why(outcome: Outcome) -> str:
     }
     if others and (len(outcome.effects) > 1 or _too_few(outcome)):
         parts.append(f"What else changed: {', '.join(others)}.")
-    return "".join(f" {part}" for part in parts)
+    return parts
 
 
 def status(outcome: Outcome, note: Note | None) -> Status:
@@ -154,19 +175,19 @@ def headline(outcome: Outcome, note: Note | None, sweep_words: str) -> Headline:
         return Headline(
             Tone.NOTE,
             "It is being measured",
-            "No verdict before the last round. The setting is put back at the end.",
+            ["No verdict before the last round. The setting is put back at the end."],
         )
     if outcome.state == "incomplete":
-        return Headline(Tone.WARN, "Incomplete: there is no verdict", outcome.why)
+        return Headline(Tone.WARN, "Incomplete: there is no verdict", [outcome.why])
     single = len(outcome.effects) == 1
     said = _said(outcome) if single or not sweep_words else sweep_words
     found = {effect.verdict for effects in outcome.effects for effect in _felt(effects)}
     early = f"{outcome.why} " if outcome.why else ""
-    certain = ""
-    if sweep_words and not single:
-        certain = f" These are means; certain against {shown(outcome.plan.values[0])}: {_certain(outcome)}."
-    detail = f"{early}{_against(outcome)}{certain}{_why(outcome)}"
-    return Headline(_tone(found, len(outcome.effects)), said or "Nothing was measured.", detail)
+    by_means = bool(sweep_words) and not single
+    details = [f"{early}{_against(outcome)}{' By the means of all windows.' if by_means else ''}"]
+    details += [_certain(outcome)] if by_means else []
+    details += _why(outcome)
+    return Headline(_tone(found, len(outcome.effects)), said or "Nothing was measured.", details)
 
 
 def _tone(found: set[Verdict], compared: int) -> Tone:

@@ -48,7 +48,8 @@ class Spot:
 class SweepPicture:
     spots: list[Spot]
     dots: list[Dot]
-    line: str  # the frontier, as points of a polyline
+    line: str  # the frontier, as points of a polyline: steps, since between two values there is nothing
+    behind: str  # what lies behind it, as points of a polygon
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     x_title: str
@@ -68,18 +69,38 @@ def picture(sweep: Sweep, frontier: bool = True) -> SweepPicture:
     x = around([latency for latency, _ in flat], LEFT, WIDTH - RIGHT)
     y = from_zero([throughput for _, throughput in flat], HEIGHT - BOTTOM, TOP)
     units = MEASURES[sweep.latency].unit, MEASURES[sweep.throughput].unit
-    best = sorted((p for p in sweep.points if p.best), key=lambda p: p.latency)
+    steps = (
+        _steps([(x.at(p.latency), y.at(p.throughput)) for p in sweep.points if p.best]) if frontier else []
+    )
     return SweepPicture(
         spots=_spots(sweep, x, y),
         dots=[_dot(p, window, x, y) for p in sweep.points for window in p.windows],
-        line=" ".join(f"{x.at(p.latency):.1f},{y.at(p.throughput):.1f}" for p in best) if frontier else "",
+        line=_points(steps),
+        behind=_points([*steps, (WIDTH - RIGHT, HEIGHT - BOTTOM)] if steps else []),
         x_ticks=[Tick(f"{x.at(v):.1f}", figure(v, units[0]).plain) for v in x.ticks()],
         y_ticks=[Tick(f"{y.at(v):.1f}", figure(v, "records").text) for v in y.ticks(5)],
         x_title=MEASURES[sweep.latency].label + ("" if not x.log else ", logarithmic"),
         y_title=f"{MEASURES[sweep.throughput].label}, {units[1]}",
-        about=words(sweep),
+        about=words(sweep) if frontier else f"{len(sweep.points)} values; none of them differs for certain.",
         drawn=f"{label(sweep.throughput)} or {label(sweep.latency)}",
     )
+
+
+def _steps(best: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """From below the value with the least latency up, right, up … and to the right edge.
+
+    >>> _steps([(100.0, 200.0), (300.0, 50.0)])
+    [(100.0, 334.0), (100.0, 200.0), (300.0, 200.0), (300.0, 50.0), (740.0, 50.0)]
+    """
+    corners, low = [], HEIGHT - BOTTOM
+    for at_x, at_y in sorted(best):
+        corners += [(at_x, low), (at_x, at_y)]
+        low = at_y
+    return [*corners, (WIDTH - RIGHT, low)]
+
+
+def _points(corners: list[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
 def _spots(sweep: Sweep, x: Axis, y: Axis) -> list[Spot]:

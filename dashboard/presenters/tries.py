@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,7 +22,6 @@ def try_href(
     topic: str = "",
     group: str = "",
     producers: str = "",
-    how_long: Mapping[str, float] | None = None,
 ) -> str:
     """What is left out is guessed by the form."""
     fields = {
@@ -32,7 +31,6 @@ def try_href(
         "topic": topic,
         "group": group,
         "producers": producers,
-        **{name: f"{value:g}" for name, value in (how_long or {}).items()},
     }
     return (
         f"{reverse('experiment-new')}?{urlencode({name: value for name, value in fields.items() if value})}"
@@ -53,9 +51,4 @@ def of_trial(trial: Trial, load: Load) -> str:
         topic=load.topic_name,
         group=load.group_id,
         producers=load.topic_name,
-        how_long={
-            "repetitions": trial.rounds,
-            "warm_up_s": trial.warm_up_s,
-            "window_s": trial.window_s,
-        },
     )

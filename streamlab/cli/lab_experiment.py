@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..lab.experiments.plan import ROUNDS, WARM_UP_S, WINDOW_S, Plan, distinct
 from .options import Json, Url, broker_at
 from .output import UNKNOWN, duration, moment, note, print_columns, print_json
 
@@ -41,9 +42,9 @@ def run(
     ] = "",
     warm_up: Annotated[
         float, typer.Option("--warm-up", metavar="S", help="Seconds after each change that do not count.")
-    ] = 10.0,
-    window: Annotated[float, typer.Option("--window", metavar="S", help="Seconds that count.")] = 30.0,
-    repetitions: Annotated[int, typer.Option("--repetitions", "-n", help="Of each value.")] = 5,
+    ] = WARM_UP_S,
+    window: Annotated[float, typer.Option("--window", metavar="S", help="Seconds that count.")] = WINDOW_S,
+    repetitions: Annotated[int, typer.Option("--repetitions", "-n", help="Of each value.")] = ROUNDS,
     url: Url = None,
     json: Json = False,
 ) -> None:
@@ -51,7 +52,6 @@ def run(
 
     A value of - stands for: as it is without a stored value.
     """
-    from ..lab.experiments.plan import Plan, distinct
     from ..lab.experiments.reach import enough_rounds, needed
     from ..lab.experiments.runner import run as run_plan
 

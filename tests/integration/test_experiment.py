@@ -12,12 +12,14 @@ from streamlab.cli import main
 from streamlab.errors import IllegalStateError, UnknownTopicOrPartitionError
 from streamlab.lab.experiments import guard, notes, runner, stopping
 from streamlab.lab.experiments.judging import Verdict
+from streamlab.lab.experiments.measuring import Window
 from streamlab.lab.experiments.notes import Note
 from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.experiments.runner import run
 from streamlab.metrics.lease import Lease
 from streamlab.metrics.telemetry import read_states
-from tests.builders import a_topic
+from streamlab.model import TopicPartition
+from tests.builders import a_topic, numbered, produce
 from tests.shell import Shell
 from tests.waiting import until
 
@@ -291,6 +293,30 @@ def test_a_topic_that_does_not_exist_is_told_before_anything_is_changed(broker):
         run(broker.connection, a_plan("nowhere"), threading.Event())
     assert own(broker) == {}
     assert notes.current(broker.connection) is None
+
+
+def test_a_first_commit_far_into_a_log_is_neither_throughput_nor_lag(broker):
+    """Of what a group never committed nobody knows how far it is: it is left out, not read as a position of 0."""
+    topic, group = a_topic(broker, partitions=2), "late-readers"
+    for partition in (0, 1):
+        produce(broker, topic, numbered(5_000), partition=partition)
+    window = Window(broker.connection, a_plan(topic, group=group, window_s=2.0))
+    nothing = window.measure(threading.Event())
+    assert (nothing["rate_out"], nothing["lag"]) == (None, None)
+
+    def commit(partition, offset):
+        broker.admin().alter_group_offsets(group, {TopicPartition(topic, partition): offset})
+
+    class OnceItHasBegun(threading.Event):
+        def wait(self, timeout=None):
+            commit(0, 5_000)
+            commit(1, 5_000)
+            return super().wait(timeout)
+
+    commit(0, 4_900)
+    figures = window.measure(OnceItHasBegun())
+    assert 0 < figures["rate_out"] <= 50, "100 records, not 5,100"
+    assert figures["lag"] == 0
 
 
 @pytest.mark.faults

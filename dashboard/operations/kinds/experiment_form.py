@@ -12,7 +12,7 @@ from streamlab.configs.entity import Entity, EntityKind, entity
 from streamlab.configs.settings import TABLES, as_text
 from streamlab.configs.store import Configs
 from streamlab.errors import StreamlabError
-from streamlab.lab.experiments.plan import MOST_REPETITIONS, Plan, distinct
+from streamlab.lab.experiments.plan import MOST_REPETITIONS, ROUNDS, WARM_UP_S, WINDOW_S, Plan, distinct
 from streamlab.lab.experiments.today import in_force
 from streamlab.topics import is_internal
 
@@ -54,19 +54,22 @@ class ExperimentForm(Form):
         label="Rounds",
         min_value=2,
         max_value=MOST_REPETITIONS,
-        initial=5,
-        help_text="Each has one window of every value. A verdict takes 4 or more, 5 with several values: "
-        "fewer find huge effects only.",
+        initial=ROUNDS,
+        help_text="Each has one window of every value. Fewer than 4 find huge effects only.",
     )
     warm_up_s = forms.FloatField(
         label="Warm-up (s)",
         min_value=0,
         max_value=600,
-        initial=10,
-        help_text="After each change; does not count. 2 s or more, or latencies are left out.",
+        initial=f"{WARM_UP_S:g}",
+        help_text="After each change; does not count.",
     )
     window_s = forms.FloatField(
-        label="Window (s)", min_value=1, max_value=3_600, initial=30, help_text="Then so long is measured."
+        label="Window (s)",
+        min_value=1,
+        max_value=3_600,
+        initial=f"{WINDOW_S:g}",
+        help_text="Then so long is measured: longer where little comes in.",
     )
 
     def fill(self) -> None:
@@ -168,7 +171,7 @@ class ExperimentForm(Form):
         return given
 
     def _plan(self, given: dict[str, Any]) -> Plan:
-        texts = [text.strip() for text in given["values"].split(",") if text.strip()]
+        texts = _texts(given["values"])
         return distinct(
             Plan(
                 entity=given["entity"],
@@ -187,7 +190,7 @@ class ExperimentForm(Form):
     def estimate(self) -> str:
         """How long it would take as it is filled in; the page keeps it up to date."""
         try:
-            count = len([text for text in str(self["values"].value() or "").split(",") if text.strip()])
+            count = len(_texts(str(self["values"].value() or "")))
             each = float(self["warm_up_s"].value()) + float(self["window_s"].value())
             return spell_duration(count * int(self["repetitions"].value()) * each * 1000)
         except (TypeError, ValueError):
@@ -196,6 +199,10 @@ class ExperimentForm(Form):
     def spec(self) -> dict[str, Any]:
         plan = self.plan
         return {field: getattr(plan, field) for field in plan.__struct_fields__}
+
+
+def _texts(values: str) -> list[str]:
+    return [text.strip() for text in values.split(",") if text.strip()]
 
 
 def _entity(text: str) -> Entity | None:

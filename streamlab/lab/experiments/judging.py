@@ -5,6 +5,11 @@ so whatever drifts from round to round cancels out. It is made on ratios (differ
 latencies vary by shares of themselves: what doubles in each round is sure, however high it was. Means are geometric, so
 that theirs is the ratio that was tested. Where something was 0 it is made on plain differences and means.
 
+How much rounds differ by chance is seen better in all values of a sweep than in two. So with three values and more the
+spread is what is left of all windows without the means of their rounds and values, with its degrees of freedom (as in
+the analysis of variance of randomised blocks); or that of the pair alone where it is larger, because one value may be
+noisier than the others.
+
 P-values of all measures of all values are corrected together by Holm's method, so that of 100 experiments that change
 nothing about 98 say so in every one of their measures, however many values they try (`FAMILY_LEVEL`). An effect smaller
 than `SMALLEST` is never called one, however sure it is: nobody would turn a knob for it.
@@ -21,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import exp, log, sqrt
 from statistics import fmean, geometric_mean, stdev
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -67,7 +72,11 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(baseline: Sequence[Figures], *others: Sequence[Figures]) -> list[list[Effect]]:
     """The effects of each other value. `baseline[i]` and `other[i]` are of the same round."""
-    found = [{name: _compared(name, *_pairs(baseline, other, name)) for name in MEASURES} for other in others]
+    spreads = {name: _shared(name, [baseline, *others]) for name in MEASURES}
+    found = [
+        {name: _compared(name, *_pairs(baseline, other, name), spreads[name]) for name in MEASURES}
+        for other in others
+    ]
     corrected = holm(
         {(i, name): e.p for i, effects in enumerate(found) for name, e in effects.items() if e.p is not None}
     )
@@ -75,6 +84,36 @@ def judge(baseline: Sequence[Figures], *others: Sequence[Figures]) -> list[list[
         [_judged(msgspec.structs.replace(e, p=corrected.get((i, name)))) for name, e in effects.items()]
         for i, effects in enumerate(found)
     ]
+
+
+class Spread(NamedTuple):
+    """How much the logarithm of the ratio of two windows of a round differs by chance."""
+
+    deviation: float
+    freedom: int  # degrees of it
+
+
+def _shared(name: str, values: Sequence[Sequence[Figures]]) -> Spread | None:
+    """Of all values together, by the rounds that have all of them; None: nothing is known beyond that of each pair.
+
+    >>> rounds = [[{"lag": x * f} for f in (1.0, 2.0, 1.0)] for x in (1.0, 3.0, 5.0)]
+    >>> _shared("lag", rounds)
+    Spread(deviation=0.0, freedom=4)
+    """
+    known = [[figures.get(name) for figures in round_] for round_ in zip(*values, strict=False)]
+    rounds = [[log(v) for v in round_ if v is not None and v > 0] for round_ in known]
+    rounds = [round_ for round_ in rounds if len(round_) == len(values)]
+    if len(values) < 3 or len(rounds) < LEAST_PAIRS:
+        return None
+    of_values = [fmean(column) for column in zip(*rounds, strict=True)]
+    whole = fmean(of_values)
+    left = [
+        value - fmean(round_) - of_value + whole
+        for round_ in rounds
+        for value, of_value in zip(round_, of_values, strict=True)
+    ]
+    freedom = (len(rounds) - 1) * (len(values) - 1)
+    return Spread(round(sqrt(2 * sum(x * x for x in left) / freedom), 12), freedom)
 
 
 def _pairs(
@@ -89,7 +128,7 @@ def _pairs(
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def _compared(name: str, a: list[float], b: list[float]) -> Effect:
+def _compared(name: str, a: list[float], b: list[float], shared: Spread | None) -> Effect:
     """Without a verdict yet, p not corrected."""
     if not a:
         return Effect(measure=name, verdict=Verdict.UNKNOWN)
@@ -106,7 +145,7 @@ def _compared(name: str, a: list[float], b: list[float]) -> Effect:
     if len(a) < LEAST_PAIRS:
         return effect
     steps = [log(y / x) if ratios else y - x for x, y in zip(a, b, strict=True)]
-    low, high, p = _tested(steps, ROUNDING if ratios else ROUNDING * max(*a, *b))
+    low, high, p = _tested(steps, ROUNDING if ratios else ROUNDING * max(*a, *b), shared if ratios else None)
     if ratios:
         low, high = (mean_a * (exp(min(step, log(MOST_TIMES))) - 1) for step in (low, high))
     return msgspec.structs.replace(effect, low=low, high=high, p=p)
@@ -123,16 +162,16 @@ def mean(values: Sequence[float], ratios: bool | None = None) -> float:
     return fmean(values)
 
 
-def _tested(steps: list[float], least_spread: float) -> tuple[float, float, float]:
+def _tested(steps: list[float], rounding: float, shared: Spread | None) -> tuple[float, float, float]:
     """Interval of their mean, and how likely such a one would be by chance, were it 0."""
-    middle, error = fmean(steps), max(stdev(steps), least_spread) / sqrt(len(steps))
+    spread = shared or Spread(0.0, len(steps) - 1)
+    middle, error = fmean(steps), max(stdev(steps), spread.deviation, rounding) / sqrt(len(steps))
     if not error:
         return middle, middle, 1.0  # nothing but zeros
     from scipy import special  # Student's distribution, and the inverse of it
 
-    freedom = len(steps) - 1
-    reach = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
-    return middle - reach, middle + reach, 2 * float(special.stdtr(freedom, -abs(middle) / error))
+    reach = float(special.stdtrit(spread.freedom, (1 + CONFIDENCE) / 2)) * error
+    return middle - reach, middle + reach, 2 * float(special.stdtr(spread.freedom, -abs(middle) / error))
 
 
 def _judged(effect: Effect) -> Effect:

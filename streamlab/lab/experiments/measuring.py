@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ... import keys
 from ...connection import Connection
-from ...groups.offsets import parse_commit
+from ...groups.offsets import NOT_COMMITTED, parse_commit
 from ...metrics import telemetry
 from ...metrics.distribution import Sketch, added, between, percentile
 from ...metrics.telemetry import ClientTelemetry
@@ -37,6 +37,7 @@ MEASURES = {
         Measure("rate_in", "Throughput in", "records/s", True),
         Measure("rate_out", "Throughput out", "records/s", True),
         Measure("lag", "Lag", "records", False),
+        Measure("lag_ms", "Time behind", "ms", False),  # the lag, as the time in which so much comes in
         Measure("e2e_p50", "End-to-end latency, p50", "ms", False),
         Measure("e2e_p95", "End-to-end latency, p95", "ms", False),
         Measure("e2e_p99", "End-to-end latency, p99", "ms", False),
@@ -51,8 +52,11 @@ MEASURES = {
     )
 }
 
-CARED_FOR = ("rate_in", "rate_out", "e2e_", "queue_", "request_", "lag")
-"""How measures begin that users feel, in the order in which they are told; the others only help to explain them."""
+CARED_FOR = ("rate_in", "rate_out", "e2e_", "queue_", "request_", "lag_ms")
+"""How measures begin that users feel, in the order in which they are told; the others only help to explain them.
+
+A lag in records is none of them: whoever gets five times as much through has more on its way, and nothing is later.
+"""
 
 
 def cared_for(name: str) -> bool:
@@ -66,13 +70,23 @@ Figures = dict[str, float | None]
 _Clients = dict[str, ClientTelemetry]
 
 
+_Positions = dict[int, int]
+"""Partition -> the group's committed offset; what it never committed is not in it."""
+
+
 class _Counters(NamedTuple):
     at: float  # monotonic seconds
-    end: int  # records ever appended
+    ends: list[int]  # records ever appended to each partition
     bytes: int
     entries: int  # batches ever appended
-    committed: int | None
+    committed: _Positions
     cpu_s: float | None
+
+    @property
+    def lag(self) -> int | None:
+        """Of the partitions that the group has committed, as the pages count it; None: none of them."""
+        behind = [max(0, self.ends[n] - offset) for n, offset in self.committed.items()]
+        return sum(behind) if behind else None
 
 
 class Window:
@@ -88,16 +102,20 @@ class Window:
     def measure(self, stop: threading.Event) -> Figures:
         """Takes `window_s`, less when `stop` is set, after which nothing of it counts."""
         before, clients_before, lags = self._counters(), self._clients(), []
-        until = time.monotonic() + self._plan.window_s
+        began, until = before.committed, time.monotonic() + self._plan.window_s
         while not stop.wait(min(LOOK_EVERY_S, max(0.0, until - time.monotonic()))):
             now = self._counters()
-            if now.committed is not None:
-                lags.append(max(0, now.end - now.committed))
+            began = now.committed | began  # where a first commit was seen is where counting begins
+            if now.lag is not None:
+                lags.append(now.lag)
             if time.monotonic() >= until:
                 break
         after = self._counters()
-        return _differences(before, after) | {
-            "lag": statistics.fmean(lags) if lags else None,
+        lag, found = statistics.fmean(lags) if lags else None, _differences(before, after)
+        return found | {
+            "rate_out": _consumed(began, after.committed, after.at - before.at),
+            "lag": lag,
+            "lag_ms": 1000 * lag / rate if lag is not None and (rate := found["rate_in"]) else None,
             **(self._latencies(clients_before, self._clients()) if self._plan.tells_latencies else {}),
         }
 
@@ -117,10 +135,10 @@ class Window:
         streams = self._connection.execute_many([("XINFO", "STREAM", keys.log(topic, n)) for n in written])
         return _Counters(
             at,
-            _total(end for end, _ in found["metas"]),
+            [int(end or 0) for end, _ in found["metas"]],
             _total(size for _, size in found["metas"]),
             sum(_entries(info) for info in streams),
-            sum(parse_commit(c).offset if c else 0 for c in found["commits"]) if group else None,
+            _positions(found["commits"]),
             _cpu_s(found["cpu"][0]) if one_server else None,
         )
 
@@ -148,16 +166,32 @@ class Window:
 
 def _differences(before: _Counters, after: _Counters) -> Figures:
     seconds = after.at - before.at
-    records, batches = after.end - before.end, after.entries - before.entries
-    known = before.committed is not None and after.committed is not None
+    records, batches = sum(after.ends) - sum(before.ends), after.entries - before.entries
     cpu_known = before.cpu_s is not None and after.cpu_s is not None
     return {
         "rate_in": records / seconds,
-        "rate_out": (after.committed - before.committed) / seconds if known else None,  # type: ignore[operator]
         "batch_records": records / batches if batches > 0 else None,
         "record_bytes": (after.bytes - before.bytes) / records if records > 0 else None,
         "server_cpu": (after.cpu_s - before.cpu_s) / seconds if cpu_known else None,  # type: ignore[operator]
     }
+
+
+def _consumed(began: _Positions, ended: _Positions, seconds: float) -> float | None:
+    """Records/s by commits; None: the group committed nothing, or somebody set it back.
+
+    A partition's first commit may be anywhere: it says where the group is, not how much it has read.
+
+    >>> _consumed({0: 100, 1: 5}, {0: 160, 1: 5, 2: 1_000}, 2.0), _consumed({}, {}, 2.0), _consumed({0: 9}, {0: 4}, 2.0)
+    (30.0, None, None)
+    """
+    read = [ended.get(n, 0) - offset for n, offset in began.items()]
+    return sum(read) / seconds if read and min(read) >= 0 else None
+
+
+def _positions(commits: Iterable[bytes | None]) -> _Positions:
+    """Of each partition in turn."""
+    known = {n: parse_commit(commit).offset for n, commit in enumerate(commits) if commit}
+    return {n: offset for n, offset in known.items() if offset != NOT_COMMITTED}
 
 
 def _total(counts: Iterable[Any]) -> int:

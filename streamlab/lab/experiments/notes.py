@@ -19,8 +19,8 @@ from ...configs.store import Configs
 from ...connection import Connection
 from ...errors import IllegalStateError, StreamlabError, translated
 from ...metrics.lease import Lease
-from .judging import Effect
-from .measuring import Figures
+from .judging import Effect, words
+from .measuring import MEASURES, Figures
 from .plan import MOST_MINUTES, Plan
 
 MOST_KEPT = 100
@@ -157,10 +157,7 @@ def result(connection: Connection, id: str) -> Outcome | None:
     """One that is kept. Raises StreamlabError."""
     with translated():
         stored: Any = connection.client.hget(keys.EXPERIMENTS, id)
-    try:
-        return msgspec.json.decode(stored, type=Outcome) if stored else None
-    except (msgspec.DecodeError, StreamlabError):
-        return None  # of another version
+    return _read(stored) if stored else None
 
 
 def results(connection: Connection, since_ms: int | None = None) -> dict[str, Outcome]:
@@ -173,13 +170,21 @@ def results(connection: Connection, since_ms: int | None = None) -> dict[str, Ou
             late = [id for id in ids if (begun_ms(id) or 0) > since_ms - MOST_MINUTES * 60_000]
             values: Any = connection.client.hmget(keys.EXPERIMENTS, late) if late else []
             stored = {id: raw for id, raw in zip(late, values, strict=True) if raw}
-    found = {}
-    for id, raw in stored.items():
-        try:
-            found[id.decode()] = msgspec.json.decode(raw, type=Outcome)
-        except (msgspec.DecodeError, StreamlabError):
-            continue  # of another version
+    found = {id.decode(): outcome for id, raw in stored.items() if (outcome := _read(raw)) is not None}
     return dict(sorted(found.items(), key=lambda item: -item[1].started_ms))
+
+
+def _read(raw: bytes) -> Outcome | None:
+    """With the words of today, whichever version kept it; None: that version cannot be read.
+
+    What was measured and how sure it is stays what it was; measures that are no more go.
+    """
+    try:
+        kept = msgspec.json.decode(raw, type=Outcome)
+    except (msgspec.DecodeError, StreamlabError):
+        return None
+    effects = [[effect for effect in found if effect.measure in MEASURES] for found in kept.effects]
+    return msgspec.structs.replace(kept, effects=effects, verdicts=[words(found) for found in effects])
 
 
 def new_id(now_ms: int) -> str:

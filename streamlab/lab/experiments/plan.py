@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import msgspec
@@ -12,6 +13,12 @@ from ...errors import IllegalArgumentError
 
 MOST_VALUES, MOST_REPETITIONS = 8, 20
 MOST_MINUTES = 180
+ROUNDS, WARM_UP_S, WINDOW_S = 8, 3.0, 4.0
+"""Unless somebody wants others: five values within five minutes, two within two.
+
+Many short rounds beat few long ones: what drifts from round to round cancels out, and the more rounds there are, the
+better it is known how much they differ by chance.
+"""
 SETTLES_S = 2.0
 """Clients take a change within half a second and push once a second; after this, what they tell is of the new value."""
 
@@ -27,9 +34,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     topic: str  # whose records are counted
     group: str | None = None  # whose commits and lag; None: only producing is measured
     producers: str = ""  # client ids that begin so tell request latencies; "" all of them
-    warm_up_s: float = 10.0  # after each change, not measured
-    window_s: float = 30.0  # then measured
-    repetitions: int = 5  # of every value
+    warm_up_s: float = WARM_UP_S  # after each change, not measured
+    window_s: float = WINDOW_S  # then measured
+    repetitions: int = ROUNDS  # of every value
 
     def __post_init__(self) -> None:
         who = entity(self.entity)
@@ -69,11 +76,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def order(self) -> list[int]:
         """Which value is measured when. Every other round goes backwards, so that a steady drift cancels out.
 
+        Of three values and more, each pair of rounds has an order of its own: what swings would otherwise be taken for
+        an effect of those that are always far apart.
+
         >>> Plan(entity="client:a", setting="linger_ms", values=[0, 50], topic="t", repetitions=3).order()
         [0, 1, 1, 0, 0, 1]
         """
-        forth = list(range(len(self.values)))
-        return [i for n in range(self.repetitions) for i in (forth if n % 2 == 0 else forth[::-1])]
+        forth, found = list(range(len(self.values))), []
+        for n in range(self.repetitions):
+            if n and n % 2 == 0 and len(forth) > 2:
+                Random(n).shuffle(forth)  # the same for everybody who asks
+            found += forth[::-1] if n % 2 else forth
+        return found
 
 
 def plan_of(plain: Any) -> Plan:

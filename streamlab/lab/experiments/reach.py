@@ -25,9 +25,9 @@ def enough_rounds(values: int) -> int:
     """The fewest that tell a doubling where rounds differ by 10 %.
 
     >>> enough_rounds(2), enough_rounds(5)
-    (4, 5)
+    (4, 3)
     """
-    return 4 if values == 2 else 5
+    return 4 if values == 2 else 3
 
 
 @cache
@@ -35,21 +35,21 @@ def least_times(values: int, rounds: int) -> float | None:
     """The factor that a change must exceed to get a verdict where rounds differ by 10 %; None: it gets none.
 
     >>> round(least_times(5, 6), 1), least_times(5, 2)
-    (1.4, None)
+    (1.2, None)
     """
     if rounds < LEAST_PAIRS:
         return None
     from scipy import special  # Student's distribution
 
-    t = float(special.stdtrit(rounds - 1, 1 - FAMILY_LEVEL / compared(values) / 2))
+    t = float(special.stdtrit((rounds - 1) * (values - 1), 1 - FAMILY_LEVEL / compared(values) / 2))
     return exp(t * TYPICAL_SPREAD / sqrt(rounds))
 
 
 def needed(values: int, rounds: int) -> str:
     """A sentence about a plan: what so many rounds can tell, and how many would do; scipy is imported for it.
 
-    >>> needed(5, 3)
-    'With 3 rounds of 5 values a change must exceed 21 times, where rounds differ by 10 %; with 5 rounds 1.7 times.'
+    >>> needed(2, 3)
+    'With 3 rounds of 2 values a change must exceed 4.9 times, where rounds differ by 10 %; with 4 rounds 1.8 times.'
     """
     times, enough = least_times(values, rounds), enough_rounds(values)
     told = f"With {rounds} rounds of {values} values "

@@ -1,4 +1,4 @@
-"""A scenario: a load that shows one thing, where to see it, and what helps.
+"""A scenario: a load that shows one thing, where to see it, what can happen, and what helps.
 
 Told as a story it waits until what it speaks of is really seen: a `Sight` is that as a number.
 """
@@ -29,6 +29,17 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
+def at_least(figure: str, least: float) -> Sight:
+    return Sight(figure=figure, least=least)
+
+
+def at_most(figure: str, most: float) -> Sight:
+    return Sight(figure=figure, most=most)
+
+
+LAG_FALLS = at_most("lag_change", -1)
+"""What a remedy does to a group that was behind."""
+
 FIGURES = {
     "rate": ("In", "records/s"),
     "consumed_rate": ("Out", "records/s"),
@@ -40,11 +51,16 @@ FIGURES = {
     "skew": ("Skew", "times the mean"),
     "epoch": ("Epoch of the group", "epochs"),
     "record_bytes": ("Bytes a record", "bytes"),
+    "request_ms": ("Request, p95", "ms"),  # of its producers, in the last half minute
+    "poll_ms": ("Between polls, at most", "ms"),  # of its readers, likewise
     "retrying": ("Retrying", "records"),
     "dead": ("Dead letters", "letters"),
     "lost": ("Lost", "records"),
 }
 """What a sight may speak of: its label, its unit."""
+
+TOLD_BY_CLIENTS = frozenset({"request_ms", "poll_ms"})
+"""Figures that are not in a snapshot: whoever wants them asks the clients' telemetry."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -54,13 +70,22 @@ class Look(msgspec.Struct, frozen=True):
     at: str  # a sentence
 
 
+class Expect(msgspec.Struct, frozen=True):
+    """What should be seen."""
+
+    says: str  # a sentence
+    seen: Sight | None = None  # that it is so; None: no figure says so
+
+
 class Lever(msgspec.Struct, frozen=True):
-    """What helps, or makes it worse; done while the load runs."""
+    """What may be done while the load runs."""
 
     says: str  # "Two more readers"
     changes: dict[str, str]  # of the load, as `streamlab lab change` takes them
     then: str  # what should be seen after it
     seen: Sight | None = None  # that it is; None: no figure says so
+    role: Literal["helps", "no help", "happens"] = "helps"
+    """no help: nothing comes of it, or worse; happens: nobody pulls it, it befalls them."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -70,9 +95,6 @@ class Trial(msgspec.Struct, frozen=True):
     of: Literal["producer", "group"]  # whose setting
     setting: str
     values: tuple[int | str, ...]  # the first is what the others are compared with
-    rounds: int = 6  # with short windows: a verdict within a few minutes
-    warm_up_s: float = 3.0
-    window_s: float = 6.0
 
     def entity(self, load: Load) -> str:
         """
@@ -88,9 +110,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     load: Load
     about: str  # what goes on, in a sentence or two
     look: tuple[Look, ...]
-    expect: tuple[str, ...]  # what should be seen, in the order in which it comes
-    seen: tuple[Sight | None, ...] = ()  # of each sentence of `expect`, in the same order; missing: none
-    levers: tuple[Lever, ...]
+    expect: tuple[Expect, ...]  # in the order in which it comes
+    levers: tuple[Lever, ...]  # in the order in which a story comes to them
     trials: tuple[Trial, ...] = ()
 
     @property
@@ -100,3 +121,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         return self.load.title
+
+    @property
+    def sights(self) -> list[Sight]:
+        """All that can be waited for, in the order of the story."""
+        told = (*(e.seen for e in self.expect), *(lever.seen for lever in self.levers))
+        return [sight for sight in told if sight is not None]
