@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard.broker import broker
-from dashboard.charts import Chart, Legend, Line
+from dashboard.charts import Chart, Columns, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.presenters import loads, tries
 from dashboard.presenters.commands import LAB
@@ -13,7 +13,7 @@ from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.figures import LoadFigures, figures_of
 from streamlab.lab.loads.load import Load
-from streamlab.lab.scenarios import SCENARIOS, Look
+from streamlab.lab.scenarios import SCENARIOS, Look, Scenario
 
 from . import marks
 from .moments import Gone, Moment
@@ -52,9 +52,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "row": row,
         "processes": status.processes if status else [],
         "scenario": scenario,
+        "drawn": desired is not None or load.topic_name in moment.snapshot.topics,
         "summary": loads.summary(load),
         "looks": [loads.look_link(look, load) for look in (scenario.look if scenario else _OWN)],
-        "levers": [loads.lever_button(lever, load) for lever in (scenario.levers if scenario else ())],
+        "levers": [part for part in _levers(scenario, load) if part[1]] if scenario else [],
         "knobs": loads.knobs(load),
         "trials": [(t.says, tries.of_trial(t, load)) for t in (scenario.trials if scenario else ())],
         "marks": marks.of_experiments(moment, topic=load.topic_name),
@@ -63,12 +64,25 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     }
 
 
+def _levers(scenario: Scenario, load: Load) -> list[tuple[str, list[loads.LeverButton]]]:
+    """Under a title each: what may befall it, and what somebody may do."""
+    buttons = [loads.lever_button(lever, load) for lever in scenario.levers]
+    return [
+        ("What can happen", [button for button in buttons if button.happens]),
+        ("Levers", [button for button in buttons if not button.happens]),
+    ]
+
+
 def charts(moment: Moment, address: Address) -> list[Chart]:
-    """None before its topic is there; after it has stopped they still tell what was."""
+    """Empty until it was started once, then they fill by themselves; after it has stopped they tell what was."""
     load = Load(name=address.args["name"])
-    if load.topic_name not in moment.snapshot.topics:
-        return []
-    return charts_of(load, "load", ", over the last 15 minutes")
+    source = None if load.topic_name in moment.snapshot.topics else nothing
+    return charts_of(load, "load", ", over the last 15 minutes", source=source)
+
+
+def nothing(what: str, name: str, field: str, since_ms: int) -> Columns:
+    """History of what is not there yet."""
+    return Columns([], [])
 
 
 def charts_of(load: Load, name: str, span: str = "", **how: Any) -> list[Chart]:

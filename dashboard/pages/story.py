@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.broker import broker
-from dashboard.charts import Chart, Columns, Legend
+from dashboard.charts import Chart, Legend
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.operations.models import Operation, State
 from dashboard.presenters import loads, story
 from dashboard.presenters.commands import LAB
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
-from streamlab.lab.loads.figures import LoadFigures, figures_of
+from streamlab.lab.loads.figures import ClientFigures, LoadFigures, client_figures_of, figures_of
 from streamlab.lab.loads.load import Load
-from streamlab.lab.scenarios import SCENARIOS, Scenario
+from streamlab.lab.scenarios import SCENARIOS, TOLD_BY_CLIENTS, Scenario
 
 from . import marks
 from .database import fresh_connection
-from .load import charts_of
+from .load import charts_of, nothing
 from .moments import Gone, Moment
 from .page import Address, Page
 from .table import link
@@ -49,17 +51,19 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     scenes = story.scenes(scenario)
     number = _step(address, len(scenes))
     scene = scenes[number - 1]
-    desired, figures, failed, no_lab, change = None, LoadFigures(), "", "", None
+    desired, figures, clients, failed, no_lab, change = None, LoadFigures(), ClientFigures(), "", "", None
     try:
         store = Loads(broker().connection)
         desired, no_lab = store.get(scenario.name), "" if store.status() else f"{NO_LAB} {LAB}"
         load = desired.load if desired else scenario.load
         figures = figures_of(broker().connection, load, moment.snapshot)
+        if any(sight.figure in TOLD_BY_CLIENTS for sight in scenario.sights):
+            clients = client_figures_of(broker().connection, load)
         if load.group_id in moment.snapshot.groups:
             change = moment.trends([load.group_id])[load.group_id].per_s
     except StreamlabError as error:
         failed, load = str(error), scenario.load
-    values = story.values_of(figures, load, moment.snapshot, change)
+    values = story.values_of(figures, clients, load, moment.snapshot, change) if desired else {}
     lever = scenario.levers[scene.lever] if scene.lever is not None else None
     button = loads.lever_button(lever, load) if lever else None
     row = loads.row(desired, figures, None, moment.read_at_ms) if desired else None
@@ -83,32 +87,55 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "look": loads.look_link(scene.look, load) if scene.look else None,
         "seen": story.seen(scene.sight, values) if scene.sight and (lever is None or pulled) else None,
         "levers": [(n, loads.lever_button(one, load)) for n, one in enumerate(scenario.levers)],
-        "row": row,
+        "recall": story.recall(scenario),
+        "told": story.told(scenario, values),
         "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
         "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
-        "marks": _marks(scenario.name, moment),
+        "marks": _marks(scenario, moment),
         "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
     }
 
 
-def _marks(name: str, moment: Moment) -> list[Operation]:
+WORDS = {"start-load": "Start", "change-load": "Lever", "stop-load": "Stop"}
+"""Kinds of operations that the charts mark."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    key: int
+    at_ms: int
+    word: str
+    what: str
+
+
+def _marks(scenario: Scenario, moment: Moment) -> list[Mark]:
     """When it was started, changed and stopped, for the charts to mark."""
     since = datetime.fromtimestamp((moment.read_at_ms - STORY_MS) / 1000, UTC)
-    found = Operation.objects.filter(subject=f"load {name}", state=State.DONE, finished_at__gte=since)
-    return list(
-        found.filter(kind__in=("start-load", "change-load", "stop-load")).order_by("-pk")[:MOST_MARKS]
+    found = Operation.objects.filter(
+        subject=f"load {scenario.name}", state=State.DONE, finished_at__gte=since
     )
+    return [
+        Mark(
+            operation.pk,
+            int(operation.finished_at.timestamp() * 1000) if operation.finished_at else 0,
+            WORDS[operation.kind],
+            _lever_of(scenario, operation.spec.get("changes", {})) or operation.result.get("effect", ""),
+        )
+        for operation in found.filter(kind__in=WORDS).order_by("-pk")[:MOST_MARKS]
+    ]
+
+
+def _lever_of(scenario: Scenario, changes: Mapping[str, str]) -> str:
+    """Of which lever these are the changes, or what was left of them to change; "" for none."""
+    fits = (lever.says for lever in scenario.levers if changes and changes.items() <= lever.changes.items())
+    return next(fits, "")
 
 
 def charts(moment: Moment, address: Address) -> list[Chart]:
     """Empty until the load runs; then they fill by themselves."""
     load = Load(name=_scenario(address).name)
-    source = None if load.topic_name in moment.snapshot.topics else _nothing
+    source = None if load.topic_name in moment.snapshot.topics else nothing
     return charts_of(load, "story", window_ms=STORY_MS, source=source)
-
-
-def _nothing(what: str, name: str, field: str, since_ms: int) -> Columns:
-    return Columns([], [])
 
 
 PAGE = Page(

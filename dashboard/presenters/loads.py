@@ -147,12 +147,13 @@ class LeverButton:
     then: str
     changes: dict[str, str]
     done: bool  # the load is already as it would make it
+    happens: bool  # nobody pulls it, it befalls them
 
 
 def lever_button(lever: Lever, load: Load) -> LeverButton:
     now = flat(load)
     done = all(as_text(now.get(place)) == value for place, value in lever.changes.items())
-    return LeverButton(lever.says, lever.then, lever.changes, done)
+    return LeverButton(lever.says, lever.then, lever.changes, done, lever.role == "happens")
 
 
 @dataclass(frozen=True)

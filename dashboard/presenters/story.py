@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamlab.lab.loads.figures import LoadFigures
+from streamlab.lab.loads.figures import ClientFigures, LoadFigures
 from streamlab.lab.loads.load import Load
-from streamlab.lab.scenarios import FIGURES, Look, Scenario, Sight
+from streamlab.lab.scenarios import FIGURES, Lever, Look, Scenario, Sight
 from streamlab.metrics.snapshot import Snapshot
 
 from .figures import Figure, count, duration, rate, ratio, size
@@ -16,12 +16,16 @@ from .words import plural
 Values = Mapping[str, float | None]
 """Figure of a sight -> its value now; None: not known."""
 
+ALWAYS = ("rate", "consumed_rate", "lag")
+"""Figures that stand above the charts of every story; beside them those that this one speaks of."""
+MOST_MORE = 2
+
 
 @dataclass(frozen=True)
 class Scene:
     """One step."""
 
-    chapter: str  # "Look", "See", "Pull"
+    chapter: str  # "Look", "What should be seen", "Pull a lever"
     says: str
     look: Look | None = None
     sight: Sight | None = None
@@ -32,20 +36,32 @@ class Scene:
 
 def scenes(scenario: Scenario) -> list[Scene]:
     """From the start of the load to its end."""
-    seen = [*scenario.seen, *[None] * len(scenario.expect)]
     return [
         Scene("What goes on", scenario.about, starts=True),
         *[Scene("Look", look.at, look=look) for look in scenario.look],
+        *[Scene("What should be seen", expect.says, sight=expect.seen) for expect in scenario.expect],
         *[
-            Scene("What should be seen", said, sight=sight)
-            for said, sight in zip(scenario.expect, seen, strict=False)
-        ],
-        *[
-            Scene("Pull a lever", lever.says, sight=lever.seen, lever=n)
+            Scene(
+                "Then it happens" if lever.role == "happens" else "Pull a lever",
+                lever.says,
+                sight=lever.seen,
+                lever=n,
+            )
             for n, lever in enumerate(scenario.levers)
         ],
-        Scene("The end", "Which lever helped, and why?", stops=True),
+        Scene("The end", "What helped, and why?" if helped(scenario) else "What have we seen?", stops=True),
     ]
+
+
+def helped(scenario: Scenario) -> list[Lever]:
+    return [lever for lever in scenario.levers if lever.role == "helps"]
+
+
+def recall(scenario: Scenario) -> list[tuple[str, list[Lever]]]:
+    """What the end puts together, under a title each: the answer to its question."""
+    parts = {"happens": "What happened", "no help": "No help", "helps": "What helped"}
+    found = [(title, [one for one in scenario.levers if one.role == role]) for role, title in parts.items()]
+    return [(title, levers) for title, levers in found if levers]
 
 
 @dataclass(frozen=True)
@@ -54,21 +70,31 @@ class Seen:
 
     label: str
     now: Figure
-    wanted: str  # "500 or more"
+    waits: str  # "wait for 500 or more"
     yes: bool
 
 
 def seen(sight: Sight, values: Values) -> Seen:
-    label, _ = FIGURES[sight.figure]
     value = values.get(sight.figure)
-    return Seen(label, figure(sight.figure, value), wanted(sight), sight.holds(value))
+    if sight.figure == "lag_change" and value is not None:
+        label = "Lag falls by" if value < 0 else "Lag rises by"
+        return Seen(label, rate(abs(value)), waits(sight), sight.holds(value))
+    return Seen(FIGURES[sight.figure][0], figure(sight.figure, value), waits(sight), sight.holds(value))
 
 
-def wanted(sight: Sight) -> str:
+def waits(sight: Sight) -> str:
     """
-    >>> wanted(Sight(figure="lag", least=500)), wanted(Sight(figure="lag_change", most=-1))
-    ('500 or more', '−1/s or less')
+    >>> waits(Sight(figure="lag", least=500)), waits(Sight(figure="lag_change", most=-1))
+    ('wait for 500 or more', 'wait until it falls')
     """
+    if sight.figure == "lag_change" and sight.most is not None:
+        if sight.most < -1:
+            return f"wait until it falls by {rate(-sight.most).plain}"
+        return "wait until it falls" if sight.most < 0 else "wait until it rises no more"
+    return f"wait for {_wanted(sight)}"
+
+
+def _wanted(sight: Sight) -> str:
     low, high = (None if v is None else figure(sight.figure, v).plain for v in (sight.least, sight.most))
     if low is not None and high is not None:
         return f"{low} to {high}"
@@ -78,13 +104,11 @@ def wanted(sight: Sight) -> str:
 def figure(name: str, value: float | None) -> Figure:
     match FIGURES[name][1]:
         case "records/s":
-            shown = rate(value)
-            if value is None or name != "lag_change":
-                return shown
-            sign = "+" if value > 0 else ""
-            return Figure(sign + shown.text.replace("-", "−"), shown.unit, shown.exact, value)
+            return rate(value)
         case "s":
             return duration(None if value is None else value * 1000)
+        case "ms":
+            return duration(value)
         case "bytes":
             return size(value)
         case "times the mean":
@@ -93,7 +117,24 @@ def figure(name: str, value: float | None) -> Figure:
             return count(value, unit)
 
 
-def values_of(figures: LoadFigures, load: Load, snapshot: Snapshot, lag_change: float | None) -> Values:
+@dataclass(frozen=True)
+class Told:
+    """One of the figures above the charts."""
+
+    label: str
+    now: Figure
+
+
+def told(scenario: Scenario, values: Values) -> list[Told]:
+    """What every story shows, and what this one speaks of besides."""
+    own = dict.fromkeys(sight.figure for sight in scenario.sights if sight.figure != "lag_change")
+    more = [name for name in own if name not in ALWAYS][:MOST_MORE]
+    return [Told(FIGURES[name][0], figure(name, values.get(name))) for name in (*ALWAYS, *more)]
+
+
+def values_of(
+    figures: LoadFigures, clients: ClientFigures, load: Load, snapshot: Snapshot, lag_change: float | None
+) -> Values:
     topic, group = snapshot.topics.get(load.topic_name), snapshot.groups.get(load.group_id)
     bytes_known = topic is not None and topic.byte_rate is not None and topic.rate
     return {
@@ -107,6 +148,8 @@ def values_of(figures: LoadFigures, load: Load, snapshot: Snapshot, lag_change: 
         "skew": figures.max_over_mean,
         "epoch": group.epoch if group else None,
         "record_bytes": topic.byte_rate / topic.rate if topic and bytes_known else None,  # type: ignore[operator]
+        "request_ms": clients.request_ms,
+        "poll_ms": clients.poll_ms,
         "retrying": figures.retrying,
         "dead": figures.dead,
         "lost": figures.lost,

@@ -23,13 +23,15 @@ def print_scenario(scenario: Scenario) -> None:
     for look in scenario.look:
         print(_item(f"{look.page}: {look.at}"))
     print("\nWhat should be seen")
-    for sentence in scenario.expect:
-        print(_item(sentence))
-    print("\nLevers")
-    for lever in scenario.levers:
-        print(_item(f"{lever.says}: {lever.then}"))
-        changes = " ".join(f"{field}={value}" for field, value in lever.changes.items())
-        print(f"      streamlab lab change {scenario.name} {changes}")
+    for expect in scenario.expect:
+        print(_item(expect.says))
+    for title, wanted in (("What can happen", ("happens",)), ("Levers", ("no help", "helps"))):
+        levers = [lever for lever in scenario.levers if lever.role in wanted]
+        print(f"\n{title}" if levers else "", end="\n" if levers else "")
+        for lever in levers:
+            print(_item(f"{lever.says}: {lever.then}"))
+            changes = " ".join(f"{field}={value}" for field, value in lever.changes.items())
+            print(f"      streamlab lab change {scenario.name} {changes}")
     print(f"\nStart it with: streamlab lab start {scenario.name}")
 
 

@@ -35,7 +35,8 @@ def test_a_scenario_starts_changes_and_stops_by_clicks_and_all_of_it_is_in_the_t
     assert loads.require("hot-key").load == SCENARIOS["hot-key"].load
 
     changing = {"producers.rate": "50", "consumers.count": "3"}  # the latter is what it has
-    assert "version 2" in text(click(operator, "change", "hot-key", **changing))
+    changed = text(click(operator, "change", "hot-key", **changing))
+    assert "Load hot-key: producers.rate 200 → 50." in changed
     assert loads.require("hot-key").load.producers.rate == 50
     changed_by = Operation.objects.get(kind="change-load")
     assert changed_by.spec["changes"] == {"producers.rate": "50"}

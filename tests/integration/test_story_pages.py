@@ -26,7 +26,7 @@ def test_every_sentence_of_a_scenario_is_a_step_with_a_link_of_its_own(operator,
     said = [scene.says for scene in scenes]
     assert said[0] == scenario.about
     assert {
-        *scenario.expect,
+        *(expect.says for expect in scenario.expect),
         *(look.at for look in scenario.look),
         *(one.says for one in scenario.levers),
     } <= {*said}
@@ -60,10 +60,10 @@ def test_it_is_started_pulled_and_stopped_from_its_steps(operator, loads):
         {"do": "change", "name": "slow-consumer", "story": number, **lever.changes},
         headers={"accept": "application/json"},
     )
-    assert "version 2" in pulled.json()["says"]
+    assert pulled.json()["says"] == "Load slow-consumer: consumers.settings.max_poll_records none → 2000."
     after = text(operator.get(step))
     assert "Pull it" not in after and f">{lever.then}<" in after
-    assert 'data-mark-kind="settings"' in after, "the charts mark it"
+    assert f'<span class="word">Lever</span> <span class="what">{lever.says}<' in after, "the charts mark it"
 
     again = operator.post(
         "/operations/now/load/",

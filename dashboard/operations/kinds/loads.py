@@ -179,13 +179,16 @@ def run_change(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -
     if desired is None or desired.run != world["run"]:
         raise WorldMoved(f"the load {spec['name']} does not run any more.")
     after = changed(desired.load, spec["changes"])
-    before = {place: old for place, (old, _) in differences(desired.load, after).items()}
+    found = differences(desired.load, after)
     try:
-        version = loads.change(after, world["version"]).version
+        loads.change(after, world["version"])
     except StaleConfigError as error:
         raise WorldMoved(str(error)) from None
     job.step(1, 1)
-    return Result(f"Load {spec['name']} is at version {version}.", data={"before": before})
+    told = ", ".join(f"{place} {old or 'none'} → {new or 'none'}" for place, (old, new) in found.items())
+    return Result(
+        f"Load {spec['name']}: {told}.", data={"before": {place: old for place, (old, _) in found.items()}}
+    )
 
 
 CHANGE = Kind(

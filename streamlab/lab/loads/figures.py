@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from ...connection import Connection
 from ...delivery.dead_letter_topics import dlq_topic
 from ...delivery.retry_queue import RetryQueue
+from ...metrics.of_consumer import POLLING
+from ...metrics.of_producer import GROUP as SENDING
 from ...metrics.snapshot import Snapshot
+from ...metrics.telemetry import read_figures
 from ...model import TopicPartition
 from .load import Load
+
+MOST_CLIENTS = 500
+"""That are asked, those heard of last."""
 
 
 class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +34,27 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     parked: int | None = None  # records behind one of their key
     dead: int | None = None  # dead letters kept
     lost: int | None = None  # records that retention removed before they were read
+
+
+class ClientFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the load's own clients tell of the last half minute; None: not known."""
+
+    request_ms: float | None = None  # round trips of its producers, the 95th percentile
+    poll_ms: float | None = None  # between two polls of its readers, the longest
+
+
+def client_figures_of(connection: Connection, load: Load) -> ClientFigures:
+    """The worst of each. Raises StreamlabError."""
+    clients = read_figures(connection, MOST_CLIENTS).values()
+    own = [client for client in clients if client.client_id.startswith(f"{load.topic_name}-")]
+    return ClientFigures(
+        request_ms=_largest(c.metrics.get(SENDING, {}).get("request-latency-p95") for c in own),
+        poll_ms=_largest(c.metrics.get(POLLING, {}).get("time-between-poll-max") for c in own),
+    )
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def figures_of(connection: Connection, load: Load, snapshot: Snapshot) -> LoadFigures:

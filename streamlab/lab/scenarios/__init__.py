@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import IllegalArgumentError
 from . import asking, failing, keeping, reading, serving, writing
-from .scenario import FIGURES, Lever, Look, Scenario, Sight, Trial
+from .scenario import FIGURES, TOLD_BY_CLIENTS, Expect, Lever, Look, Scenario, Sight, Trial
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -43,4 +43,15 @@ def scenario(name: str) -> Scenario:
     return found
 
 
-__all__ = ["FIGURES", "SCENARIOS", "Lever", "Look", "Scenario", "Sight", "Trial", "scenario"]
+__all__ = [
+    "FIGURES",
+    "SCENARIOS",
+    "TOLD_BY_CLIENTS",
+    "Expect",
+    "Lever",
+    "Look",
+    "Scenario",
+    "Sight",
+    "Trial",
+    "scenario",
+]

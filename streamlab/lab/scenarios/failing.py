@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Consumers, Failures, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario, Sight
+from .scenario import LAG_FALLS, Expect, Lever, Look, Scenario, Sight, at_least, at_most
 
 SLOW_DOWNSTREAM = Scenario(
     load=Load(
@@ -20,35 +20,34 @@ SLOW_DOWNSTREAM = Scenario(
     about="What the handler calls does not answer for one record in ten: 2 s are waited for nothing, then it is "
     "tried again later. The handlers that wait are the ones that are missing.",
     look=(
-        Look("group", "Lag rises although the mean handler is quick."),
+        Look("group", "Lag rises although most records take the handler a few milliseconds."),
         Look("retries", "Time-outs wait for their next attempt; nearly all succeed at the second."),
     ),
     expect=(
-        "Fewer than 20 records a second are handled, 40 come in.",
-        "Retries wait, and hardly anything becomes a dead letter.",
-    ),
-    seen=(
-        Sight(figure="consumed_rate", least=1, most=30),
-        Sight(figure="retrying", least=5),
+        Expect(
+            "Fewer than 20 records a second are handled, 40 come in.",
+            Sight(figure="consumed_rate", least=1, most=30),
+        ),
+        Expect("Retries wait, and hardly anything becomes a dead letter.", at_least("retrying", 5)),
     ),
     levers=(
         Lever(
             "Give up after 200 ms",
             {"consumers.handler_timeout_ms": "200", "consumers.failures.stall_ms": "200"},
             "A stalled call costs a tenth of the time: lag falls. The retries stay.",
-            seen=Sight(figure="lag_change", most=-1),
+            LAG_FALLS,
         ),
         Lever(
             "Eight calls at once",
             {"consumers.concurrency": "8"},
             "Waiting costs nothing while others work: lag falls; the downstream gets more at once.",
-            seen=Sight(figure="lag_change", most=-1),
+            LAG_FALLS,
         ),
         Lever(
             "The downstream recovers",
             {"consumers.failures.stall_share": "0"},
             "Everything is quick again.",
-            seen=Sight(figure="lag_change", most=-1),
+            LAG_FALLS,
         ),
     ),
 )
@@ -68,17 +67,13 @@ POISON = Scenario(
     about="Two records in a hundred can never be handled. They become dead letters at once and the others go on; "
     "three more fail for a moment and succeed at a later attempt.",
     look=(
-        Look("dead-letters", "About one letter a second, all with the same fingerprint."),
+        Look("dead-letters", "About one letter a second comes in, all with the same fingerprint."),
         Look("retries", "What failed for a moment waits, and what shares its key is parked behind it."),
         Look("group", "Lag stays low: poison does not stop a partition."),
     ),
     expect=(
-        "Dead letters grow by about 70 a minute; all say PoisonError.",
-        "The group keeps up.",
-    ),
-    seen=(
-        Sight(figure="dead", least=20),
-        Sight(figure="lag", most=300),
+        Expect("Dead letters grow by about 70 a minute; all say PoisonError.", at_least("dead", 20)),
+        Expect("The group keeps up.", at_most("lag", 300)),
     ),
     levers=(
         Lever(
@@ -87,10 +82,11 @@ POISON = Scenario(
             "No new letters. Replay the old ones from their page: now all of them succeed.",
         ),
         Lever(
-            "Block the partition instead",
+            "Let a failure stop its partition",
             {"consumers.ordering": "partition"},
             "Every retry now holds up its partition: lag rises in steps.",
-            seen=Sight(figure="lag", least=50),
+            at_least("lag", 50),
+            role="no help",
         ),
     ),
 )
@@ -106,17 +102,22 @@ FAILING_AFTER_CHANGE = Scenario(
     "somebody allows one attempt only, and what used to heal by itself dies.",
     look=(
         Look("retries", "What failed for a moment waits, and succeeds."),
-        Look("dead-letters", "None, until the change."),
-        Look("group", "The advisor names the change, who made it, and when."),
+        Look("dead-letters", "There are none, until the change."),
+        Look("group", "Once records die, the advisor names the change, who made it, and when."),
     ),
-    expect=("Retries come and go; nothing becomes a dead letter.",),
-    seen=(Sight(figure="consumed_rate", least=40),),
+    expect=(
+        Expect(
+            "All that comes in is handled; retries come and go, and nothing becomes a dead letter.",
+            at_least("consumed_rate", 40),
+        ),
+    ),
     levers=(
         Lever(
-            "Allow one attempt only",
+            "Somebody allows one attempt only",
             {"group.retry_max_attempts": "1"},
             "Dead letters come in, about 90 a minute.",
-            seen=Sight(figure="dead", least=10),
+            at_least("dead", 10),
+            role="happens",
         ),
         Lever(
             "Take the change back",

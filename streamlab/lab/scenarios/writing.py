@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..loads.load import Burst, Consumers, Keys, Load, Producers
-from .scenario import Lever, Look, Scenario, Sight, Trial
+from .scenario import LAG_FALLS, Expect, Lever, Look, Scenario, Sight, Trial, at_least, at_most
 
 STEADY = Scenario(
     load=Load(
@@ -21,25 +21,34 @@ STEADY = Scenario(
         Look("group", "Lag stays below a second's worth of records and the status is OK."),
     ),
     expect=(
-        "About 120 records/s in and out.",
-        "Lag moves between 0 and a few dozen, because a batch waits up to 50 ms and a commit up to a second.",
-    ),
-    seen=(
-        Sight(figure="consumed_rate", least=90, most=150),
-        Sight(figure="lag", most=120),
+        Expect(
+            "About 120 records a second go in and out.", Sight(figure="consumed_rate", least=90, most=150)
+        ),
+        Expect(
+            "Lag moves between 0 and a few dozen, because a batch waits up to 50 ms and a commit up to a second.",
+            at_most("lag", 120),
+        ),
     ),
     levers=(
         Lever(
-            "One reader less",
+            "One of the two readers leaves",
             {"consumers.count": "1"},
             "Half the room is gone; lag still stays low.",
-            seen=Sight(figure="members", most=1),
+            at_most("members", 1),
+            role="happens",
         ),
         Lever(
-            "Four times the rate",
+            "Four times as much comes in",
             {"producers.rate": "480"},
-            "Two readers are at their limit: lag creeps up.",
-            seen=Sight(figure="rate", least=400),
+            "One reader manages 250 a second: lag rises. Two would be at their limit.",
+            at_least("rate", 400),
+            role="happens",
+        ),
+        Lever(
+            "Three readers",
+            {"consumers.count": "3"},
+            "750 a second: they keep up, and work off what was left.",
+            LAG_FALLS,
         ),
     ),
 )
@@ -58,27 +67,25 @@ BURST = Scenario(
         Look("group", "Lag rises during the burst; the time to catch up is told while it falls."),
     ),
     expect=(
-        "Lag rises by about 200 records a second, to some 12,000.",
-        "After the burst it falls by about 160 a second and is gone within one and a half minutes.",
-        "Nothing is lost and nothing fails.",
-    ),
-    seen=(
-        Sight(figure="lag", least=5000),
-        Sight(figure="lag_change", most=-50),
-        Sight(figure="lost", most=0),
+        Expect("Lag rises by about 200 records a second, to some 12,000.", at_least("lag", 5_000)),
+        Expect(
+            "After the burst it falls by about 160 a second and is gone within one and a half minutes.",
+            at_most("lag_change", -50),
+        ),
+        Expect("Nothing is lost and nothing fails.", at_most("lost", 0)),
     ),
     levers=(
         Lever(
             "Four readers",
             {"consumers.count": "4"},
             "The next burst hardly leaves a trace.",
-            seen=Sight(figure="members", least=4),
+            at_least("members", 4),
         ),
         Lever(
             "Handle four at once in each",
             {"consumers.concurrency": "4"},
             "The same as more readers, without a rebalance; fits handlers that wait for others.",
-            seen=Sight(figure="lag_change", most=0),
+            at_most("lag_change", 0),
         ),
     ),
 )
@@ -97,31 +104,28 @@ HOT_KEY = Scenario(
         Look("group", "Lag grows on one partition only, and its owner is the one that is behind."),
     ),
     expect=(
-        "Two readers idle, one falls behind by about 25 records a second.",
-        "More readers change nothing: a partition has one owner.",
-    ),
-    seen=(
-        Sight(figure="lag", least=200),
-        None,
+        Expect("Two readers idle, one falls behind by about 25 records a second.", at_least("lag", 200)),
+        Expect("A partition has one owner: nobody can take a part of the hot one."),
     ),
     levers=(
         Lever(
             "More readers",
             {"consumers.count": "6"},
             "No help: the hot partition still has one owner.",
-            seen=Sight(figure="members", least=6),
+            at_least("members", 6),
+            role="no help",
         ),
         Lever(
             "Spread the key",
             {"producers.keys.kind": "uniform"},
             "The skew goes from the rate at once, and from the lag as it is worked off.",
-            seen=Sight(figure="lag_change", most=-1),
+            LAG_FALLS,
         ),
         Lever(
             "Give up order within the partition",
             {"consumers.ordering": "none", "consumers.concurrency": "4"},
             "Its owner handles four at a time and catches up; records of a key may overtake each other.",
-            seen=Sight(figure="lag_change", most=-1),
+            LAG_FALLS,
         ),
     ),
 )
@@ -141,28 +145,28 @@ HOT_PARTITION = Scenario(
         Look("group", "Lag grows with one member only; three have more than half of their time left."),
     ),
     expect=(
-        "Lag rises by about 10 records a second, on one partition.",
-        "More readers change nothing.",
+        Expect("Lag rises by about 10 records a second, on one partition.", at_least("lag", 100)),
+        Expect("The other three readers have time, and nothing to do with it."),
     ),
-    seen=(Sight(figure="lag", least=100), None),
     levers=(
         Lever(
             "A fifth reader",
             {"consumers.count": "5"},
             "No help: a partition has one owner.",
-            seen=Sight(figure="members", least=5),
+            at_least("members", 5),
+            role="no help",
         ),
         Lever(
             "A thousand keys",
             {"producers.keys.count": "1000"},
             "Chance evens out: the lag is worked off.",
-            seen=Sight(figure="lag_change", most=-1),
+            LAG_FALLS,
         ),
         Lever(
             "Eight partitions",
             {"partitions": "8", "consumers.count": "8"},
             "The keys fall otherwise, two in one partition at most; their order breaks once.",
-            seen=Sight(figure="partitions", least=8),
+            at_least("partitions", 8),
         ),
     ),
 )
@@ -180,19 +184,21 @@ TINY_BATCHES = Scenario(
         Look("topic", "Bytes for each record are far more than its 100 of payload."),
     ),
     expect=(
-        "One record a batch; the producer's process is busy with requests.",
-        "Each record is an entry of its own on the server: more size and more work than its bytes need.",
-    ),
-    seen=(
-        Sight(figure="rate", least=500),
-        Sight(figure="record_bytes", least=322),
+        Expect(
+            "Hundreds of batches a second, one record in each: the producer is busy with requests.",
+            at_least("rate", 500),
+        ),
+        Expect(
+            "Each record is an entry of its own on the server: three times the bytes, and more work than they need.",
+            at_least("record_bytes", 322),
+        ),
     ),
     levers=(
         Lever(
             "Wait 50 ms for company",
             {"producers.settings.linger_ms": "50", "producers.settings.batch_size": "16384"},
             "Several records a batch, fewer bytes each, and up to 50 ms more until a record is read.",
-            seen=Sight(figure="record_bytes", most=318),
+            at_most("record_bytes", 318),
         ),
         Lever(
             "And compress",
