@@ -127,8 +127,8 @@ class Told:
 
 def told(scenario: Scenario, values: Values) -> list[Told]:
     """What every story shows, and what this one speaks of besides."""
-    own = dict.fromkeys(sight.figure for sight in scenario.sights if sight.figure != "lag_change")
-    more = [name for name in own if name not in ALWAYS][:MOST_MORE]
+    own = dict.fromkeys([*(sight.figure for sight in scenario.sights), "members"])
+    more = [name for name in own if name not in (*ALWAYS, "lag_change")][:MOST_MORE]
     return [Told(FIGURES[name][0], figure(name, values.get(name))) for name in (*ALWAYS, *more)]
 
 
