@@ -46,6 +46,7 @@ format: setup-dev
 	$(RUN) -m ruff format .
 
 bench: setup-dev
+	@sh scripts/browser
 	$(RUN) -m benchmarks $(ARGS)
 
 clean:

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 from . import (
+    browser,
     cluster,
     consume,
     groups,
@@ -43,6 +44,7 @@ PARTS = {
         snapshot,
         pages,
         sockets,
+        browser,
         cluster,
     )
 }

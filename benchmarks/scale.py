@@ -25,9 +25,11 @@ class Scale:
     page_turns: int = 40  # answers of each page
     sockets: int = 500
     sockets_s: float = 20.0
+    browser_turns: int = 10  # page loads, and dead letters
 
 
 FULL = Scale(5, 1_500_000, 500_000, 500_000, 200_000, 10.0, 2.0, 3, (1_000, 10_000))
 QUICK = Scale(2, 50_000, 20_000, 100_000, 20_000, 2.0, 0.5, 1, (1_000,), handled=20_000, projected=5_000,
     page_topics=(50,), page_turns=2, sockets=20, sockets_s=3.0,
+    browser_turns=2,
 )  # fmt: skip

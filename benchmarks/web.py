@@ -1,5 +1,5 @@
-"""The dashboard on the server that is measured: the web process, the Celery worker that looks for the advisor, beat and
-the sampler, as real processes, and somebody who is signed in."""
+"""The dashboard on the server that is measured: all its processes, as `make demo` starts them but without a load, and
+somebody who is signed in."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Dashboard:
         self._manage("migrate", "-v", "0")
         plan = Plan(folder, "127.0.0.1", self.port, demo=False, data_url=broker_url, control_url=None)
         commands = {part.name: part.command for part in parts_of(plan)}
-        self.web = self._start(commands["web"])
-        self._others = [self._start(commands[name]) for name in ("worker", "beat", "sampler")]
+        self.web = self._start(commands.pop("web"))
+        self._others = [self._start(command) for command in commands.values()]
 
     def sign_in(self) -> None:
         path = re.findall(r"/sign-in/\S+", self._manage("signin_link"))[0]

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 import streamlab
+from benchmarks.chromium import chromium
 from streamlab.embedded import EmbeddedServer
 from tests.streamlab_up import ROOT, free_port
 from tests.waiting import until
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 STARTS_WITHIN_S = 60.0
 
 
@@ -165,15 +164,10 @@ def load(stack: Stack) -> Iterator[Callable[..., Load]]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Not for the whole run: Playwright's event loop would stay open in tests of the database behind these."""
-    with sync_playwright() as playwright:
-        if Path(CHROMIUM).exists():
-            launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        elif Path(playwright.chromium.executable_path).exists():
-            launched = playwright.chromium.launch(args=FLAGS)
-        else:
+    with chromium() as launched:
+        if launched is None:
             pytest.skip("There is no Chromium: install one, or set CHROMIUM to where it is.")
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
