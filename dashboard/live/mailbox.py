@@ -13,7 +13,7 @@ class Mailbox:
     """Holds at most one frame; putting another in replaces it. For one event loop."""
 
     def __init__(self) -> None:
-        self._frame: str | None = None
+        self._frame: bytes | None = None
         self._arrived = asyncio.Event()
         self._waiting_since: float | None = None
         self.missed = 0  # frames replaced before they were taken
@@ -28,7 +28,7 @@ class Mailbox:
         """How long the frame inside has waited; 0.0 when there is none."""
         return 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
 
-    def put(self, frame: str) -> None:
+    def put(self, frame: bytes) -> None:
         if self._frame is None:
             self._waiting_since = time.monotonic()
         else:
@@ -36,7 +36,7 @@ class Mailbox:
         self._frame = frame
         self._arrived.set()
 
-    async def take(self) -> str:
+    async def take(self) -> bytes:
         """Waits for a frame and removes it."""
         await self._arrived.wait()
         self._arrived.clear()

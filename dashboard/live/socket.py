@@ -1,7 +1,7 @@
 """The browser's end of the live feed.
 
-From the browser: {"subscribe": "/topics/?sort=rate"} and {"resync": true}. To the browser: frames, see
-`watch`. It is closed with 4401 when the sign-in is gone, 4404 for a page that does not exist, 4408 when the
+From the browser, as text: {"subscribe": "/topics/?sort=rate"} and {"resync": true}. To the browser, as bytes:
+frames, see `watch`. It is closed with 4401 when the sign-in is gone, 4404 for a page that does not exist, 4408 when the
 browser does not read, 4413 and 4429 when it says too much or too often.
 """
 
@@ -106,7 +106,7 @@ class LiveSocket(AsyncWebsocketConsumer):
 
     async def _deliver(self) -> None:
         while True:
-            await self.send(text_data=await self._mailbox.take())
+            await self.send(bytes_data=await self._mailbox.take())
 
     async def _guard(self) -> None:
         """Looks every second whether the browser reads, and every RECHECK_S whether it may still look."""

@@ -81,7 +81,7 @@ def _uvicorn(plan: Plan) -> tuple[str, ...]:
         "--ws-max-queue": "16",
         "--ws-ping-interval": "20",
         "--ws-ping-timeout": "20",
-        "--ws-per-message-deflate": os.environ.get("STREAMLAB_WS_DEFLATE", "false"),
+        "--ws-per-message-deflate": "false",  # frames come packed, once for all
         "--timeout-graceful-shutdown": "4",
         "--limit-concurrency": os.environ.get("STREAMLAB_WEB_CONCURRENCY", "1000"),
         "--forwarded-allow-ips": os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),

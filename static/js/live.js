@@ -23,6 +23,7 @@ let seq = 0;
 let lastFrameAt = asOf ? performance.now() : -Infinity;
 let socket = null;
 let attempts = 0; // in a row without a frame
+let inTurn = Promise.resolve(); // frames are shown as they came, however long one takes to unpack
 let everOpened = false;
 let polling = false;
 let retryTimer = 0;
@@ -55,6 +56,7 @@ function say(message) {
 function connect() {
   clearTimeout(retryTimer);
   if (ended || paused || (socket && socket.readyState <= WebSocket.OPEN)) return;
+  if (!window.DecompressionStream) return startPolling();
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const mine = socket = new WebSocket(`${scheme}//${location.host}/ws/live/`);
   mine.onopen = () => {
@@ -63,10 +65,8 @@ function connect() {
     say({ subscribe: key });
   };
   mine.onmessage = (event) => {
-    if (mine !== socket) return;
-    attempts = 0;
-    stopPolling();
-    receive(JSON.parse(event.data));
+    const frame = unpacked(event.data);
+    inTurn = inTurn.then(async () => take(mine, await frame)).catch(reportError);
   };
   mine.onclose = (event) => {
     if (mine !== socket) return;
@@ -80,6 +80,18 @@ function connect() {
     retryTimer = setTimeout(connect, wait * (0.75 + Math.random() / 2));
     judge();
   };
+}
+
+/** Frames are gzipped JSON. */
+function unpacked(blob) {
+  return new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
+function take(from, frame) {
+  if (from !== socket) return;
+  attempts = 0;
+  stopPolling();
+  receive(frame);
 }
 
 function receive(frame) {

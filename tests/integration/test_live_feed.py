@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,7 +58,7 @@ class Browser:
     async def hear(self, timeout_s: float = 5) -> dict[str, Any]:
         """The next event; a frame is decoded."""
         event = await self._wire.receive_output(timeout_s)
-        return json.loads(event["text"]) if event["type"] == "websocket.send" else event
+        return json.loads(gzip.decompress(event["bytes"])) if event["type"] == "websocket.send" else event
 
     async def leave(self) -> None:
         await self._wire.send_input({"type": "websocket.disconnect", "code": 1000})
