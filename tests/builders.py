@@ -27,14 +27,14 @@ def produce(broker: Broker, topic: str, values: list[bytes], **send: Any) -> Non
     """Send and wait for all."""
     with broker.producer() as producer:
         for future in [producer.send(topic, value, **send) for value in values]:
-            future.get(10)
+            future.get(60)
 
 
 def numbered(count: int, start: int = 0) -> list[bytes]:
     return [b"%d" % n for n in range(start, start + count)]
 
 
-def read(consumer: Consumer, count: int, timeout_s: float = 30.0) -> list[ConsumerRecord]:
+def read(consumer: Consumer, count: int, timeout_s: float = 60.0) -> list[ConsumerRecord]:
     """At least `count` records, in the order in which poll() returned them."""
     records: list[ConsumerRecord] = []
 
@@ -64,7 +64,7 @@ def poll_all(consumers: list[Consumer]) -> None:
         consumer.poll(5)
 
 
-def settle(consumers: list[Consumer], partitions: int, timeout_s: float = 30.0) -> None:
+def settle(consumers: list[Consumer], partitions: int, timeout_s: float = 60.0) -> None:
     """Until all partitions are owned, shared evenly to within one."""
 
     def even() -> bool:
@@ -87,7 +87,7 @@ def kill_and_restart(server: EmbeddedServer) -> None:
     """SIGKILL, and the same data again at the same address."""
     assert server.pid is not None
     subprocess.run(["kill", "-9", str(server.pid)], check=True)
-    until(lambda: server.poll() is not None, 5, "the server is dead")
+    until(lambda: server.poll() is not None, 30, "the server is dead")
     server.launch()
     until(server.ready, 30, "the server is back")
 

@@ -23,7 +23,7 @@ class Shell:
         self._started: list[subprocess.Popen[str]] = []
 
     def __call__(
-        self, *arguments: str, stdin: bytes = b"", timeout: float = 60
+        self, *arguments: str, stdin: bytes = b"", timeout: float = 180
     ) -> subprocess.CompletedProcess:
         done = subprocess.run(
             self._command(arguments),

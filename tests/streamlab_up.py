@@ -18,7 +18,7 @@ from typing import Any
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 90.0  # all parts import their libraries at the same time, on few cores
+START_TIMEOUT_S = 180.0  # all parts import their libraries at the same time, on few cores
 
 
 def free_port() -> int:
@@ -100,7 +100,7 @@ class StreamlabUp:
         files = sorted((self.var / "log").glob("*.log"))
         return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
 
-    def stop(self, timeout_s: float = 15.0) -> int:
+    def stop(self, timeout_s: float = 60.0) -> int:
         """The exit code after SIGTERM."""
         if self.process.poll() is None:
             self.process.terminate()

@@ -47,7 +47,7 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    def until(self, text: str, timeout_s: float = 30.0) -> str:
+    def until(self, text: str, timeout_s: float = 60.0) -> str:
         """What was shown since the last time, up to where the text is in it. Fails when it never comes."""
         deadline, fresh = time.monotonic() + timeout_s, ""
         while text not in fresh:
@@ -57,7 +57,7 @@ class Terminal:
                 fresh += self._read()
         return fresh
 
-    def end(self, timeout_s: float = 20.0) -> int:
+    def end(self, timeout_s: float = 60.0) -> int:
         """The exit code. What is still shown is read, or it would never end."""
         deadline = time.monotonic() + timeout_s
         while self.process.poll() is None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(true: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
+def until(true: Callable[[], T], timeout_s: float = 60.0, what: str = "") -> T:
     """The first truthy answer of `true()`. Fails the test when there was none in time."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -11,7 +11,7 @@ AXE = (Path(__file__).resolve().parents[1] / "vendor/axe/axe.min.js").read_text(
 
 def live(page: Page) -> Page:
     """The page, once it is fed."""
-    expect(page.locator("#connection")).to_have_text("Live", timeout=20_000)
+    expect(page.locator("#connection")).to_have_text("Live")
     return page
 
 

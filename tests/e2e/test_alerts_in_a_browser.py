@@ -55,7 +55,7 @@ def stopped_group(broker: Broker, group: str) -> str:
 def test_a_rule_is_made_fires_is_told_and_clears(open_page, stack, watched, broker, receiver):
     page = open_page("/alerts/")
     expect(page.locator("#firing")).to_contain_text("Nobody watches for anything yet")
-    expect(page.locator("#summary .status")).to_have_text("watching", timeout=20_000)
+    expect(page.locator("#summary .status")).to_have_text("watching")
 
     page.get_by_role("link", name="New webhook").click()
     page.get_by_label("Name").fill("night watch")
@@ -79,8 +79,8 @@ def test_a_rule_is_made_fires_is_told_and_clears(open_page, stack, watched, brok
     expect(page.locator("#rules .status")).to_have_text("calm")
 
     topic = stopped_group(broker, "inventory")
-    expect(page.locator("#firing tbody")).to_contain_text("Group inventory is stopped", timeout=30_000)
-    expect(page.locator("#firing tbody")).to_contain_text("night watch", timeout=20_000)
+    expect(page.locator("#firing tbody")).to_contain_text("Group inventory is stopped")
+    expect(page.locator("#firing tbody")).to_contain_text("night watch")
     [told] = receiver.received[1:]
     assert (
         told.body["status"] == "firing" and told.body["alerts"][0]["labels"]["subject"] == "group inventory"
@@ -94,7 +94,7 @@ def test_a_rule_is_made_fires_is_told_and_clears(open_page, stack, watched, brok
 
     stack.start_consumer(topic, "inventory")
     expect(page.locator("#headline")).to_contain_text("Cleared: Group inventory is", timeout=60_000)
-    expect(page.locator("#told tbody tr")).to_have_count(2, timeout=20_000)
+    expect(page.locator("#told tbody tr")).to_have_count(2)
     until(lambda: len(receiver.received) == 3, what="the receiver is told that it cleared")
     assert receiver.received[2].body["status"] == "resolved"
     page.goto("/history/?group=inventory")

@@ -91,7 +91,7 @@ def weights(page: Page) -> dict[str, int]:
 def _weight(page: Page, address: str) -> int:
     if address in packed:
         return packed[address]
-    answer = page.request.get(address, timeout=30_000)
+    answer = page.request.get(address)
     if "/static/" not in address:  # as it is sent, and shrunk by the server itself
         assert answer.headers["content-encoding"] == "gzip", address
         return int(answer.headers["content-length"])

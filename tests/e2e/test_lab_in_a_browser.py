@@ -78,7 +78,7 @@ def test_a_scenario_is_started_watched_turned_and_stopped(open_page, loads):
     until(lambda: loads.require("poison-records").load.consumers.failures.permanent_share == 0, 30)
 
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator("#headline")).to_contain_text("It does not run", timeout=30_000)
+    expect(page.locator("#headline")).to_contain_text("It does not run")
     assert loads.all() == {}
 
 
@@ -136,7 +136,7 @@ def test_a_scenario_is_told_by_keys_alone(open_page, loads):
     page = live(open_page("/lab/too-few-partitions/story/"))
     expect(page.locator("#caption")).to_contain_text("Four readers share two partitions")
     page.keyboard.press("Space")
-    expect(page.locator("#caption")).to_contain_text("It runs:", timeout=30_000)
+    expect(page.locator("#caption")).to_contain_text("It runs:")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert serious_violations(page) == [], scheme
@@ -146,7 +146,7 @@ def test_a_scenario_is_told_by_keys_alone(open_page, loads):
 
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")  # quicker than the picture follows
-    expect(page.locator(".steps .count")).to_have_text("3 / 9", timeout=30_000)
+    expect(page.locator(".steps .count")).to_have_text("3 / 9")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#caption .words")).to_have_text("Lag rises by about 50 records a second.")
     assert page.url.endswith("?step=4"), "each step is a link"
@@ -157,11 +157,11 @@ def test_a_scenario_is_told_by_keys_alone(open_page, loads):
     page.keyboard.press("PageDown")  # as a remote control does
     expect(page.locator("#caption .words")).to_have_text("Six readers")
     page.keyboard.press("Space")
-    expect(page.locator("#caption .then")).to_contain_text("now four of them idle", timeout=30_000)
+    expect(page.locator("#caption .then")).to_contain_text("now four of them idle")
     assert loads.require("too-few-partitions").load.consumers.count == 6
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".steps .count")).to_have_text("5 / 9")
     page.locator(".steps ol a").last.click()
     page.get_by_role("button", name="Stop the load").click()
-    expect(page.locator("#story-says")).to_contain_text("was stopped", timeout=30_000)
+    expect(page.locator("#story-says")).to_contain_text("was stopped")
     assert loads.all() == {}

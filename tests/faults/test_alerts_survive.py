@@ -61,7 +61,7 @@ class Installation:
 
     def _manage(self, *arguments: str) -> None:
         subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=REPOSITORY, env=self._env, check=True, timeout=60
+            [sys.executable, "manage.py", *arguments], cwd=REPOSITORY, env=self._env, check=True, timeout=300
         )
 
     def tells(self, **channels: str) -> None:

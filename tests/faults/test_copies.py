@@ -41,7 +41,7 @@ def replica(tmp_path, master):
     """Follows the master."""
     of = f"127.0.0.1 {master.settings['port']}"
     with a_server(tmp_path / "replica", replicaof=of) as server, redis.Redis.from_url(master.url) as client:
-        until(lambda: client.info("replication").get("slave0", {}).get("state") == "online", 20, "it follows")
+        until(lambda: client.info("replication").get("slave0", {}).get("state") == "online", 60, "it follows")
         yield server
 
 
@@ -50,14 +50,14 @@ def test_a_batch_that_is_repeated_on_a_new_connection_is_waited_for_as_well(mast
     with streamlab.connect(proxy.url) as broker:
         topic = a_topic(broker)
         with broker.producer(acks="all", request_timeout_ms=500, linger_ms=0) as producer:
-            producer.send(topic, b"first").get(10)
+            producer.send(topic, b"first").get(60)
             os.kill(replica.pid, signal.SIGSTOP)
             try:
                 proxy.drop_replies_to = b"EVALSHA"
                 future = producer.send(topic, b"second")
-                until(lambda: future.done() or producer.stats.retries > 2, 10, "it was repeated after a wait")
+                until(lambda: future.done() or producer.stats.retries > 2, 60, "it was repeated after a wait")
                 assert proxy.dropped and not future.done()
             finally:
                 os.kill(replica.pid, signal.SIGCONT)
-            assert future.get(10).offset == 1
+            assert future.get(60).offset == 1
     proxy.close()

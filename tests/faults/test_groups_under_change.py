@@ -78,7 +78,7 @@ class Load(threading.Thread):
                     sent.append(producer.send(self._topic, b"v%d" % n, key=b"%d" % n))
                     n += 1
             for future in sent:
-                metadata = future.get(30)
+                metadata = future.get(60)
                 self.acknowledged.add((metadata.partition, metadata.offset))
 
     def stop(self):
@@ -212,7 +212,7 @@ def test_two_hundred_changes_under_load(broker, redis_url, tmp_path):
             crowd.change()
             time.sleep(crowd.rng.uniform(*PAUSE_S))
         load.stop()
-        until(lambda: load.acknowledged <= crowd.read_by_all(), 60, "every acknowledged record is read")
+        until(lambda: load.acknowledged <= crowd.read_by_all(), 120, "every acknowledged record is read")
     finally:
         load.stop()
         crowd.everybody_home()
@@ -302,6 +302,7 @@ def test_what_a_killed_member_owned_is_taken_over_when_its_session_is_over(broke
     assert took_ms < SESSION_MS + SLACK_S * 1000
 
 
+LASTING = {"enable_auto_commit": False, "session_timeout_ms": 60_000}
 STOPPED = """
 import sys
 import streamlab
@@ -333,7 +334,7 @@ def test_a_member_that_was_stopped_past_its_session_cannot_commit_what_others_re
     try:
         assert zombie.stdout.readline() == "read\n"
         zombie.send_signal(signal.SIGSTOP)
-        heir = broker.consumer(topic, group_id=GROUP, **QUICK | {"enable_auto_commit": False})
+        heir = broker.consumer(topic, group_id=GROUP, **QUICK | LASTING)
         again = read(heir, 10)
         assert [record.offset for record in again] == list(range(10))
         zombie.send_signal(signal.SIGCONT)

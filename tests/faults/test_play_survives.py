@@ -44,11 +44,11 @@ def test_a_play_without_its_server_can_be_stopped_and_goes_on_when_the_server_is
     shell = Shell(server.start(), tmp_path)
     try:
         play = shell.start("play", "a.csv", "--topic", "a", "--rate", "2000")
-        until(lambda: written(server.url) >= 1_000, 30)
+        until(lambda: written(server.url) >= 1_000, 60)
         os.kill(server.pid, signal.SIGKILL)
         until(lambda: server.poll() is not None)
         play.send_signal(signal.SIGINT)
-        _, said = play.communicate(timeout=20)
+        _, said = play.communicate(timeout=60)
         assert play.returncode == 1
         assert "--resume goes on there" in said
         server.stop()
@@ -68,12 +68,12 @@ def test_a_server_killed_and_started_again_in_mid_play_costs_no_row_and_repeats_
     try:
         play = shell.start("play", "a.csv", "--topic", "a", "--key", "c", "--rate", "20000")
         for goal in (10_000, 40_000):
-            until(lambda goal=goal: written(server.url) >= goal, 30)
+            until(lambda goal=goal: written(server.url) >= goal, 60)
             os.kill(server.pid, signal.SIGKILL)
             until(lambda: server.poll() is not None)
             server.stop()  # forgets the dead one
             server.start()
-        _, said = play.communicate(timeout=60)
+        _, said = play.communicate(timeout=180)
         assert play.returncode == 0, said
         assert f"{ROWS:,} rows: {ROWS:,} acknowledged, 0 rejected" in said
         seen = everything(server.url)

@@ -49,7 +49,7 @@ def test_killed_at_random_moments_it_applies_every_event_once(tmp_path, redis_ur
             until(lambda n=enough: count(tmp_path, "SELECT count(*) FROM projections_recordevent") >= n, 120)
         finally:
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
     assert manage(tmp_path, redis_url, "project", "--once").wait(180) == 0
     assert count(tmp_path, "SELECT count(*) FROM projections_recordevent") == LIVES * 4
     assert count(tmp_path, "SELECT applied FROM projections_ledger") == LIVES * 4, "none was applied twice"

@@ -39,7 +39,7 @@ def programs(url: str, topic: str, names: list[str]) -> Iterator[list[subprocess
     finally:
         for process in running:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def listed(broker: Broker, clients: int) -> None:
@@ -55,7 +55,7 @@ def test_a_killed_server_comes_back_with_its_settings_and_clients_take_new_ones(
                 listed(broker, 3)
                 configs = Configs(broker.connection)
                 before = configs.set(BROKER, {"retry_backoff_max_ms": 50}, by="ada")
-                assert str(wait_until_applied(broker.connection, before, 20)) == "applied by 3 of 3 clients"
+                assert str(wait_until_applied(broker.connection, before, 60)) == "applied by 3 of 3 clients"
                 kill_and_restart(server)
                 assert configs.get(BROKER).values == {"retry_backoff_max_ms": 50}
                 assert [change.by for change in configs.history()] == ["ada"]
@@ -67,7 +67,7 @@ def test_a_killed_server_comes_back_with_its_settings_and_clients_take_new_ones(
                         and len(now.applied) == 3
                         and now
                     ),
-                    30,
+                    60,
                 )
                 print(f"{said}, {(time.monotonic() - began) * 1000:.0f} ms after the server was back")
                 assert producer.config["retry_backoff_max_ms"] == 60
@@ -80,10 +80,10 @@ def test_settings_that_a_server_lost_are_lost_to_its_clients_too(tmp_path: Path)
         with streamlab.connect(server.url) as broker, broker.producer(client_id="p", linger_ms=9) as producer:
             listed(broker, 1)
             change = Configs(broker.connection).set(client("p"), {"linger_ms": 1})
-            wait_until_applied(broker.connection, change, 20)
+            wait_until_applied(broker.connection, change, 60)
             assert producer.config["linger_ms"] == 1
             kill_and_restart(server)
-            until(lambda: producer.config["linger_ms"] == 9, 20)
+            until(lambda: producer.config["linger_ms"] == 9, 60)
             listed(broker, 1)
 
 
@@ -98,11 +98,11 @@ def test_a_stopped_client_is_away_and_takes_the_setting_when_it_goes_on(redis_ur
                 lambda: (
                     str(acknowledgement(broker.connection, change)) == "applied by 1 of 2 clients, away: 1"
                 ),
-                AWAY_AFTER_MS / 1000 + 20,
+                AWAY_AFTER_MS / 1000 + 60,
             )
             assert [state.client_id for state in acknowledgement(broker.connection, change).away] == ["c2"]
             os.kill(second.pid, signal.SIGCONT)
-            assert str(until(lambda: _all(broker, change), 20)) == "applied by 2 of 2 clients"
+            assert str(until(lambda: _all(broker, change), 60)) == "applied by 2 of 2 clients"
 
 
 def _all(broker: Broker, change: Changed) -> object:

@@ -90,7 +90,7 @@ def aftermath(request, tmp_path_factory):
         try:
             for _ in range(WORKERS):
                 crew.hire()
-            deadline = time.monotonic() + 240
+            deadline = time.monotonic() + 480
             next_kill = time.monotonic() + 2
             while not all_settled(broker, partitions):
                 assert time.monotonic() < deadline, "the records were not settled in time"

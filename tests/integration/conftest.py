@@ -45,13 +45,12 @@ def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) ->
 
 
 @pytest.fixture
-def member_of(broker, request):
-    """Makes members of a group that are soon missed (SESSION_TIMEOUT_MS of the module), and closes them."""
+def member_of(broker):
+    """Makes members of a group, and closes them. Who is to be missed soon is given a session of its own."""
     made = []
-    session_timeout_ms = getattr(request.module, "SESSION_TIMEOUT_MS", 3_000)
     quick = {
         "auto_offset_reset": "earliest",
-        "session_timeout_ms": session_timeout_ms,
+        "session_timeout_ms": 20_000,
         "heartbeat_interval_ms": 200,
     }
 

@@ -13,6 +13,7 @@ from dashboard.advice import _Asked
 from dashboard.pages import running
 from dashboard.pages.running import Running
 from streamlab.errors import StreamlabError
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -27,10 +28,11 @@ def test_who_waited_for_an_answer_that_never_came_does_not_wait_again(
     broker, redis_url, settings, monkeypatch, asked, module, name
 ):
     settings.STREAMLAB_URL = redis_url
-    everybody, asks = threading.Barrier(6), []
+    everybody, came, asks = threading.Barrier(6), [], []
 
     def hangs(connection) -> None:
         asks.append(connection)
+        until(lambda: len(came) == 6)
         time.sleep(1.2)  # longer than an answer is fresh
         raise StreamlabError("It hangs.")
 
@@ -38,7 +40,8 @@ def test_who_waited_for_an_answer_that_never_came_does_not_wait_again(
     ask = asked()
 
     def come_together() -> None:
-        everybody.wait()
+        everybody.wait(60)
+        came.append("to ask")
         ask()
 
     with ThreadPoolExecutor(6) as pages:

@@ -24,7 +24,7 @@ def shell(redis_url, tmp_path):
 def members(broker):
     """Two members of `g` on four partitions, polled in the background."""
     topic = a_topic(broker, 4)
-    quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 5_000, "heartbeat_interval_ms": 200}
+    quick = {"auto_offset_reset": "earliest", "session_timeout_ms": 20_000, "heartbeat_interval_ms": 200}
     one = broker.consumer(topic, group_id="g", group_instance_id="one", **quick)
     two = broker.consumer(topic, group_id="g", **quick)
     settle([one, two], 4)

@@ -358,7 +358,7 @@ def test_a_reader_that_waits_at_the_log_end_sees_what_comes_after_the_swap(broke
     reading.start()
     assert compact(broker, topic).done
     append(broker, topic, (b"new", b""))
-    reading.join(20)
+    reading.join(60)
     consumer.close()
     assert [record.key for record in arrived] == [b"new"]
 

@@ -134,7 +134,7 @@ def test_history_tells_who_changed_what_when_and_why(configs: Configs, broker: B
         ("linger_ms", None, "5", "ada", "first"),
     ]
     assert [c.revision for c in configs.history()] == [4, 3, 2, 2, 1]
-    assert abs(configs.history()[0].at_ms - broker.connection.server_time_ms()) < 5_000
+    assert abs(configs.history()[0].at_ms - broker.connection.server_time_ms()) < 60_000
     assert len(configs.history(most=2)) == 2
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,6 @@ def test_ctrl_c_during_the_imports_ends_quietly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["STREAMLAB_URL", "REDIS_URL"])
 def test_a_url_where_nothing_answers_stops_the_start(name: str, tmp_path: Path) -> None:
     var = str(tmp_path / "var")
-    began = time.monotonic()
     done = run(
         sys.executable, "manage.py", "up", "--port", str(free_port()),
         STREAMLAB_VAR=var, **{name: f"redis://127.0.0.1:{free_port()}/0"},
@@ -87,7 +85,6 @@ def test_a_url_where_nothing_answers_stops_the_start(name: str, tmp_path: Path) 
     assert done.returncode == 1
     assert done.stderr.startswith(f"{name} leads nowhere: The server cannot be reached")
     assert len(done.stderr.splitlines()) == 1
-    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from streamlab.broker import Broker
+from streamlab.model import TopicPartition
+from tests.builders import read
 from tests.shell import Shell
 from tests.waiting import until
 
@@ -45,10 +47,10 @@ def land(folder: Path, name: str, first: int, count: int) -> None:
 def keys_of(broker: Broker) -> list[int]:
     if "things" not in broker.admin().list_topics():
         return []
-    found = []
     with broker.consumer("things", auto_offset_reset="earliest") as consumer:
-        while polled := consumer.poll(300):
-            found += [int(record.key) for records in polled.values() for record in records]
+        where = [TopicPartition("things", n) for n in range(2)]
+        end = sum(consumer.end_offsets(where).values())
+        found = [int(record.key) for record in read(consumer, end)]
     return sorted(found)
 
 
@@ -64,6 +66,7 @@ def test_every_file_is_played_once_and_put_aside(shell, incoming, broker):
     assert [path.name for path in incoming.iterdir() if path.is_file()] == []
 
 
+@pytest.mark.short_times
 def test_what_is_still_written_is_waited_for(shell, incoming, broker):
     (incoming / "half.csv.part").write_text("id,name\n1,x\n")
     with (incoming / "slow.csv").open("w") as slow:

@@ -53,10 +53,9 @@ def test_a_forced_rebalance_does_exactly_what_was_shown(broker, member_of):
         lambda: (
             poll_all(members)
             or dict(zip(ids(members), (m.assignment() for m in members), strict=True)) == shares
-        ),
-        10,
+        )
     )
-    newest = until(lambda: poll_all(members) or rebalances.recent(broker.connection, "g", 1), 10)[0]
+    newest = until(lambda: poll_all(members) or rebalances.recent(broker.connection, "g", 1))[0]
     assert (newest.cause, newest.assignor) == ("forced", "roundrobin")
     assert {(m.topic, m.partition) for m in newest.moved} == {tuple(m.partition) for m in preview.moves}
 
@@ -97,8 +96,7 @@ def test_changing_the_assignor_of_a_running_group_is_a_rebalance(broker, member_
     until(
         lambda: (
             poll_all(members) or sorted(sorted(p.partition for p in m.assignment()) for m in members) == dealt
-        ),
-        10,
+        )
     )
     assert group(broker)["generation_id"] == epoch + 1
 
@@ -110,7 +108,7 @@ def test_the_setting_of_the_group_and_the_operators_choice_are_one(broker, membe
     epoch = group(broker)["generation_id"]
     configs.set("group:g", {"assignor": "roundrobin"})
     assert group(broker)["protocol_data"] == "roundrobin"
-    until(lambda: poll_all(members) or group(broker)["generation_id"] == epoch + 1, 10)
+    until(lambda: poll_all(members) or group(broker)["generation_id"] == epoch + 1)
     admin.choose_assignor("g", "range")
     assert configs.get("group:g").values["assignor"] == "range"
     admin.rebalance_group(admin.preview_rebalance("g", "lag-aware"), by="ann")
@@ -139,7 +137,7 @@ def test_lag_aware_gives_the_partition_with_the_backlog_to_one_that_has_little_e
     members = [
         member_of(topic, partition_assignment_strategy="lag-aware", max_poll_records=1) for _ in range(2)
     ]
-    until(lambda: poll_all(members) or sum(len(m.assignment()) for m in members) == 4, 10)
+    until(lambda: poll_all(members) or sum(len(m.assignment()) for m in members) == 4)
     preview = broker.admin().preview_rebalance("g", "lag-aware")
     shares = sorted(sorted(p.partition for p in share) for share in preview.assignment.values())
     assert shares == [[0], [1, 2, 3]]
@@ -162,7 +160,7 @@ def test_a_group_that_goes_by_lag_shares_out_anew_when_the_work_stays_shifted(br
     for partition in mine:
         produce(broker, topic, numbered(3_000), partition=partition.partition)
     until(lambda: poll_all(members) or all(len({*mine} & m.assignment()) == 1 for m in members), 30)
-    newest = until(lambda: poll_all(members) or rebalances.recent(broker.connection, "g", 1), 10)[0]
+    newest = until(lambda: poll_all(members) or rebalances.recent(broker.connection, "g", 1))[0]
     assert (newest.cause, newest.assignor, newest.epoch) == ("load", "lag-aware", epoch + 1)
 
 
@@ -206,7 +204,7 @@ def test_what_moves_is_not_taken_before_its_owner_has_let_go(broker, member_of):
     busy = member_of(topic)
     settle([busy], 2)
     coming = member_of(topic)
-    until(lambda: poll_all([coming]) or group(broker)["group_state"] == "Reconciling", 10)
+    until(lambda: poll_all([coming]) or group(broker)["group_state"] == "Reconciling")
     poll_all([coming] * 5)
     assert (coming.assignment(), len(busy.assignment())) == (set(), 2)
     settle([busy, coming], 2)
@@ -225,7 +223,7 @@ def test_a_paused_group_commits_gives_up_and_reads_nothing_until_it_is_resumed(b
         10,
     )
     admin.pause_group("g", "maintenance")
-    until(lambda: poll_all(members) or not any(m.assignment() for m in members), 10)
+    until(lambda: poll_all(members) or not any(m.assignment() for m in members))
     assert admin.list_group_offsets("g")["g"][TopicPartition(topic, 0)].offset == 10
     assert group(broker)["group_state"] == "Stable" and len(group(broker)["members"]) == 2
     produce(broker, topic, [b"later"], partition=0)
@@ -234,7 +232,7 @@ def test_a_paused_group_commits_gives_up_and_reads_nothing_until_it_is_resumed(b
         admin.pause_group("g")
     assert admin.resume_group("g") is True
     seen = []
-    until(lambda: seen.extend(r for m in members for rs in m.poll(50).values() for r in rs) or seen, 10)
+    until(lambda: seen.extend(r for m in members for rs in m.poll(50).values() for r in rs) or seen)
     assert [(r.offset, r.value) for r in seen] == [(10, b"later")]
     assert admin.resume_group("g") is False
 
@@ -244,8 +242,8 @@ def test_a_pause_for_a_time_ends_by_itself(broker, member_of):
     member = member_of(topic)
     settle([member], 2)
     admin.pause_group("g", for_ms=400)
-    until(lambda: poll_all([member]) or not member.assignment(), 10)
-    settle([member], 2, timeout_s=10)
+    until(lambda: poll_all([member]) or not member.assignment())
+    settle([member], 2)
     told = [f for _, f in broker.connection.client.xrange(keys.group_events("g")) if b"paused" in f[b"data"]]
     assert b"nobody renewed the pause" in told[-1][b"data"]
 
@@ -255,9 +253,9 @@ def test_who_joins_a_paused_group_waits_with_the_others(broker, member_of):
     members = [member_of(topic)]
     settle(members, 4)
     admin.pause_group("g")
-    until(lambda: poll_all(members) or not members[0].assignment(), 10)
+    until(lambda: poll_all(members) or not members[0].assignment())
     members.append(member_of(topic))
-    until(lambda: poll_all(members) or len(group(broker)["members"]) == 2, 10)
+    until(lambda: poll_all(members) or len(group(broker)["members"]) == 2)
     assert [m.assignment() for m in members] == [set(), set()]
     admin.resume_group("g")
     settle(members, 4)
@@ -269,7 +267,7 @@ def test_a_pause_comes_back_to_the_same_owners(broker, member_of):
     settle(members, 6)
     before, epoch = [m.assignment() for m in members], group(broker)["generation_id"]
     admin.pause_group("g")
-    until(lambda: poll_all(members) or not any(m.assignment() for m in members), 10)
+    until(lambda: poll_all(members) or not any(m.assignment() for m in members))
     admin.resume_group("g")
     settle(members, 6)
     assert ([m.assignment() for m in members], group(broker)["generation_id"]) == (before, epoch)
@@ -339,7 +337,7 @@ def test_a_zombie_of_a_deleted_group_cannot_commit_in_the_new_one(broker, member
             member.close()
     zombie = member
     fall_silent(zombie)
-    until(lambda: not group(broker)["members"], 10)
+    until(lambda: not group(broker)["members"])
     admin.delete_groups(["g"])
     heir = member_of(topic, enable_auto_commit=False)
     read(heir, 10)

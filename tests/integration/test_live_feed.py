@@ -49,20 +49,20 @@ class Browser:
 
     async def open(self) -> dict[str, Any]:
         await self._wire.send_input({"type": "websocket.connect"})
-        return await self._wire.receive_output(5)
+        return await self._wire.receive_output(30)
 
     async def say(self, message: Any) -> None:
         text = message if isinstance(message, str) else json.dumps(message)
         await self._wire.send_input({"type": "websocket.receive", "text": text})
 
-    async def hear(self, timeout_s: float = 5) -> dict[str, Any]:
+    async def hear(self, timeout_s: float = 30) -> dict[str, Any]:
         """The next event; a frame is decoded."""
         event = await self._wire.receive_output(timeout_s)
         return json.loads(gzip.decompress(event["bytes"])) if event["type"] == "websocket.send" else event
 
     async def leave(self) -> None:
         await self._wire.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self._wire.wait(2)
+        await self._wire.wait(30)
 
     async def hears_nothing(self, for_s: float = 0.3) -> bool:
         return await self._wire.receive_nothing(for_s)
@@ -286,6 +286,7 @@ def _end_sign_in(change: str, cookie: str) -> None:
     user.save()
 
 
+@pytest.mark.short_times
 async def test_a_browser_that_does_not_read_costs_one_frame_and_is_let_go(live, monkeypatch):
     monkeypatch.setattr(live_socket, "STUCK_S", 0.5)
     await _publish(live, busy_snapshot())

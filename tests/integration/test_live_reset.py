@@ -75,7 +75,7 @@ def test_a_running_group_reads_again_from_where_it_was_put(broker, member_of):
     for n in range(2):
         produce(broker, topic, numbered(10), partition=n)
     with running(members) as program:
-        until(lambda: len(program.seen) == 20, 10)
+        until(lambda: len(program.seen) == 20)
         plan, outcome = reset_live(broker, everything(topic, 2, 4), by="me", strategy="to-offset 4")
         until(lambda: len(program.seen) == 32, 10)
     assert set(outcome.values()) == {None}
@@ -93,7 +93,7 @@ def test_nothing_moves_between_the_members(broker, member_of):
     before, epochs = [m.assignment() for m in members], len(rebalances.recent(broker.connection, "g"))
     with running(members):
         reset_live(broker, everything(topic, 4, OffsetSpec.EARLIEST))
-        until(lambda: [m.assignment() for m in members] == before, 10)
+        until(lambda: [m.assignment() for m in members] == before)
     assert len(rebalances.recent(broker.connection, "g")) == epochs
 
 
@@ -152,6 +152,7 @@ def test_nobody_can_end_the_pause_of_a_reset_that_has_begun_to_commit(broker, me
     assert describe.describe(broker.connection, "g").paused is None
 
 
+@pytest.mark.short_times
 def test_commits_that_fail_for_now_are_made_by_a_member(broker, member_of, monkeypatch):
     topic = a_topic(broker, 2)
     member = member_of(topic)
@@ -163,11 +164,11 @@ def test_commits_that_fail_for_now_are_made_by_a_member(broker, member_of, monke
         return {p: KafkaTimeoutError("no answer") for p in commits}
 
     with running([member]) as program:
-        until(lambda: len(program.seen) == 20, 10)
+        until(lambda: len(program.seen) == 20)
         monkeypatch.setattr(reset, "commit_all", failing)
         _, outcome = reset_live(broker, everything(topic, 2, 6), lease_ms=600)
         assert {type(error) for error in outcome.values()} == {KafkaTimeoutError}
-        until(lambda: len(program.seen) == 28, 20, "read again from where a member put it")
+        until(lambda: len(program.seen) == 28, 60, "read again from where a member put it")
     assert len(told(broker, b"offsets.reset")) == 1
 
 
@@ -198,6 +199,7 @@ live_reset.live_reset(broker.connection, log, "g", lambda: targets, lease_ms=700
 """
 
 
+@pytest.mark.short_times
 @pytest.mark.parametrize(("dies", "done"), [("planned", False), ("noted", True), ("half", True)])
 def test_an_operator_that_dies_leaves_it_undone_or_has_it_done(broker, redis_url, member_of, dies, done):
     topic = a_topic(broker, 4)
@@ -206,11 +208,11 @@ def test_an_operator_that_dies_leaves_it_undone_or_has_it_done(broker, redis_url
     for n in range(4):
         produce(broker, topic, numbered(10), partition=n)
     with running(members) as program:
-        until(lambda: len(program.seen) == 40, 10)
+        until(lambda: len(program.seen) == 40)
         operator = subprocess.run([sys.executable, "-c", DYING, redis_url, topic, dies], timeout=60)
         assert operator.returncode == -9
-        until(lambda: describe.describe(broker.connection, "g").paused is None, 20, "the group is resumed")
-        until(lambda: sum(len(m.assignment()) for m in members) == 4, 10)
+        until(lambda: describe.describe(broker.connection, "g").paused is None, 60, "the group is resumed")
+        until(lambda: sum(len(m.assignment()) for m in members) == 4)
         for n in range(4):
             produce(broker, topic, [b"new"], partition=n)
         until(lambda: {(n, 10) for n in range(4)} <= set(program.seen), 10)

@@ -182,7 +182,7 @@ def test_a_play_that_is_interrupted_ends_in_good_order_and_can_go_on(shell, brok
     process = shell.start("play", "a.csv", "--topic", "a", "--rate", "2000")
     until(lambda: written(broker, "a") >= 300)
     process.send_signal(signum)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "--resume goes on there" in said
     reached = written(broker, "a")

@@ -15,7 +15,6 @@ from tests.builders import a_topic, numbered, poll_all, produce, read, settle
 from tests.waiting import until
 
 pytestmark = pytest.mark.both_engines
-SESSION_TIMEOUT_MS = 5_000
 
 
 def group(broker):
@@ -31,7 +30,7 @@ def test_a_restart_within_the_session_is_no_rebalance(broker, member_of):
     restarted.close()
     poll_all([other])
     again = member_of(topic, group_instance_id="one")
-    until(lambda: poll_all([other, again]) or again.assignment() == had, 10)
+    until(lambda: poll_all([other, again]) or again.assignment() == had)
     assert group(broker)["generation_id"] == epoch
     assert other.assignment() == before
     assert {m["group_instance_id"] for m in group(broker)["members"]} == {None, "one"}
@@ -48,6 +47,7 @@ def test_what_was_committed_at_close_is_where_it_goes_on(broker, member_of):
     assert [r.offset for r in read(again, 1)] == [10]
 
 
+@pytest.mark.short_times
 def test_one_that_stays_away_is_replaced_after_its_session(broker, member_of):
     topic = a_topic(broker, 2)
     stays, gone = member_of(topic), member_of(topic, group_instance_id="one", session_timeout_ms=700)
@@ -55,7 +55,7 @@ def test_one_that_stays_away_is_replaced_after_its_session(broker, member_of):
     gone.close()
     poll_all([stays])
     assert len(stays.assignment()) == 1  # close() did not leave
-    settle([stays], 2, timeout_s=10)
+    settle([stays], 2)
 
 
 def test_a_second_living_one_fences_the_first(broker, member_of):
@@ -64,9 +64,9 @@ def test_a_second_living_one_fences_the_first(broker, member_of):
     first = member_of(topic, group_instance_id="one", enable_auto_commit=False)
     read(first, 10)
     second = member_of(topic, group_instance_id="one", enable_auto_commit=False)
-    until(lambda: poll_all([second]) or len(second.assignment()) == 2, 10)
+    until(lambda: poll_all([second]) or len(second.assignment()) == 2)
     with pytest.raises(FencedInstanceIdError, match="Close this consumer"):
-        until(lambda: first.poll(50) and False, 10)
+        until(lambda: first.poll(50) and False)
     assert first.assignment() == set()
     with pytest.raises(FencedInstanceIdError):
         first.poll()
@@ -82,7 +82,7 @@ def test_one_that_will_not_come_back_can_be_removed(broker, member_of):
     settle([stays, gone], 2)
     gone.close()
     broker.admin().remove_group_member("g", "one")
-    settle([stays], 2, timeout_s=10)
+    settle([stays], 2)
     with pytest.raises(UnknownMemberIdError):
         broker.admin().remove_group_member("g", "one")
 
@@ -94,7 +94,7 @@ def test_coming_back_with_another_subscription_is_a_rebalance(broker, member_of)
     epoch = group(broker)["generation_id"]
     first.close()
     again = member_of(other, group_instance_id="one")
-    until(lambda: poll_all([again]) or {p.topic for p in again.assignment()} == {other}, 10)
+    until(lambda: poll_all([again]) or {p.topic for p in again.assignment()} == {other})
     assert group(broker)["generation_id"] == epoch + 1
 
 
@@ -126,15 +126,16 @@ def test_a_target_for_the_one_before_is_not_taken(broker, member_of):
     settle([again], 4)
 
 
+@pytest.mark.short_times
 def test_one_that_does_not_poll_keeps_its_partitions_until_its_session_ends(broker, member_of):
     topic = a_topic(broker, 2)
     stays = member_of(topic)
     slow = member_of(topic, group_instance_id="one", max_poll_interval_ms=300, session_timeout_ms=1_500)
     settle([stays, slow], 2)
-    until(lambda: poll_all([stays]) or slow._assignment.membership.lost, 10)
+    until(lambda: poll_all([stays]) or slow._assignment.membership.lost)
     assert len(stays.assignment()) == 1
-    settle([stays], 2, timeout_s=10)
-    settle([stays, slow], 2, timeout_s=10)  # it comes back at its next poll
+    settle([stays], 2)
+    settle([stays, slow], 2)  # it comes back at its next poll
 
 
 def test_the_metadata_of_a_member_says_its_instance(broker, member_of):

@@ -33,7 +33,7 @@ def test_a_client_is_seen_while_it_runs(broker: Broker) -> None:
     leave = agent.enter(broker.connection, a_client())
     [found] = until(lambda: seen(broker))
     assert (found.client_id, found.kind, found.group) == ("checkout", "producer", None)
-    assert abs(broker.connection.server_time_ms() - found.as_of_ms) < 5_000
+    assert abs(broker.connection.server_time_ms() - found.as_of_ms) < 60_000
     assert found.values["linger_ms"] == 5
     leave()
     assert seen(broker) == []

@@ -128,10 +128,10 @@ def test_the_context_tells_what_the_handler_has_in_hand(broker, worker_of):
     def handle(record, context):
         seen.append((context.topic, context.partition, context.offset, context.key, context.group_id))
         seen.append((context.attempt, context.replays, context.record_id))
-        assert 0 < context.remaining_s <= 5
+        assert 0 < context.remaining_s <= 60
 
     produce(broker, topic, [b"v"], key=b"k")
-    worker_of(topic, handle, handler_timeout_ms=5_000)
+    worker_of(topic, handle, handler_timeout_ms=60_000)
     until(lambda: len(seen) == 2)
     assert seen == [(topic, 0, 0, b"k", GROUP), (1, 0, f"{topic}/0@0")]
 
@@ -434,6 +434,7 @@ def test_dead_letters_go_on_after_somebody_deleted_their_topic(broker, worker_of
 # -- time and room ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.short_times
 def test_a_handler_that_hangs_has_failed_and_the_others_go_on(broker, worker_of):
     release = threading.Event()
 
@@ -455,6 +456,7 @@ def test_a_handler_that_hangs_has_failed_and_the_others_go_on(broker, worker_of)
     assert settled(broker, topic, 10)
 
 
+@pytest.mark.short_times
 def test_a_handler_that_gives_signs_of_life_has_all_the_time_it_needs(broker, worker_of):
     def work(record, context):
         for _ in range(8):
@@ -468,6 +470,7 @@ def test_a_handler_that_gives_signs_of_life_has_all_the_time_it_needs(broker, wo
     assert recorder.attempts_at(b"v") == [1]
 
 
+@pytest.mark.short_times
 def test_a_handler_that_was_given_up_is_told_so(broker, worker_of):
     told = threading.Event()
 
@@ -506,6 +509,7 @@ def test_a_worker_with_too_many_hanging_handlers_ends_with_an_error(broker):
     release.set()
 
 
+@pytest.mark.short_times
 def test_a_slow_handler_does_not_cost_the_membership(broker, worker_of):
     topic, recorder = a_topic(broker), Recorder(lambda record, context: time.sleep(1.2))
     produce(broker, topic, numbered(2))
@@ -562,9 +566,9 @@ def test_retries_and_the_main_stream_share_one_handler_evenly(broker, worker_of)
     worker_of(topic, recorder, retry=RetryPolicy(base_ms=0, max_attempts=1_000_000))
     until(lambda: len(recorder.attempts) > 400)
     produce(broker, topic, numbered(100))
-    began = len(recorder.attempts)
     until(lambda: len(recorder.values) == 100)
-    assert len(recorder.attempts) - began < 1_000  # 200 and one turn of leases, where nobody is preferred
+    new = [n for n, (value, _) in enumerate(recorder.attempts) if not value.startswith(b"bad")]
+    assert new[-1] - new[0] < 1_000  # 200 and one turn of leases, where nobody is preferred
 
 
 # -- coming and going ---------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -91,10 +90,8 @@ def test_it_needs_no_dirname(checkout: Path) -> None:
 def test_what_is_installed_is_installed_once(checkout: Path) -> None:
     a_virtual_environment(checkout)
     assert setup(checkout, "python3").stdout == "Installing requirements.txt\n"
-    began = time.monotonic()
     again = setup(checkout, "python3")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    assert time.monotonic() - began < 1
 
 
 def test_a_changed_requirement_is_installed(checkout: Path) -> None:
