@@ -65,6 +65,9 @@ ON_BOTH_ENGINES = {
     "test_static_members",
     "test_telemetry",
     "test_worker",
+    "test_worker_and_deletions",
+    "test_worker_failures",
+    "test_worker_limits",
 }
 """Modules of tests that speak with the server through the core alone; others ask for it with `both_engines`."""
 

@@ -19,6 +19,8 @@ GROUP = "accounts"
 QUICK = RetryPolicy(base_ms=20, cap_ms=100)
 SOON = {"auto_commit_interval_ms": 50, "heartbeat_interval_ms": 100}
 """So that tests wait less."""
+NEVER = RetryPolicy(base_ms=3_600_000, cap_ms=3_600_000, jitter="none")
+"""The second attempt is an hour away."""
 
 
 class Recorder:
@@ -46,6 +48,13 @@ class Recorder:
     def attempts_at(self, value: bytes) -> list[int]:
         with self._lock:
             return [attempt for seen, attempt in self.attempts if seen == value]
+
+
+def produce_keyed(broker: Broker, topic: str, count: int, keys: int) -> None:
+    """Numbers as values, under so many keys in turn. All are there when it returns."""
+    with broker.producer() as producer:
+        for number in range(count):
+            producer.send(topic, b"%d" % number, key=b"key-%d" % (number % keys))
 
 
 def failing(times: int, *values: bytes, error: type[Exception] = RuntimeError) -> Callable[..., None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from django.test import Client
 from pytest_django import Settings
@@ -11,6 +14,7 @@ from dashboard.operations import lab_views, tasks
 from streamlab.broker import Broker
 from streamlab.lab.loads.desired import Loads
 from tests.people import a_person
+from tests.shell import Shell
 from tests.workers import GROUP, QUICK, SOON
 
 
@@ -27,6 +31,14 @@ def worker_of(broker):
     yield start
     for worker in started:
         worker.stop(30)
+
+
+@pytest.fixture
+def shell(redis_url: str, tmp_path: Path) -> Iterator[Shell]:
+    """Runs commands in a directory of the test's own; those that were left running are ended."""
+    running = Shell(redis_url, tmp_path)
+    yield running
+    running.stop_all()
 
 
 @pytest.fixture

@@ -51,3 +51,17 @@ class LogBuilder:
         while self.connection.server_time_ms() <= before:
             pass
         return self.append(records)
+
+
+def a_hundred(log: LogBuilder) -> list[EntryId]:
+    """Offsets 20 to 99 in batches of ten, each of its own ms; group g stands at 50. The ids of all ten batches."""
+    log.topic()
+    ids = log.batches(10)
+    log.broker.admin().delete_records({ORDERS: 20})
+    log.commit("g", 50, ids[4])
+    return ids
+
+
+def committed(broker: Broker, group: str = "g") -> dict[str, int]:
+    """By partition: `{"orders/0": 50}`."""
+    return {str(p): c.offset for p, c in broker.admin().list_group_offsets(group)[group].items()}

@@ -13,7 +13,6 @@ from streamlab.advisor import NothingMeasured, advise
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.files import changed
 from streamlab.lab.scenarios import SCENARIOS
-from tests.shell import Shell
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -25,13 +24,6 @@ EXPECTED = {
 }
 WITHIN_S = 400
 """On a quiet machine about 45 s, which is how long the slope of a lag takes."""
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 @pytest.fixture

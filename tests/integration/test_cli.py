@@ -10,15 +10,8 @@ import sys
 import pytest
 
 from streamlab.embedded import EmbeddedServer
-from tests.shell import REPOSITORY, Shell
+from tests.shell import REPOSITORY
 from tests.waiting import until
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 def consumed(done):

@@ -9,15 +9,7 @@ import pytest
 
 from streamlab.model import TopicPartition
 from tests.builders import a_topic, numbered, poll_all, produce, settle
-from tests.shell import Shell
 from tests.waiting import until
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    made = Shell(redis_url, tmp_path)
-    yield made
-    made.stop_all()
 
 
 @pytest.fixture

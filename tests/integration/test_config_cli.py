@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +13,6 @@ from streamlab.producer import Producer
 from tests.builders import a_topic
 from tests.shell import Shell
 from tests.waiting import until
-
-
-@pytest.fixture
-def shell(redis_url: str, tmp_path: Path) -> Iterator[Shell]:
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 @pytest.fixture

@@ -34,13 +34,6 @@ from tests.shell import Shell
 from tests.waiting import until
 
 
-@pytest.fixture
-def shell(redis_url: str, tmp_path: Path) -> Any:
-    shell = Shell(redis_url, tmp_path)
-    yield shell
-    shell.stop_all()
-
-
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 

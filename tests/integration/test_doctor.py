@@ -14,7 +14,6 @@ from streamlab.doctor.serving import RIGHTS
 from streamlab.errors import StreamlabError
 from tests.builders import a_server, a_topic, numbered, produce, read
 from tests.cluster import Cluster
-from tests.shell import Shell
 
 
 def findings(url):
@@ -24,13 +23,6 @@ def findings(url):
 
 def levels(url):
     return {check: found.level for check, found in findings(url).items()}
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 @pytest.fixture

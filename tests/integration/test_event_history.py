@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from streamlab.broker import Broker
 from streamlab.events import Event, Journal
 from streamlab.events.history import Query, find, trace
 from tests.builders import a_topic, numbered, produce
-from tests.shell import Shell
 from tests.stories import START_MS, Life, of_the_group
 from tests.waiting import until
-
-
-@pytest.fixture
-def shell(redis_url: str, tmp_path: Path) -> Iterator[Shell]:
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 def tell(broker: Broker, *events: Event) -> None:

@@ -18,13 +18,6 @@ from tests.waiting import until
 
 
 @pytest.fixture
-def shell(redis_url, tmp_path):
-    made = Shell(redis_url, tmp_path)
-    yield made
-    made.stop_all()
-
-
-@pytest.fixture
 def incoming(tmp_path: Path) -> Path:
     folder = tmp_path / "incoming"
     folder.mkdir()

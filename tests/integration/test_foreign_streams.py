@@ -11,7 +11,6 @@ from streamlab import foreign_streams, keys
 from streamlab.connection import Connection
 from streamlab.errors import StreamlabError
 from tests.builders import a_topic, numbered, produce
-from tests.shell import Shell
 from tests.waiting import until
 
 
@@ -21,13 +20,6 @@ def other(redis_url):
     connection = Connection(redis_url)
     yield connection.client
     connection.close()
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 def ten_entries(other, key="jobs"):

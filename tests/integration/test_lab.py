@@ -19,15 +19,7 @@ from streamlab.lab.scenarios import SCENARIOS
 from streamlab.metrics import telemetry
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
-from tests.shell import Shell
 from tests.waiting import until
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 @pytest.fixture

@@ -10,15 +10,7 @@ from streamlab.broker import Broker
 from streamlab.cloudevents import from_record
 from streamlab.model import TopicPartition
 from streamlab.partitioner import partition_for
-from tests.shell import Shell
 from tests.waiting import until
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 def records(broker: Broker, topic: str):

@@ -12,13 +12,6 @@ from tests.shell import Shell
 from tests.waiting import until
 
 
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
-
-
 def status(shell):
     done = shell("shop", "status", "--json")
     return json.loads(done.stdout) if done.returncode == 0 else None

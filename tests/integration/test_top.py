@@ -15,13 +15,6 @@ from tests.terminal import Terminal
 
 
 @pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
-
-
-@pytest.fixture
 def orders(broker):
     broker.admin().create_topics({"orders": {"num_partitions": 3}})
     produce(broker, "orders", numbered(100))

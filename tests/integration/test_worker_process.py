@@ -13,7 +13,6 @@ import typer
 
 from streamlab.cli.worker import found, workers_of
 from tests.builders import a_topic, numbered, produce
-from tests.shell import Shell
 from tests.waiting import until
 from tests.workers import GROUP, committed, settled, waiting
 
@@ -37,13 +36,6 @@ plain = len
 several = [broker.worker({topic!r}, group_id="others", handler=book)]
 nothing = streamlab.connect()
 """
-
-
-@pytest.fixture
-def shell(redis_url, tmp_path):
-    running = Shell(redis_url, tmp_path)
-    yield running
-    running.stop_all()
 
 
 def a_program(shell, topic, body="pass", base_ms=50, drain_ms=30_000) -> Path:
