@@ -14,7 +14,7 @@ from dashboard.operations import lab_views, tasks
 from streamlab.broker import Broker
 from streamlab.lab.loads.desired import Loads
 from tests.people import a_person
-from tests.shell import Shell
+from tests.shell import Shell, ShellHere
 from tests.workers import GROUP, QUICK, SOON
 
 
@@ -37,6 +37,14 @@ def worker_of(broker):
 def shell(redis_url: str, tmp_path: Path) -> Iterator[Shell]:
     """Runs commands in a directory of the test's own; those that were left running are ended."""
     running = Shell(redis_url, tmp_path)
+    yield running
+    running.stop_all()
+
+
+@pytest.fixture
+def shell_here(redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[ShellHere]:
+    """As `shell`, but commands run in this process: for those of which only the words are at stake."""
+    running = ShellHere(redis_url, tmp_path, capsys)
     yield running
     running.stop_all()
 

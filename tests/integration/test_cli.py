@@ -184,8 +184,8 @@ def test_the_members_of_a_group_are_shown_with_what_they_read(shell):
         (["--url", "nonsense", "topics"], 2, "not a server address"),
     ],
 )
-def test_what_goes_wrong_is_said_in_words_on_stderr(shell, arguments, code, complaint):
-    done = shell(*arguments, stdin=b"x\n")
+def test_what_goes_wrong_is_said_in_words_on_stderr(shell_here, arguments, code, complaint):
+    done = shell_here(*arguments, stdin=b"x\n")
     assert done.returncode == code
     assert complaint in done.stderr
     assert done.stdout == ""

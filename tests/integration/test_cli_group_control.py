@@ -13,6 +13,11 @@ from tests.waiting import until
 
 
 @pytest.fixture
+def shell(shell_here):
+    return shell_here
+
+
+@pytest.fixture
 def members(broker):
     """Two members of `g` on four partitions, polled in the background."""
     topic = a_topic(broker, 4)

@@ -16,6 +16,11 @@ from tests.waiting import until
 
 
 @pytest.fixture
+def shell(shell_here: Shell) -> Shell:
+    return shell_here
+
+
+@pytest.fixture
 def checkout(broker: Broker) -> Iterator[Producer]:
     with broker.producer(client_id="checkout") as producer:
         until(lambda: read_states(broker.connection))

@@ -85,10 +85,10 @@ def test_poll_without_records_waits_as_long_as_asked(broker, consumer_of):
 
 def test_a_record_wakes_a_waiting_poll(broker, consumer_of):
     topic = a_topic(broker)
-    consumer = consumer_of(topic, fetch_max_wait_ms=300_000)
+    consumer = consumer_of(topic, fetch_max_wait_ms=60_000)
     consumer.poll(100)
     produce(broker, topic, [b"v"])
-    assert values(read(consumer, 1)) == [b"v"]
+    assert values(read(consumer, 1, timeout_s=30)) == [b"v"]
 
 
 def test_a_group_goes_on_where_it_committed(broker, consumer_of):
@@ -307,7 +307,7 @@ def test_a_pattern_finds_topics_that_come_later(broker, consumer_of):
     broker.admin().create_topics(["orders-eu", "payments"])
     produce(broker, "orders-eu", [b"v"])
     produce(broker, "payments", [b"w"])
-    assert values(read(consumer, 1)) == [b"v"]
+    assert values(read(consumer, 1, timeout_s=30)) == [b"v"]
     assert consumer.subscription() == {"orders-eu"}
 
 

@@ -34,6 +34,11 @@ from tests.shell import Shell
 from tests.waiting import until
 
 
+@pytest.fixture
+def shell(shell_here: Shell) -> Shell:
+    return shell_here
+
+
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 

@@ -234,9 +234,9 @@ def test_a_speed_keeps_the_rhythm_of_the_data(shell, broker):
         (["a.csv", "--topic", "x", "--rejects", "a.csv", "--number", "t"], 1, "not a file of rejects"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(shell, arguments, code, complaint):
-    a_csv(shell.directory / "a.csv", 3)
-    done = shell("play", *arguments)
+def test_what_is_wrong_is_one_sentence(shell_here, arguments, code, complaint):
+    a_csv(shell_here.directory / "a.csv", 3)
+    done = shell_here("play", *arguments)
     assert done.returncode == code
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr

@@ -246,9 +246,9 @@ def test_an_undo_file_that_exists_is_not_overwritten(cli, tmp_path, broker, hund
         (["--from-file", "missing.csv"], 2, "cannot be read"),
     ],
 )
-def test_what_goes_wrong_is_said_in_words(shell, log, arguments, code, complaint):
+def test_what_goes_wrong_is_said_in_words(shell_here, log, arguments, code, complaint):
     log.topic()
-    done = shell("groups", "reset-offsets", "g", *arguments)
+    done = shell_here("groups", "reset-offsets", "g", *arguments)
     said = " ".join(done.stderr.replace("│", " ").split())
     assert (done.returncode, done.stdout) == (code, "")
     assert complaint in said
@@ -265,8 +265,8 @@ def test_what_goes_wrong_is_said_in_words(shell, log, arguments, code, complaint
         ("topic,partition,offset\n", "There is no offset in stdin"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_with_its_line(shell, text, complaint):
-    done = shell("groups", "reset-offsets", "g", "--from-file", "-", stdin=text.encode())
+def test_a_file_that_is_wrong_is_refused_with_its_line(shell_here, text, complaint):
+    done = shell_here("groups", "reset-offsets", "g", "--from-file", "-", stdin=text.encode())
     assert (done.returncode, done.stdout) == (2, "")
     assert complaint in done.stderr
 
