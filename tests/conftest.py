@@ -16,8 +16,6 @@ import hypothesis
 import pytest
 import redis
 from _pytest.runner import runtestprotocol
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 
 import streamlab
 from streamlab.broker import Broker
@@ -74,11 +72,6 @@ ON_BOTH_ENGINES = {
 
 # A shell in the background has Ctrl-C ignored, and the programs that tests interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-hypothesis_settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-hypothesis_settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)
