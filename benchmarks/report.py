@@ -67,8 +67,8 @@ snapshot is of until a browser has the frame that it made, taken for each browse
 *web process*: its CPU over the time, of one core.
 
 **browser** – a real Chromium. *first paint*: from the click to the page's figures on the screen, each time in a browser
-that has stored nothing but who is signed in; 50 topics of 10 partitions, each read by 10 groups. *dead letter*: from the
-moment that its letter says that the record died until its error stands on the open page of dead letters.
+that has stored nothing but who is signed in; 50 topics of 10 partitions, each read by 10 groups. *dead letter*: from
+the moment that its letter says that the record died until its error stands on the open page of dead letters.
 """
 
 
