@@ -335,4 +335,4 @@ def test_lag_is_never_negative_while_others_write_and_commit(
     assert rounds > 20
     assert len({found.committed for found in rows}) > 20
     assert all(found.lag is not None and found.lag >= 0 for found in rows), [r for r in rows if r.lag is None]
-    assert all(found.time_lag_ms is not None and 0 <= found.time_lag_ms < 5_000 for found in rows)
+    assert all(found.time_lag_ms is not None and 0 <= found.time_lag_ms < 60_000 for found in rows)
