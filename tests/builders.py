@@ -47,6 +47,16 @@ def read(consumer: Consumer, count: int, timeout_s: float = 60.0) -> list[Consum
     return records
 
 
+def a_group_that_read(broker: Broker, records: int, group: str = "revenue") -> str:
+    """A topic of so many records; the group has read all of it, committed, and is stopped."""
+    topic = a_topic(broker)
+    produce(broker, topic, numbered(records))
+    with broker.consumer(topic, group_id=group, auto_offset_reset="earliest") as consumer:
+        read(consumer, records)
+        consumer.commit()
+    return topic
+
+
 def values(records: list[ConsumerRecord]) -> list[bytes]:
     return [record.value for record in records]
 

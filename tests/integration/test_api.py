@@ -18,7 +18,7 @@ from dashboard.operations import tasks
 from dashboard.operations.models import Operation, State
 from streamlab.broker import Broker
 from streamlab.model import TopicPartition
-from tests.builders import a_topic, numbered, produce, read
+from tests.builders import a_group_that_read, a_topic, numbered, produce
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
 
@@ -143,15 +143,6 @@ def test_bytes_that_are_no_text_come_as_base64_and_a_tombstone_as_null(viewer, b
     assert record["key"]["text"] == "k"
     assert [header["value"] and header["value"]["base64"] for header in record["headers"]] == ["/g==", None]
     assert "no record at offset 9" in problem_of(viewer.get(f"/topics/{topic}/records/0/9"), 404)["detail"]
-
-
-def a_group_that_read(broker: Broker, count: int) -> str:
-    topic = a_topic(broker)
-    produce(broker, topic, numbered(count))
-    with broker.consumer(topic, group_id="revenue", auto_offset_reset="earliest") as consumer:
-        read(consumer, count)
-        consumer.commit()
-    return topic
 
 
 def committed(broker: Broker, topic: str) -> int:

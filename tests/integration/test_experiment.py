@@ -19,7 +19,7 @@ from streamlab.lab.experiments.runner import run
 from streamlab.metrics.lease import Lease
 from streamlab.metrics.telemetry import read_states
 from streamlab.model import TopicPartition
-from tests.builders import a_topic, numbered, produce
+from tests.builders import a_topic, numbered, produce, settle
 from tests.shell import Shell
 from tests.waiting import until
 
@@ -195,6 +195,7 @@ def measured(broker) -> Plan:
     """Of an experiment that runs: somebody's group `readers` on a topic, and one producer."""
     name = a_topic(broker, partitions=1)
     with broker.consumer(name, group_id="readers") as consumer:
+        settle([consumer], 1)
         consumer.poll(timeout_ms=100)
     plan = a_plan(name, group="readers", producers="the-")
     note = Note(id="1a-b", plan=plan, had=False, started_ms=broker.connection.server_time_ms())
@@ -266,6 +267,7 @@ def test_producers_that_tell_latencies_and_members_of_the_group_are_measured_too
         broker.producer(client_id="somebody"),
         broker.consumer(measured.topic, group_id="readers", client_id="reader-1") as consumer,
     ):
+        settle([consumer], 1)
         consumer.poll(timeout_ms=100)
         until(lambda: len(read_states(broker.connection)) == 3)
         refused = {

@@ -32,7 +32,7 @@ from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.scenarios import SCENARIOS
 from tests import snapshots
-from tests.builders import a_topic
+from tests.builders import a_topic, settle
 from tests.integration.broker_pictures import publish
 from tests.people import a_person
 from tests.snapshots import a_snapshot
@@ -54,6 +54,7 @@ def operator(client: Client, redis_url: str, settings: Settings) -> Client:
 def topic(broker: Broker) -> str:
     name = a_topic(broker, partitions=1)
     with broker.consumer(name, group_id="readers") as consumer:
+        settle([consumer], 1)
         consumer.poll(timeout_ms=100)
     return name
 
@@ -152,6 +153,7 @@ def test_a_link_fills_the_form_and_says_what_the_lever_means_and_how_long_it_tak
 def test_what_was_not_asked_for_is_guessed_from_what_runs(operator, broker, topic):
     broker.configs().set(WHO, {"max_poll_records": 50})
     with broker.consumer(topic, group_id="readers", auto_offset_reset="earliest") as consumer:
+        settle([consumer], 1)
         consumer.poll(timeout_ms=100)
         consumer.commit()
     form = operator.get(f"/lab/experiments/new/?entity={WHO}").context["form"]
@@ -200,11 +202,12 @@ def test_settings_lead_to_the_form_from_where_they_are_tuned(operator, topic):
 
 def test_a_topic_leads_to_the_group_that_reads_it(operator, broker, topic):
     with broker.consumer(topic, group_id="readers", auto_offset_reset="earliest") as consumer:
+        settle([consumer], 1)
         consumer.poll(timeout_ms=100)
         consumer.commit()
     a_group_before = a_topic(broker, partitions=1)
     with broker.consumer(a_group_before, group_id="a-group-before") as other:
-        other.poll(timeout_ms=100)
+        settle([other], 1)
     form = operator.get(f"/lab/experiments/new/?topic={topic}").context["form"]
     assert (form["entity"].value(), form["topic"].value()) == (WHO, topic)
 

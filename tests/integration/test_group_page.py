@@ -15,8 +15,8 @@ from streamlab.advisor import Finding, Urgency
 from streamlab.broker import Broker
 from streamlab.metrics.commit_windows import CommitWindows, SeenCommit, Window
 from streamlab.model import OffsetAndMetadata, TopicPartition
+from tests.builders import a_group_that_read, numbered, produce, read
 from tests.builders import a_topic as made_topic
-from tests.builders import numbered, produce, read
 from tests.integration.broker_pictures import now_ms, publish
 from tests.snapshots import NOW_MS, a_group, a_member, a_position, a_snapshot, a_topic
 
@@ -55,11 +55,7 @@ def test_the_newest_commit_of_each_partition_says_where_when_by_whom_and_what_wi
 
 
 def test_commits_before_the_newest_are_told_as_they_were_seen(visitor, broker: Broker, redis_url):
-    topic = made_topic(broker)
-    produce(broker, topic, numbered(10))
-    with broker.consumer(topic, group_id="revenue", auto_offset_reset="earliest") as consumer:
-        read(consumer, 10)
-        consumer.commit()
+    topic = a_group_that_read(broker, 10)
     windows = CommitWindows(broker.connection)
     now = now_ms()
     for ago_ms, offset in ((30_000, 2), (20_000, 5)):
@@ -71,11 +67,7 @@ def test_commits_before_the_newest_are_told_as_they_were_seen(visitor, broker: B
 
 
 def test_a_reset_is_named_as_who_committed(visitor, broker: Broker, redis_url):
-    topic = made_topic(broker)
-    produce(broker, topic, numbered(10))
-    with broker.consumer(topic, group_id="revenue", auto_offset_reset="earliest") as consumer:
-        read(consumer, 10)
-        consumer.commit()
+    topic = a_group_that_read(broker, 10)
     broker.admin().alter_group_offsets("revenue", {TopicPartition(topic, 0): 3})
     publish(redis_url, _snapshot(topic, []))
     assert "a reset</td>" in commits_of(html_of(visitor, "/groups/revenue/"))

@@ -22,7 +22,7 @@ from streamlab.delivery.dead_letters import DeadLetters
 from streamlab.delivery.policy import RetryPolicy
 from streamlab.groups import describe
 from streamlab.model import TopicPartition
-from tests.builders import a_topic, numbered, produce, read
+from tests.builders import a_group_that_read, a_topic, numbered, produce
 from tests.people import a_person
 from tests.shell import Shell
 from tests.waiting import until
@@ -53,16 +53,6 @@ def pasted(client: Client, redis_url: str, settings: Settings, tmp_path: Path) -
         return said
 
     return paste
-
-
-def a_group_that_read(broker: Broker, records: int) -> str:
-    """The topic; group revenue has read all of it and is stopped."""
-    topic = a_topic(broker)
-    produce(broker, topic, numbered(records))
-    with broker.consumer(topic, group_id="revenue", auto_offset_reset="earliest") as consumer:
-        read(consumer, records)
-        consumer.commit()
-    return topic
 
 
 def committed(broker: Broker, topic: str) -> int:

@@ -25,7 +25,7 @@ from dashboard.operations.registry import KINDS
 from streamlab.broker import Broker
 from streamlab.configs.store import Configs
 from streamlab.model import TopicPartition
-from tests.builders import a_topic, numbered, poll_all, produce, read, settle, values
+from tests.builders import a_group_that_read, a_topic, numbered, poll_all, produce, read, settle, values
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.waiting import until
 
@@ -53,16 +53,6 @@ def viewer(operator: Client) -> Client:
     client = Client()
     client.force_login(a_person(Role.VIEWER))
     return client
-
-
-def a_group_that_read(broker: Broker, count: int) -> tuple[str, str]:
-    """A topic with `count` records, and a stopped group that has read them all."""
-    topic = a_topic(broker)
-    produce(broker, topic, numbered(count))
-    with broker.consumer(topic, group_id="revenue", auto_offset_reset="earliest") as consumer:
-        read(consumer, count)
-        consumer.commit()
-    return topic, "revenue"
 
 
 def committed(broker: Broker, group: str, topic: str) -> int:
@@ -112,7 +102,7 @@ def table_of(html: str) -> list[list[str]]:
 
 
 def test_a_reset_says_what_it_would_do_and_does_nothing_before_it_is_confirmed(operator, broker):
-    topic, group = a_group_that_read(broker, 40)
+    topic, group = a_group_that_read(broker, 40), "revenue"
     operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
     html = text_of(operator, f"/operations/{operation.pk}/")
     assert "40 records will be processed again" in html
@@ -138,7 +128,7 @@ def test_a_reset_says_what_it_would_do_and_does_nothing_before_it_is_confirmed(o
 
 
 def test_what_was_done_can_be_taken_back_by_another_operation(operator, broker):
-    topic, group = a_group_that_read(broker, 40)
+    topic, group = a_group_that_read(broker, 40), "revenue"
     reset = carry_out(
         operator, ask(operator, "reset-offsets", group=group, topic="", to="shift", records=-15)
     )
@@ -155,7 +145,7 @@ def test_what_was_done_can_be_taken_back_by_another_operation(operator, broker):
 
 
 def test_a_group_that_moved_since_its_preview_is_left_alone(operator, broker):
-    topic, group = a_group_that_read(broker, 40)
+    topic, group = a_group_that_read(broker, 40), "revenue"
     operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
     broker.admin().alter_group_offsets(group, {TopicPartition(topic, 0): 10})
     carry_out(operator, operation)
@@ -165,7 +155,7 @@ def test_a_group_that_moved_since_its_preview_is_left_alone(operator, broker):
 
 
 def test_a_running_group_blocks_its_reset_until_it_is_stopped_and_previewed_again(operator, broker):
-    topic, group = a_group_that_read(broker, 40)
+    topic, group = a_group_that_read(broker, 40), "revenue"
     with broker.consumer(topic, group_id=group) as consumer:
         consumer.poll(100)
         operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
@@ -189,7 +179,7 @@ def test_a_topic_is_made_and_its_undo_asks_for_the_name_before_it_deletes(operat
 
 
 def test_purging_counts_what_goes_and_who_has_not_read_it(operator, broker):
-    topic, _ = a_group_that_read(broker, 40)
+    topic = a_group_that_read(broker, 40)
     produce(broker, topic, numbered(10))
     operation = ask(operator, "purge", topic=topic)
     html = text_of(operator, f"/operations/{operation.pk}/")
@@ -211,7 +201,7 @@ def test_partitions_that_somebody_else_added_meanwhile_stop_the_operation(operat
 
 @pytest.mark.django_db(transaction=True)
 def test_a_running_group_is_reset_when_that_may_pause_it(operator, broker):
-    topic, group = a_group_that_read(broker, 40)
+    topic, group = a_group_that_read(broker, 40), "revenue"
     with broker.consumer(topic, group_id=group, heartbeat_interval_ms=100) as consumer:
         settle([consumer], 1)
         operation = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest", live="on")
@@ -258,7 +248,7 @@ def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):
 
 
 def test_a_paused_group_reads_nothing_until_it_is_resumed(operator, broker):
-    topic, group = a_group_that_read(broker, 10)
+    topic, group = a_group_that_read(broker, 10), "revenue"
     with broker.consumer(topic, group_id=group, heartbeat_interval_ms=100) as consumer:
         settle([consumer], 1)
         paused = carry_out(operator, ask(operator, "pause-group", group=group, reason="a look inside"))
@@ -299,7 +289,7 @@ def test_of_two_who_scale_the_same_group_the_second_is_told(operator, broker):
 
 
 def test_a_topic_that_was_made_anew_keeps_what_its_purge_never_saw(operator, broker):
-    topic, _ = a_group_that_read(broker, 40)
+    topic = a_group_that_read(broker, 40)
     operation = ask(operator, "purge", topic=topic)
     broker.admin().delete_topics([topic])
     broker.admin().create_topics({topic: {"num_partitions": 1}})
@@ -312,7 +302,8 @@ def test_a_topic_that_was_made_anew_keeps_what_its_purge_never_saw(operator, bro
 
 
 def test_what_is_paused_cannot_be_paused_and_what_runs_cannot_be_resumed(operator, broker):
-    _, group = a_group_that_read(broker, 10)
+    group = "revenue"
+    a_group_that_read(broker, 10, group)
     again = ask(operator, "resume-group", group=group)
     assert step(operator, again, "confirm").state == State.DRAFT
     assert "is not paused" in text_of(operator, f"/operations/{again.pk}/")
@@ -394,7 +385,7 @@ def given_up_for_dead(operation: Operation) -> Operation:
 
 
 def test_a_dead_workers_operation_is_begun_again_where_that_does_no_harm(operator, broker):
-    topic, _ = a_group_that_read(broker, 40)
+    topic = a_group_that_read(broker, 40)
     operation = given_up_for_dead(ask(operator, "purge", topic=topic))
     tasks.look_after()
     operation.refresh_from_db()
@@ -405,7 +396,7 @@ def test_a_dead_workers_operation_is_begun_again_where_that_does_no_harm(operato
 
 
 def test_a_page_says_that_its_worker_is_silent_and_how_long_it_took_in_all(operator, broker):
-    topic, _ = a_group_that_read(broker, 40)
+    topic = a_group_that_read(broker, 40)
     operation = ask(operator, "purge", topic=topic)
     page = f"/operations/{operation.pk}/"
     step(operator, operation, "confirm", typed=topic)
@@ -438,7 +429,7 @@ def test_a_dropped_preview_says_who_dropped_it_and_confirms_nothing(operator, br
 
 
 def test_a_dead_workers_operation_is_ended_with_a_word_where_it_cannot_go_on(operator, broker):
-    topic, group = a_group_that_read(broker, 40)
+    topic, group = a_group_that_read(broker, 40), "revenue"
     operation = given_up_for_dead(ask(operator, "reset-offsets", group=group, topic=topic, to="earliest"))
     tasks.look_after()
     operation.refresh_from_db()

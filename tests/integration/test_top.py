@@ -12,6 +12,7 @@ import streamlab
 from tests.builders import a_server, kill_and_restart, numbered, produce
 from tests.shell import Shell
 from tests.terminal import Terminal
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def orders(broker):
     broker.admin().create_topics({"orders": {"num_partitions": 3}})
     produce(broker, "orders", numbered(100))
     with broker.consumer("orders", group_id="revenue", auto_offset_reset="earliest") as consumer:
-        consumer.poll(5000, max_records=40)
+        until(lambda: consumer.poll(100, max_records=40))
         consumer.commit()
 
 
