@@ -41,6 +41,8 @@ class LeverRow:
     experiment_href: str  # "" where there is none
     experiment: str  # "max_poll_records: 500, 100"
     what_if_href: str
+    look_href: str
+    look: str  # "Dead letters"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def card(finding: Finding, now_ms: int, keys: Keys | None = None) -> FindingCard
         judged=finding.judged,
         crossed=[row for row in rows if row.limit is not None],
         numbers=[row for row in rows if row.limit is None],
-        levers=[_lever(lever) for lever in finding.levers],
+        levers=[_lever(lever, finding) for lever in finding.levers],
         age=duration(max(0, now_ms - finding.since_ms)),
         group=finding.group,
         topic=finding.topic,
@@ -140,7 +142,10 @@ def figure(value: float | None, unit: str) -> Figure:
     return Figure(text, unit.removesuffix("s") if value == 1 else unit, found.exact, value)
 
 
-def _lever(lever: Lever) -> LeverRow:
+LOOKS = {"dead-letters": "Dead letters", "retries": "Retries", "history": "History"}
+
+
+def _lever(lever: Lever, finding: Finding) -> LeverRow:
     experiment = lever.experiment
     return LeverRow(
         lever.says,
@@ -148,7 +153,16 @@ def _lever(lever: Lever) -> LeverRow:
         experiment_href(experiment) if experiment else "",
         f"{experiment.setting}: {', '.join(_shown(v) for v in experiment.values)}" if experiment else "",
         what_if_href(lever.what_if) if lever.what_if else "",
+        _look_href(lever.look, finding) if lever.look else "",
+        LOOKS.get(lever.look, ""),
     )
+
+
+def _look_href(page: str, finding: Finding) -> str:
+    """Narrowed to what the finding is about, as far as the page can be."""
+    about = {"group": finding.group, "topic": finding.topic if page == "dead-letters" else ""}
+    query = urlencode({name: value for name, value in about.items() if value})
+    return f"{reverse(page)}?{query}" if query and page != "history" else reverse(page)
 
 
 def _shown(value: str) -> str:

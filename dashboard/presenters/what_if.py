@@ -118,7 +118,9 @@ def of_members(loads: Sequence[Load], each: Each, now: int, asked: int) -> Membe
         Tone.OK if wanted.keeps_up else Tone.WARN,
         _members_headline(wanted, sum(load.lag for load in loads)),
         _members_sentences(wanted, outcomes, each.rate),
-        _members_columns(outcomes, now, asked),
+        None
+        if all(o.catch_up_s is not None and o.catch_up_s < 1 for o in outcomes)  # nothing to draw
+        else _members_columns(outcomes, now, asked),
         (
             f"A member handles {rate(each.rate).plain}. {each.because}",
             f"{rate(wanted.in_rate).plain} come in, as over the last half minute, to the same partitions.",
@@ -245,11 +247,9 @@ def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
         said.append(
             f"The server would use {percent(room.after_bytes / room.limit_bytes).plain} of its limit."
         )
-    if kept.by_bytes:
-        said.append(f"retention.bytes removes records earlier: it keeps {size(kept.bytes).plain} at most.")
     return RetentionView(
         tone,
-        f"{spell_duration(asked_ms)} of records take {size(kept.memory_bytes).plain} of memory",
+        _retention_headline(kept, flow.byte_rate),
         said,
         _retention_columns(flow, asked_ms),
         (
@@ -260,6 +260,14 @@ def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
             "Retention removes whole batches every 30 s, so a little more is kept.",
         ),
     )
+
+
+def _retention_headline(kept: retention.Kept, byte_rate: float) -> str:
+    memory = f"{size(kept.memory_bytes).plain} of memory"
+    if not kept.by_bytes:
+        return f"{spell_duration(kept.retention_ms)} of records take {memory}"
+    lasts_ms = kept.bytes / byte_rate * 1000  # a limit that bites has something coming in
+    return f"retention.bytes keeps {spell_duration(lasts_ms)} at most, which take {memory}"
 
 
 def _retention_columns(flow: Flow, asked_ms: int) -> Columns:

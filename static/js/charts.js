@@ -25,7 +25,7 @@ class Chart {
     this.seen = false;
     this.dirty = true;
     this.asOf = 0;
-    this.big = element.closest("[data-story]") ? 1.6 : 1; // to be seen from the back of a room
+    this.told = element.closest("[data-story]") !== null;
     this.load(spec);
   }
 
@@ -130,6 +130,11 @@ class Chart {
       });
     }
     return highest;
+  }
+
+  /** How much larger than on a page: to be seen from the back of a room, whatever the screen. */
+  get big() {
+    return this.told ? Math.min(Math.max(innerWidth / 1200, 1.4), 4) : 1;
   }
 
   layout() {

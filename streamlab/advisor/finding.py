@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -54,6 +55,7 @@ class Lever(msgspec.Struct, frozen=True):
     what_if: dict[
         str, str
     ] = {}  # of the what-if page's address: {"group": …, "members": "3"}; {}: nothing there
+    look: Literal["", "dead-letters", "retries", "history"] = ""  # where it begins with a look
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

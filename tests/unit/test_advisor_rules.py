@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from dashboard.presenters.advice import card
 from streamlab.advisor.judge import LINGER_MS, SWITCH_MS, judge
 from streamlab.advisor.parsing import calm_rate
 from streamlab.advisor.rules import burst
@@ -222,6 +223,8 @@ def test_dead_letters_are_told_with_what_they_died_of():
     world = with_letters(a_world(letters={(TOPIC, GROUP): Letters(20, [("PoisonError", 20)])}), 60)
     found = only(world, "dead-letters")
     assert "20 letters of the newest 20 died of PoisonError" in found.symptom
+    shown = card(found, NOW_MS).levers[0]
+    assert (shown.look, shown.look_href) == ("Dead letters", f"/dead-letters/?group={GROUP}&topic={TOPIC}")
 
 
 def test_a_change_right_before_is_named_and_one_of_something_else_is_not():

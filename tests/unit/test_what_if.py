@@ -91,6 +91,11 @@ def test_where_a_member_more_changes_nothing_it_is_said():
     assert "From 3 members on" in " ".join(view.sentences)
 
 
+def test_where_nobody_has_to_catch_up_no_empty_picture_is_drawn():
+    view = words.of_members(loads(5, 5, lag=0), Each(25.0, "so"), 1, 2)
+    assert view.headline == "2 members keep up" and view.columns is None
+
+
 def test_nothing_is_worked_out_from_an_unknown_rate():
     assert words.of_members(loads(10), Each(None, "It did nothing."), 1, 2).columns is None
 
@@ -125,6 +130,14 @@ def test_a_server_that_would_be_full_says_when():
         100, 1_000_000.0, 0, 6, 3_600_000, -1, 1 << 30, 2 << 30, memory_a_byte=retention.MEMORY_A_BYTE
     )
     assert words.of_retention(flow, 86_400_000).tone == "bad"
+
+
+def test_where_bytes_decide_it_is_not_said_that_the_time_is_kept():
+    flow = words.Flow(100, 10_000.0, 0, 6, 3_600_000, 1_000_000, 0, 0, memory_a_byte=1.0)
+    assert words.of_retention(flow, 86_400_000).headline == (
+        "retention.bytes keeps 10 min at most, which take 6 MB of memory"
+    )
+    assert words.of_retention(flow, 60_000).headline.startswith("1 min of records take")
 
 
 # -- more of everything ------------------------------------------------------------------------------------------

@@ -92,7 +92,8 @@ def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> 
             "asked for and they come behind one of these.",
         ),
         levers=(*_undo(changes, topic, group), *(
-            Lever("Look at the letters by fingerprint", "One look shows whether it is one fault or many."),
+            Lever("Look at the letters by fingerprint", "One look shows whether it is one fault or many.",
+                  look="dead-letters"),
             Lever("Mend the handler, then "
             "replay", "Letters of that fingerprint are handled; nothing is lost meanwhile."),
         )),
@@ -126,7 +127,7 @@ def _retries(world: World, group: str, tried: attempts.Tried) -> Finding:
         not_causes=("Not poison: hardly anything becomes a dead letter.",),
         levers=(
             *_undo(changes, topics[0] if topics else "", group),
-            Lever("Look at the retries", "Their last errors say who refuses."),
+            Lever("Look at the retries", "Their last errors say who refuses.", look="retries"),
             Lever(
                 "Wait longer before the next attempt",
                 "A downstream that is overloaded gets less at once; what failed is handled later.",
@@ -150,5 +151,6 @@ def _undo(changes: Sequence[Happened], topic: str, group: str) -> tuple[Lever, .
         Lever(
             "Take the change back",
             f"If it was {changes[0].says}, the failures end with it; what died meanwhile can be replayed.",
+            look="history",
         ),
     )
