@@ -53,8 +53,7 @@ def test_a_scenario_is_started_watched_turned_and_stopped(open_page, loads):
     dead = page.locator("#figures div", has_text="Dead letters").locator("dd").first
     expect(dead).not_to_have_text(re.compile(r"^\s*[0—]"), timeout=60_000)
 
-    page.reload()
-    expect(page.locator(".plot .main-svg").first).to_be_visible(timeout=15_000)
+    expect(page.locator(".plot .main-svg").first).to_be_visible(timeout=30_000)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert serious_violations(page) == [], scheme

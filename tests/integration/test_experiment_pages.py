@@ -214,19 +214,22 @@ def test_a_topic_leads_to_the_group_that_reads_it(operator, broker, topic):
 
 def test_a_load_with_a_rate_is_said_to_show_no_throughput(operator, broker):
     loads = Loads(broker.connection)
-    for name, warned in (("tiny-batches", True), ("full-speed", False)):
+    for name, setting, told in (
+        ("tiny-batches", "batch_size", "For that there is the scenario “Full speed”."),
+        ("full-speed", "batch_size", None),
+        ("steady-shop", "linger_ms", "throughput will not."),
+        ("full-speed", "linger_ms", "so none lingers"),
+    ):
         load = SCENARIOS[name].load
-        loads.start(load)
-        broker.admin().create_topics({load.topic_name: {"num_partitions": 1}})
-        ask(
-            operator,
-            load.topic_name,
-            entity=f"client:{load.topic_name}-producer-1",
-            setting="batch_size",
-            group="",
-        )
-        warnings = Operation.objects.latest("pk").preview["warnings"]
-        assert any("Full speed" in warning for warning in warnings) is warned
+        if loads.get(name) is None:
+            loads.start(load)
+            broker.admin().create_topics({load.topic_name: {"num_partitions": 1}})
+        asked = {"entity": f"client:{load.topic_name}-producer-1", "setting": setting, "group": ""}
+        warnings = " ".join(ask(operator, load.topic_name, **asked).preview["warnings"])
+        if told is None:
+            assert "throughput" not in warnings
+        else:
+            assert told in warnings
 
 
 def test_a_load_that_ends_before_the_experiment_is_said_to(operator, broker):

@@ -23,7 +23,7 @@ from streamlab.lab.experiments.reach import compared, enough_rounds, needed
 from streamlab.lab.experiments.runner import run as run_plan
 from streamlab.lab.experiments.today import in_force
 from streamlab.lab.loads.desired import Loads
-from streamlab.lab.loads.load import TOPIC_PREFIX
+from streamlab.lab.loads.load import TOPIC_PREFIX, Load
 from streamlab.topics import Topics
 
 from ..kind import Job, Kind, Preview, Result, Spec, Stopped, WorldMoved
@@ -134,13 +134,26 @@ def _of_load(broker: Broker, plan: Plan) -> list[str]:
             f"The load {desired.load.name} ends at {clock(desired.until_ms)} UTC, before the experiment does: what is "
             "measured after that says nothing."
         )
-    is_client = entity(plan.entity).kind is EntityKind.CLIENT
-    if is_client and plan.setting_name in THROUGHPUT and not desired.load.producers.full_speed:
-        said.append(
-            f"The load {desired.load.name} sends {desired.load.producers.pace}, whatever the value: latency, batches "
-            "and bytes will tell, throughput will not. For that there is the scenario “Full speed”."
-        )
+    if entity(plan.entity).kind is EntityKind.CLIENT and plan.setting_name in THROUGHPUT:
+        said += _of_pace(desired.load, plan.setting_name)
     return said
+
+
+def _of_pace(load: Load, setting: str) -> list[str]:
+    """What throughput can say of a producer's setting on this load."""
+    lingers = setting == "linger_ms"
+    if not load.producers.full_speed:
+        told = (
+            f"The load {load.name} sends {load.producers.pace}, whatever the value: latency, batches and bytes will "
+            "tell, throughput will not."
+        )
+        return [told if lingers else f"{told} For that there is the scenario “Full speed”."]
+    if not lingers:
+        return []
+    return [
+        f"The load {load.name} fills its batches faster than they are sent, so none lingers: what linger_ms does is "
+        "seen on a load with a rate, as “Steady shop”."
+    ]
 
 
 def _blocked(broker: Broker, plan: Plan) -> str:

@@ -51,7 +51,9 @@ STEADY = Scenario(
             LAG_FALLS,
         ),
     ),
+    trials=(Trial("What lingering costs, and what it saves", "producer", "linger_ms", (0, 50)),),
 )
+
 
 BURST = Scenario(
     load=Load(
