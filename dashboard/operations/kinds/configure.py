@@ -153,9 +153,21 @@ def described(name: str, setting: Setting) -> str:
     if setting.low > -math.inf:
         most = f" to {setting.high:,.0f}" if setting.high < _HARDLY_A_LIMIT else " up"
         words.append(f"From {setting.low:,.0f}{most}.")
-    words.append(f"Default {'none' if setting.default is None else as_text(setting.default)}.")
+    words.append(f"Default {_default(setting.default)}.")
     words.append(TRADES.get(name, ""))
     return " ".join(filter(None, words))
+
+
+def _default(value: Any) -> str:
+    """
+    >>> _default(604_800_000), _default(0.5), _default(None), _default(True), _default(2**62)
+    ('604,800,000', '0.5', 'none', 'true', 'no limit')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return as_text(value)
+    return "no limit" if value >= _HARDLY_A_LIMIT else f"{value:,}"
 
 
 def entities(broker: Broker) -> list[tuple[str, str]]:
