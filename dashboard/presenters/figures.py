@@ -12,6 +12,9 @@ from html import escape
 from django.utils.safestring import SafeString
 
 DASH = "—"
+NARROW, WIDE = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
+LONGEST_SYMBOL = 4
+"""A unit of so many characters is a symbol ("kB/s"), a longer one is a word ("records")."""
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -42,7 +45,7 @@ class Figure:
             return SafeString(
                 f'<abbr class="unknown" title="{escape(self.exact or "Not known")}">{DASH}</abbr>'
             )
-        gap = "" if self.unit.startswith("/") else "\N{NARROW NO-BREAK SPACE}"
+        gap = "" if self.unit.startswith("/") else NARROW if len(self.unit) <= LONGEST_SYMBOL else WIDE
         unit = f"{gap}<small>{escape(self.unit)}</small>" if self.unit else ""
         return SafeString(
             f'<data value="{self.value}" title="{escape(self.exact)}">{escape(self.text)}{unit}</data>'

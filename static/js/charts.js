@@ -6,6 +6,7 @@ import { follow, markShapes, markTrace } from "./marks.js";
 
 const DASHES = ["solid", "6px,2px", "2px,2px", "8px,2px,2px,2px", "10px,3px", "4px,3px", "solid", "solid"];
 const SUFFIXES = { s: " s", B: "B", "B/s": "B", "% of one core": " %" };
+const STEPS_S = [60, 120, 300, 600, 1200, 3600, 7200, 14_400, 28_800, 43_200, 86_400];
 const SHORTEST_MS = 120_000;
 const CONFIG = {
   displaylogo: false,
@@ -174,7 +175,7 @@ class Chart {
         nticks: 6,
         fixedrange: false,
       },
-      yaxis: { ...axis, ...clear, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", ticksuffix: SUFFIXES[this.spec.unit] ?? "", nticks: 5, fixedrange: true, showline: false },
+      yaxis: { ...axis, ...clear, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", ticksuffix: SUFFIXES[this.spec.unit] ?? "", nticks: 5, ...(this.spec.unit === "s" ? spelled(highest) : {}), fixedrange: true, showline: false },
       dragmode: "zoom",
     };
   }
@@ -227,6 +228,15 @@ function tableOf(chart) {
   scroll.ariaLabel = `Data of ${chart.spec.title}, the last value of each minute`;
   scroll.append(table);
   return scroll;
+}
+
+/** Ticks of an axis in seconds that reaches beyond two minutes: nobody reads "2k s". Nothing for a shorter one. */
+function spelled(highest) {
+  if (highest <= 120) return {};
+  const step = STEPS_S.find((length) => highest / length <= 5) ?? 86_400 * Math.ceil(highest / 86_400 / 5);
+  const tickvals = Array.from({ length: Math.floor((highest * 1.08) / step) + 1 }, (_, i) => i * step);
+  const [size, unit] = step >= 86_400 ? [86_400, "d"] : step >= 3600 ? [3600, "h"] : [60, "min"];
+  return { tickmode: "array", tickvals, ticktext: tickvals.map((at) => (at ? `${at / size} ${unit}` : "0")) };
 }
 
 // Tokens are light-dark() pairs; a probe makes the browser say which colour holds now.
