@@ -99,7 +99,7 @@ def _nothing_stays_open() -> Iterator[None]:
     yield
     if pages := sys.modules.get("dashboard.broker"):
         pages.close()
-    until(lambda: _open_clients() <= before, 10, f"closed: {sorted(_open_clients() - before)}")
+    until(lambda: _open_clients() <= before, 60, f"closed: {sorted(_open_clients() - before)}")
 
 
 def _open_clients() -> set[str]:

@@ -23,7 +23,7 @@ def main(url: str, topic: str, group: str, path: str) -> None:
             group_id=group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            session_timeout_ms=2_000,
+            session_timeout_ms=6_000,
             heartbeat_interval_ms=300,
         )
         while not stopping:

@@ -16,7 +16,8 @@ def live(page: Page) -> Page:
 
 
 def serious_violations(page: Page) -> list[str]:
-    page.evaluate(AXE)
+    if not page.evaluate("() => Boolean(window.axe)"):
+        page.evaluate(AXE)
     result = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
     return [
         f"{found['id']}: {node['target']} {node['failureSummary']}"

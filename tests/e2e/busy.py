@@ -84,7 +84,7 @@ def _schemas(busy: Busy) -> None:
     with SchemaRegistry(busy.broker.connection) as registry:
         registry.register("avro-value", Schema(ORDER, SchemaType.AVRO))
         with busy.broker.producer(value_serializer=AvroSerializer(registry, ORDER)) as producer:
-            producer.send("avro", {"country": "Norway"}).get(10)
+            producer.send("avro", {"country": "Norway"}).get(30)
 
 
 def _flow(busy: Busy) -> None:
@@ -105,7 +105,7 @@ def _flow(busy: Busy) -> None:
 
     def stop() -> None:
         ended.set()
-        thread.join(10)
+        thread.join(60)
         worker.stop()
         producer.close()
 

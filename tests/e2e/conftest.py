@@ -129,7 +129,7 @@ class Load:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self._broker.close()
 
 

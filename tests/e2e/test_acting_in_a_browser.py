@@ -170,7 +170,7 @@ def test_a_rebalance_is_previewed_and_seen_on_the_time_line(open_page, broker):
 def test_a_knob_reaches_the_clients_that_run(open_page, broker):
     topic = a_topic(broker)
     with broker.producer(client_id="till") as producer:
-        producer.send(topic, b"x").get(10)
+        producer.send(topic, b"x").get(30)
         page = open_page("/clients/?q=till")
         expect(page.locator("#list")).to_contain_text("till")
         page.get_by_role("link", name="till").click()

@@ -61,7 +61,7 @@ class Process:
     def clean_up(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ def test_a_real_group_is_shown_as_its_consumer_sees_it(collector: Collector, bro
     broker.admin().create_topics({"orders": {"num_partitions": 3}})
     producer = broker.producer()
     for number in range(30):
-        producer.send("orders", value=b"x", partition=number % 3).get(10)
+        producer.send("orders", value=b"x", partition=number % 3).get(30)
     consumer = broker.consumer("orders", group_id="g", auto_offset_reset="earliest", enable_auto_commit=False)
     seen, deadline = 0, time.monotonic() + 20
     while seen < 30 and time.monotonic() < deadline:

@@ -335,7 +335,7 @@ def test_fetch_min_bytes_makes_fewer_and_larger_fetches(broker):
             consumer.poll(50)
             with broker.producer(linger_ms=0) as producer:
                 for _ in range(100):
-                    producer.send(topic, b"x" * 100).get(10)
+                    producer.send(topic, b"x" * 100).get(30)
                 read(consumer, 100)
             fetches[least] = consumer.metrics()["consumer-fetch-manager-metrics"]["fetch-size-avg"]
     assert fetches[5_000] > 2 * fetches[1]

@@ -97,7 +97,7 @@ def shown(projector: Projector, client: Client, address: str, text: str) -> str:
         projector.catch_up()
         return text in html_of(client, address)
 
-    until(says, 20, f"{address} says {text!r}")
+    until(says, 60, f"{address} says {text!r}")
     return html_of(client, address)
 
 
@@ -138,7 +138,7 @@ def test_one_click_replays_a_letter_and_the_page_shows_it_recovered(
     response = operator.post("/operations/now/replay/", {"letter": letter})
     assert response.headers["Location"] == address
     run(Operation.objects.get())
-    until(lambda: handler.handled == [b"1"], 20, "the record was handled")
+    until(lambda: handler.handled == [b"1"], 60, "the record was handled")
     shown(projector, operator, address, "recovered")
     html = shown(projector, operator, address, "handled</span>")  # its event comes by another way
     assert "Replay it to revenue" not in html
@@ -160,8 +160,8 @@ def test_a_replay_of_many_says_how_many_and_where_to_before_it_does_anything(
     handler.refuses = False
     operator.post(f"/operations/{operation.pk}/confirm/")
     run(operation)
-    until(lambda: sorted(handler.handled) == numbered(3), 20, "all three were handled")
-    until(lambda: states(projector, operator) == ["recovered"] * 3, 20, "three recovered letters")
+    until(lambda: sorted(handler.handled) == numbered(3), 60, "all three were handled")
+    until(lambda: states(projector, operator) == ["recovered"] * 3, 60, "three recovered letters")
     publish(redis_url, busy_snapshot())
     html = html_of(operator, "/")
     assert "3 records died in the last 15 minutes" in html, "a replay undoes no death"
@@ -225,7 +225,7 @@ def test_what_is_discarded_is_taken_back_by_an_undo(operator, projector, broker,
     operation = Operation.objects.get()
     operator.post(f"/operations/{operation.pk}/confirm/")
     run(operation)
-    until(lambda: states(projector, operator) == ["discarded"] * 3, 20, "three discarded letters")
+    until(lambda: states(projector, operator) == ["discarded"] * 3, 60, "three discarded letters")
     assert dead(broker, topic) == 0
     operator.post(f"/operations/{operation.pk}/undo/")
     undo = Operation.objects.get(undoes=operation)
@@ -246,7 +246,7 @@ def test_a_replay_can_be_changed_on_the_way_and_the_letter_stays(operator, broke
         assert "FR" in html_of(operator, f"/operations/{operation.pk}/")
         operator.post(f"/operations/{operation.pk}/confirm/")
         run(operation)
-        until(lambda: handler.handled == [b'{"country":"FR"}'], 20, "the changed record was handled")
+        until(lambda: handler.handled == [b'{"country":"FR"}'], 60, "the changed record was handled")
     assert "??" in html_of(operator, f"/dead-letters/{name}.revenue.dlq/0/0/")
 
 

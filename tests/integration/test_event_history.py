@@ -129,7 +129,7 @@ def test_following_prints_what_happens_from_now_on(broker, shell):
     until(told, 30)
     assert json.loads(process.stdout.readline())["record_id"] != "r-1"
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_trace_reads_as_a_story(broker, shell):

@@ -158,7 +158,7 @@ def test_the_active_sampler_carries(broker):
         )
     finally:
         sampler.stop.set()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.faults

@@ -336,7 +336,7 @@ def test_one_that_is_killed_is_put_back_by_the_lab_and_marked_incomplete(broker,
         shell.start("lab", "run")
         until(lambda: own(broker) == {"linger_ms": 3}, 40, "the lab puts it back")
         [outcome] = until(lambda: notes.results(broker.connection)).values()
-        until(lambda: next(iter(notes.results(broker.connection).values())).why, 20)
+        until(lambda: next(iter(notes.results(broker.connection).values())).why, 60)
         [outcome] = notes.results(broker.connection).values()
         assert outcome.state == "incomplete"
         assert len(outcome.runs) >= 2

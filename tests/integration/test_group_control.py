@@ -367,8 +367,8 @@ def test_an_offset_has_a_time_and_a_time_an_offset(broker):
     topic, admin = a_topic(broker), broker.admin()
     here = TopicPartition(topic, 0)
     with broker.producer(linger_ms=0) as producer:
-        first = producer.send(topic, b"a").get(10)
-        second = producer.send(topic, b"b").get(10)
+        first = producer.send(topic, b"a").get(30)
+        second = producer.send(topic, b"b").get(30)
     times = {offset: admin.times_for_offsets({here: offset})[here] for offset in (0, 1, 2)}
     assert times[2] is None and times[0] <= times[1]
     assert admin.offsets_for_times({here: times[1] + 1})[here] is None

@@ -132,7 +132,7 @@ def test_a_listener_hears_once_of_what_is_lost(broker, member_of):
     produce(broker, topic, numbered(10))
     read(member, 10)
     broker.admin().delete_topics([topic])  # so that what was read cannot be committed
-    until(lambda: poll_all([member]) or not member.assignment(), 10)
+    until(lambda: poll_all([member]) or not member.assignment(), 60)
     assert heard == ["lost"]
 
 

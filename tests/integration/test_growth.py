@@ -12,7 +12,7 @@ from tests.builders import a_topic
 def send(broker, topic, names, **more):
     with broker.producer() as producer:
         for future in [producer.send(topic, b"v", key=name, **more) for name in names]:
-            future.get(10)
+            future.get(30)
 
 
 def test_the_preview_counts_the_keys_that_would_move(broker):

@@ -96,7 +96,7 @@ def test_a_load_runs_follows_changes_and_ends_without_a_trace(lab, loads, broker
 
     pids = processes(loads)
     assert loads.stop("test")
-    until(lambda: not any(runs(pid) for pid in pids.values()), 20, "its processes have ended")
+    until(lambda: not any(runs(pid) for pid in pids.values()), 60, "its processes have ended")
     assert lab.poll() is None
 
 
@@ -190,7 +190,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing_running_and_the_next_one_goe
     pids = until(lambda: len(processes(loads)) == 2 and processes(loads), 40)
     lab.kill()
     lab.wait()
-    until(lambda: not any(runs(pid) for pid in pids.values()), 20, "its processes have ended with it")
+    until(lambda: not any(runs(pid) for pid in pids.values()), 60, "its processes have ended with it")
     at_rest = sent(broker)
     shell.start("lab", "run")
     until(lambda: sent(broker) > at_rest, 40, "the load goes on")
@@ -199,7 +199,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing_running_and_the_next_one_goe
 def test_a_load_ends_by_itself_when_its_minutes_are_over(lab, loads):
     loads.start(a_load(minutes="0.05"))
     until(lambda: loads.get("test") is None, 40, "3 s are over")
-    until(lambda: loads.status().loads == {}, 20)
+    until(lambda: loads.status().loads == {}, 60)
 
 
 def test_members_that_flap_raise_the_epoch_of_their_group(lab, loads, broker):
@@ -216,7 +216,7 @@ def test_members_that_flap_raise_the_epoch_of_their_group(lab, loads, broker):
 def test_a_topic_that_the_lab_did_not_make_is_left_alone(lab, loads, broker):
     broker.admin().create_topics({"lab-test": {"num_partitions": 5}})
     loads.start(a_load())
-    problem = until(lambda: (s := loads.status().loads.get("test")) and s.problem, 20)
+    problem = until(lambda: (s := loads.status().loads.get("test")) and s.problem, 60)
     assert "lab did not make" in problem
     assert processes(loads) == {}
     assert sent(broker) == 0
@@ -226,7 +226,7 @@ def test_a_load_that_begins_again_with_fewer_partitions_begins_with_an_empty_top
     loads.start(a_load())
     until(lambda: sent(broker) > 20, 40)
     loads.stop("test")
-    until(lambda: loads.status().loads == {}, 20)
+    until(lambda: loads.status().loads == {}, 60)
     loads.start(a_load(**{"partitions": "1", "producers.rate": "0"}))
     until(lambda: partitions(broker) == 1, 30)
     assert sent(broker) == 0
@@ -238,7 +238,7 @@ def test_a_second_supervisor_stands_by_and_takes_over(lab, loads, shell):
     until(lambda: len(processes(loads)) == 2, 40)
     assert loads.status().pid == lab.pid
     lab.send_signal(signal.SIGTERM)
-    assert lab.wait(20) == 0
+    assert lab.wait(60) == 0
     until(lambda: loads.status() and loads.status().pid == second.pid, 30)
     until(lambda: len(processes(loads)) == 2, 40)
 

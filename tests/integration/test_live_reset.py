@@ -77,7 +77,7 @@ def test_a_running_group_reads_again_from_where_it_was_put(broker, member_of):
     with running(members) as program:
         until(lambda: len(program.seen) == 20)
         plan, outcome = reset_live(broker, everything(topic, 2, 4), by="me", strategy="to-offset 4")
-        until(lambda: len(program.seen) == 32, 10)
+        until(lambda: len(program.seen) == 32, 60)
     assert set(outcome.values()) == {None}
     assert [(row.current.offset, row.new, row.again) for row in plan.partitions] == [(10, 4, 6)] * 2
     assert sorted(program.seen[20:]) == [(n, offset) for n in range(2) for offset in range(4, 10)]
@@ -215,7 +215,7 @@ def test_an_operator_that_dies_leaves_it_undone_or_has_it_done(broker, redis_url
         until(lambda: sum(len(m.assignment()) for m in members) == 4)
         for n in range(4):
             produce(broker, topic, [b"new"], partition=n)
-        until(lambda: {(n, 10) for n in range(4)} <= set(program.seen), 10)
+        until(lambda: {(n, 10) for n in range(4)} <= set(program.seen), 60)
     again = sorted(program.seen[40:])
     first = 3 if done else 10
     assert again == [(n, offset) for n in range(4) for offset in range(first, 11)]

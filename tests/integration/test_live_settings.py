@@ -110,7 +110,7 @@ def test_batches_follow_size_and_compression(broker: Broker, configs: Configs) -
 
         for future in [producer.send(orders, b"y" * 1_000) for _ in range(50)]:
             producer.flush()
-            future.get(10)
+            future.get(30)
         before = entries()
         listed(broker, 1)
         change = configs.set(
@@ -131,7 +131,7 @@ def test_a_lower_request_size_is_refused_to_the_next_record(
     from streamlab.errors import MessageSizeTooLargeError
 
     orders = a_topic(broker)
-    checkout.send(orders, b"x" * 1_000).get(10)
+    checkout.send(orders, b"x" * 1_000).get(30)
     applied(broker, configs.set(BROKER, {"max_request_size": 500}))
     with pytest.raises(MessageSizeTooLargeError):
         checkout.send(orders, b"x" * 1_000)
@@ -186,7 +186,7 @@ def test_a_client_that_comes_later_has_the_settings_before_its_first_record(
     configs.set(BROKER, {"compression_type": "lz4", "max_poll_records": 2})
     with broker.producer() as producer:
         for future in [producer.send(orders, b"z" * 500) for _ in range(10)]:
-            future.get(10)
+            future.get(30)
         assert producer.metrics()["producer-metrics"]["compression-rate-avg"] < 0.5
     with broker.consumer(orders, group_id="g", auto_offset_reset="earliest") as consumer:
         until(lambda: sum(map(len, consumer.poll(100).values())) == 2)
@@ -331,7 +331,7 @@ def test_processes_apply_a_change_within_a_second(broker: Broker, configs: Confi
             process.terminate()
         for process in running:
             process.wait(30)
-    until(lambda: read_states(broker.connection) == {}, 10, "who ends takes back what it said")
+    until(lambda: read_states(broker.connection) == {}, 60, "who ends takes back what it said")
 
 
 def test_a_workers_retries_follow_its_groups_settings(broker: Broker, configs: Configs) -> None:

@@ -237,7 +237,7 @@ def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):
             "groups rebalance g --assignor range --execute",
             "config unset --group g assignor",
         ]
-        until(lambda: poll_all([a, b]) or {p.partition for p in a.assignment()} in ({0, 2}, {1, 3}), 20)
+        until(lambda: poll_all([a, b]) or {p.partition for p in a.assignment()} in ({0, 2}, {1, 3}), 60)
         [chosen] = Configs(broker.connection).history("group:g")
         assert (chosen.name, chosen.after, chosen.by) == ("assignor", "roundrobin", "operator")
         stale = ask(operator, "rebalance", group="g", assignor="range")
@@ -252,7 +252,7 @@ def test_a_paused_group_reads_nothing_until_it_is_resumed(operator, broker):
     with broker.consumer(topic, group_id=group, heartbeat_interval_ms=100) as consumer:
         settle([consumer], 1)
         paused = carry_out(operator, ask(operator, "pause-group", group=group, reason="a look inside"))
-        until(lambda: poll_all([consumer]) or not consumer.assignment(), 20, "nothing is owned")
+        until(lambda: poll_all([consumer]) or not consumer.assignment(), 60, "nothing is owned")
         produce(broker, topic, numbered(5, 10))
         step(operator, paused, "undo")
         carry_out(operator, Operation.objects.get(undoes=paused))
@@ -266,8 +266,8 @@ def test_a_knob_is_turned_on_running_clients_and_everyone_says_so(operator, brok
         broker.producer(client_id="checkout") as producer,
     ):
         settle([consumer], 1)
-        producer.send(topic, b"x").get(10)
-        until(lambda: "checkout" in client_ids(broker), 20, "the clients are known")
+        producer.send(topic, b"x").get(30)
+        until(lambda: "checkout" in client_ids(broker), 60, "the clients are known")
         operation = ask(operator, "configure", entity="client:checkout", linger_ms="40", batch_size="32768")
         html = text_of(operator, f"/operations/{operation.pk}/")
         assert "2 settings of client:checkout change. 1 of 1 running client takes it" in html

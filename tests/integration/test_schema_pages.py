@@ -77,7 +77,7 @@ def test_a_candidate_is_held_against_the_level_the_latest_and_the_newest_records
     topic = a_topic(broker)
     with broker.producer(value_serializer=AvroSerializer(registry, order(ID))) as producer:
         for n in range(30):
-            producer.send(topic, {"id": n}).get(10)
+            producer.send(topic, {"id": n}).get(30)
     fields = {"type": "AVRO", "text": order(ID, COUNTRY), "topic": topic}
     html = operator.post(f"/schemas/{topic}-value/check/", fields).content.decode()
     assert "Not compatible: 1 reason" in html and "READER_FIELD_MISSING_DEFAULT_VALUE" in html

@@ -66,7 +66,7 @@ def consumer_of(broker: Broker, topic: str, deserializer: Any = None):
 def sent(broker: Broker, topic: str, serializer: Any, *data: Any) -> None:
     with broker.producer(value_serializer=serializer) as producer:
         for future in [producer.send(topic, item) for item in data]:
-            future.get(10)
+            future.get(30)
 
 
 def test_records_of_two_versions_are_read_by_one_reader(broker, registry):
@@ -182,8 +182,8 @@ def test_a_topic_that_rejects_takes_only_what_fits(broker, registry):
     good = AvroSerializer(registry, V1).serialize(topic, None, {"id": 1})
     other = AvroSerializer(registry, NESTED).serialize("elsewhere", None, {"id": 1, "lines": []})
     with broker.producer() as producer:
-        producer.send(topic, good).get(10)
-        producer.send(topic, None, key=b"gone").get(10)
+        producer.send(topic, good).get(30)
+        producer.send(topic, None, key=b"gone").get(30)
         for bad, said in (
             (b"plain text", "begins with byte 112"),
             (b"\0\0\0\x03\xe7rest", "schema 999, which is not registered"),
@@ -201,7 +201,7 @@ def test_a_topic_of_json_takes_plain_json_that_fits_the_latest_version(broker, r
     topic = a_topic(broker, schema_validation="reject")
     registry.register(f"{topic}-value", Schema(PERSON, SchemaType.JSON))
     with broker.producer() as producer:
-        producer.send(topic, b'{"age": 3}').get(10)
+        producer.send(topic, b'{"age": 3}').get(30)
         with pytest.raises(SchemaValidationError, match=r"^/age: 'x' is not of type") as caught:
             producer.send(topic, b'{"age": "x"}')
         assert caught.value.schema_version == 1
@@ -213,7 +213,7 @@ def test_a_topic_that_warns_takes_everything_and_says_so(broker, registry, caplo
     topic = a_topic(broker, schema_validation="warn")
     with caplog.at_level(logging.WARNING, "streamlab.schemas"), broker.producer() as producer:
         for _ in range(20):
-            producer.send(topic, b"plain text").get(10)
+            producer.send(topic, b"plain text").get(30)
     said = [entry.getMessage() for entry in caplog.records if entry.name == "streamlab.schemas"]
     assert 1 <= len(said) < 20
     assert topic in said[0] and "begins with byte 112" in said[0]
@@ -222,12 +222,12 @@ def test_a_topic_that_warns_takes_everything_and_says_so(broker, registry, caplo
 def test_a_running_producer_follows_the_policy(broker, registry):
     topic = a_topic(broker)
     with broker.producer(metadata_max_age_ms=100) as producer:
-        producer.send(topic, b"plain text").get(10)
+        producer.send(topic, b"plain text").get(30)
         broker.admin().configure_topic(topic, {"schema.validation": "reject"})
 
         def refused() -> bool:
             try:
-                producer.send(topic, b"plain text").get(10)
+                producer.send(topic, b"plain text").get(30)
             except SchemaValidationError:
                 return True
             return False
@@ -238,9 +238,9 @@ def test_a_running_producer_follows_the_policy(broker, registry):
 def test_a_version_registered_a_moment_ago_is_known(broker, registry):
     topic = a_topic(broker, schema_validation="reject")
     with broker.producer() as producer:
-        producer.send(topic, AvroSerializer(registry, V1).serialize(topic, None, {"id": 1})).get(10)
+        producer.send(topic, AvroSerializer(registry, V1).serialize(topic, None, {"id": 1})).get(30)
         fresh = AvroSerializer(registry, V2).serialize(topic, None, {"id": 1, "note": ""})
-        producer.send(topic, fresh).get(10)
+        producer.send(topic, fresh).get(30)
 
 
 # -- on the way in --------------------------------------------------------------------------------------------------

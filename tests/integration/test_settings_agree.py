@@ -74,11 +74,11 @@ def test_after_any_sequence_the_client_has_what_the_store_says(broker: Broker) -
                 last = done if done.names else last
             if last is not None:
                 everything = Changed(BROKER, configs.version(), list(VALUES))
-                said = wait_until_applied(broker.connection, everything, 20)
+                said = wait_until_applied(broker.connection, everything, 60)
                 assert said.settled
             stored = {entity: configs.get(entity).values for entity in ENTITIES}
             wanted = expected(stored)
-            until(lambda: {name: consumer.config[name] for name in VALUES} == wanted, 20)
+            until(lambda: {name: consumer.config[name] for name in VALUES} == wanted, 60)
 
         check()
         for entity in ENTITIES:

@@ -78,7 +78,7 @@ def agree(broker: Broker, *every: DeadLetters) -> list[str]:
         return rows() == said
 
     with suppress(AssertionError):
-        until(told, 20)
+        until(told, 60)
     assert rows() == said
     return sorted(said.values())
 

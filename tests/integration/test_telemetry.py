@@ -102,7 +102,7 @@ def test_states_are_read_without_the_figures(broker: Broker) -> None:
 def test_a_producer_pushes_what_it_measures(broker: Broker) -> None:
     broker.admin().create_topics({"orders": {"num_partitions": 1}})
     with broker.producer(client_id="checkout") as producer:
-        producer.send("orders", value=b"x" * 100).get(10)
+        producer.send("orders", value=b"x" * 100).get(30)
         [found] = until(lambda: [c for c in seen(broker) if c.metrics["producer-metrics"]["request-total"]])
         assert found.metrics["producer-metrics"].keys() == producer.metrics()["producer-metrics"].keys()
         latency = found.metrics["producer-metrics"]["request-latency-max"]

@@ -278,7 +278,7 @@ def test_a_commit_that_a_failover_takes_back_holds_up_no_retry_of_a_key(broker, 
     recorder = Recorder(lambda record, context: until(lambda: hold) and failing(1, b"0")(record, context))
     worker_of(topic, recorder, ordering="key", retry=RetryPolicy(base_ms=1_500, jitter="none"))
     with broker.producer() as producer:
-        producer.send(topic, b"0", key=b"k").get(10)
+        producer.send(topic, b"0", key=b"k").get(30)
     until(lambda: recorder.attempts)
     before = broker.connection.client.hget(keys.commits(topic, 0), GROUP)
     hold.append("go on")
@@ -293,8 +293,8 @@ def test_what_is_too_large_for_an_event_holds_up_no_other_ones(broker, worker_of
     topic = a_topic(broker, max_message_bytes=40_000_000)
     worker_of(topic, Recorder(rejecting))
     with broker.producer(max_request_size=40_000_000) as producer:
-        producer.send(topic, b"0", key=b"k" * 3_000_000, headers=headers).get(10)
-        producer.send(topic, b"1", key=b"k").get(10)
+        producer.send(topic, b"0", key=b"k" * 3_000_000, headers=headers).get(30)
+        producer.send(topic, b"1", key=b"k").get(30)
     until(lambda: settled(broker, topic, 2))
     assert [letter.value for letter in letters(broker, topic)] == numbered(2)
     assert "aw==" in {event.data["key"] for event in events(broker, "record.dead_lettered")}
@@ -318,6 +318,6 @@ def test_a_record_whose_headers_lie_dies_like_any_other(broker, worker_of, heade
     topic = a_topic(broker)
     worker_of(topic, Recorder(rejecting))
     with broker.producer() as producer:
-        producer.send(topic, b"0", headers=headers).get(10)
+        producer.send(topic, b"0", headers=headers).get(30)
     until(lambda: settled(broker, topic, 1))
     assert [letter.value for letter in letters(broker, topic)] == [b"0"]
