@@ -223,6 +223,7 @@ def test_a_killed_guardian_is_replaced(up: StreamlabUp) -> None:
 # Down, and up again
 
 
+@pytest.mark.short_times
 def test_a_signal_ends_every_process_within_ten_seconds_and_the_next_run_has_the_data(start) -> None:
     run = start().wait_until_up()
     with the_data(run) as client:
