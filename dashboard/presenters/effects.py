@@ -195,9 +195,10 @@ def measured(outcome: Outcome) -> list[str]:
 
 
 def means(outcome: Outcome, name: str, index: int) -> float | None:
-    known = [run.figures.get(name) for run in outcome.runs if run.value == index]
-    values = [value for value in known if value is not None]
-    return mean(values) if values else None
+    """Of the windows of one value: geometric where no window of any was 0, as those that are judged are."""
+    found = [(run.value, value) for run in outcome.runs if (value := run.figures.get(name)) is not None]
+    own = [value for of, value in found if of == index]
+    return mean(own, ratios=min(value for _, value in found) > 0) if own else None
 
 
 def value_rows(outcome: Outcome, best: Sequence[int] = ()) -> list[ValueRow]:

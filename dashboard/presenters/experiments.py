@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import Effect, Verdict, holds, label, words
+from streamlab.lab.experiments.judging import Effect, Verdict, holds, label, told_apart
 from streamlab.lab.experiments.measuring import cared_for
 from streamlab.lab.experiments.notes import Note, Outcome
 from streamlab.lab.experiments.plan import Plan
@@ -75,7 +75,7 @@ def _said(outcome: Outcome) -> str:
     if _too_few(outcome):
         return "Too few rounds to tell whether throughput, latency or lag changed."
     if len(outcome.effects) == 1:
-        return words(outcome.effects[0])
+        return told_apart(outcome.effects[0])[0]
     return _certain(outcome) or "No detectable change of throughput, latency or lag."
 
 
@@ -130,13 +130,15 @@ def _why(outcome: Outcome) -> list[str]:
     if _too_few(outcome):
         enough = enough_rounds(len(outcome.plan.values))
         parts.append(f"{enough} rounds would tell a doubling where rounds differ by 10 %.")
+    elif len(outcome.effects) == 1:
+        return told_apart(outcome.effects[0])[1]
     others = {
         label(e.measure): None
         for effects in outcome.effects
         for e in effects
         if holds(e) and not cared_for(e.measure)
     }
-    if others and (len(outcome.effects) > 1 or _too_few(outcome)):
+    if others:
         parts.append(f"What else changed: {', '.join(others)}.")
     return parts
 

@@ -216,24 +216,30 @@ def leans(effect: Effect) -> bool:
 
 def words(effects: Sequence[Effect]) -> str:
     """A few sentences: what was gained of what users feel, what that cost, and what else changed."""
+    verdict, rest = told_apart(effects)
+    return " ".join([verdict, *rest])
+
+
+def told_apart(effects: Sequence[Effect]) -> tuple[str, list[str]]:
+    """The verdict on what users feel, and the sentences after it."""
     if not any(holds(effect) for effect in effects):
         if all(e.pairs < LEAST_PAIRS for e in effects):
-            return f"Too few rounds were measured to say anything: {LEAST_PAIRS} are the least."
-        return "No detectable change."
+            return f"Too few rounds were measured to say anything: {LEAST_PAIRS} are the least.", []
+        return "No detectable change.", []
     felt = [effect for effect in effects if cared_for(effect.measure)]
     better = _chief([e for e in felt if e.verdict is Verdict.BETTER])
     worse = _chief([e for e in felt if e.verdict is Verdict.WORSE])
     open_ = _chief([e for e in felt if leans(e)])
     others = _chief([e for e in effects if holds(e) and e not in felt])
-    parts = [] if better or worse else ["No detectable change of throughput, latency or lag."]
+    verdict, rest = [], []
     for title, found in (("Better", better), ("Paid with" if better else "Worse", worse)):
         if found:
-            parts.append(f"{title}: {', '.join(_told(e) for e in found)}.")
+            verdict.append(f"{title}: {', '.join(_told(e) for e in found)}.")
     if open_:
-        parts.append(f"Not certain: {', '.join(label(e.measure) for e in open_)}; more rounds decide.")
+        rest.append(f"Not certain: {', '.join(label(e.measure) for e in open_)}; more rounds decide.")
     if others:
-        parts.append(f"What else changed: {', '.join(_told(e) for e in others)}.")
-    return " ".join(parts)
+        rest.append(f"What else changed: {', '.join(_told(e) for e in others)}.")
+    return " ".join(verdict) or "No detectable change of throughput, latency or lag.", rest
 
 
 def _chief(effects: Sequence[Effect]) -> list[Effect]:
