@@ -80,16 +80,20 @@ def _said(outcome: Outcome) -> str:
 
 
 def _certain(outcome: Outcome) -> str:
-    """Of a sweep: "Certain against 1: throughput better with 10 and 500; time behind worse with 500."
+    """Of a sweep: "Certain against 1: throughput better with 10 and 500, worse with 2; time behind worse with 500."
 
     "" where nothing is.
     """
     first, *others = [shown(value) for value in outcome.plan.values]
-    found: dict[tuple[str, Verdict], list[str]] = {}
+    found: dict[str, dict[Verdict, list[str]]] = {}
     for value, effects in zip(others, outcome.effects, strict=False):
         for effect in _felt(effects):
-            found.setdefault((_kind(effect.measure), effect.verdict), []).append(value)
-    told = [f"{kind} {verdict.value} with {_listed(values)}" for (kind, verdict), values in found.items()]
+            of_kind = found.setdefault(_kind(effect.measure), {})
+            of_kind.setdefault(effect.verdict, []).append(value)
+    told = [
+        f"{kind} {', '.join(f'{verdict.value} with {_listed(values)}' for verdict, values in said.items())}"
+        for kind, said in found.items()
+    ]
     return f"Certain against {first}: {'; '.join(told)}." if told else ""
 
 
