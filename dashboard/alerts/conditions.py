@@ -33,7 +33,7 @@ from .judge import Seen
 from .models import Rule
 from .world import World, matches, names_internal
 
-GROUP_WORDS = ("stopped", "lost records", "late", "falling behind", "catching up", "rebalancing",
+GROUP_WORDS = ("stopped", "lost records", "paused", "late", "falling behind", "catching up", "rebalancing",
                "nothing committed yet", "idle", "ok")  # fmt: skip
 """What `presenters.groups.status` can say, the worst first."""
 PART_WORDS = ("down",)

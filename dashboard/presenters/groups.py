@@ -39,7 +39,9 @@ def topics(group: GroupSnapshot) -> list[str]:
 
 
 def unread(group: GroupSnapshot) -> list[GroupPartition]:
-    """Partitions that hold records nobody of the group is there to read."""
+    """Partitions that hold records nobody of the group is there to read; none while an operator wants it so."""
+    if group.paused:
+        return []
     return [p for p in group.partitions if p.owner is None and p.lag != 0]
 
 
@@ -52,6 +54,7 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
     lost     records were removed unread
     stopped  records wait and no member reads: bad while more come in, a note when nothing came in for a minute,
              as after a reader or a load that was ended
+    paused   an operator wants that its members read nothing: what waits is no fault of theirs
     late     the oldest unread record is older than LATE_MS and the lag is not falling
     behind   records wait longer than LATE_MS, but the lag falls; or the lag rises
     moving   members, but partitions are changing hands
@@ -66,6 +69,8 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
         )
     if not group.members:
         return _without_members(group, heading)
+    if group.paused:
+        return Status("paused", Tone.NOTE, f"{_waiting(group)}; resume it when that is over")
     late = heading.older_than(LATE_MS, NO_LONGER_LATE_MS, group.time_lag_ms)
     if late and heading.held is not Direction.FALLING:
         return Status(
@@ -86,12 +91,16 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
 def _without_members(group: GroupSnapshot, heading: Trend) -> Status:
     if not group.lag:
         return Status("idle", Tone.IDLE, "Nobody reads, and nothing waits")
-    wait = (
-        f"{plural(group.lag, 'record')} {'waits' if group.lag == 1 else 'wait'} and the group has no members"
-    )
+    wait = f"{_waiting(group)} and the group has no members"
     if heading.at_rest:
         return Status("stopped", Tone.NOTE, f"{wait}; nothing more comes in")
     return Status("stopped", Tone.BAD, wait)
+
+
+def _waiting(group: GroupSnapshot) -> str:
+    if not group.lag:
+        return "Nothing waits"
+    return f"{plural(group.lag, 'record')} {'waits' if group.lag == 1 else 'wait'}"
 
 
 def _pace(heading: Trend) -> str:

@@ -4,13 +4,14 @@ Rules, in order of what one should look at first:
 
 1. lost records     retention removed records before a group read them
 2. stopped group    records wait and the group has no members; a note when nothing more comes in
-3. late group       the oldest unread record is old and the lag is not falling
-4. behind           the lag rises, or the oldest unread record is old though the lag falls
-5. orphaned         members are there, but some partitions that hold records belong to nobody
-6. memory           Redis is above nine tenths of its limit
-7. no AOF           Redis keeps nothing over a restart
-8. dead letters     records died in the last 15 minutes, or wait for a decision
-9. hot partition    one partition takes far more than its share
+3. paused group     a note: an operator wants that its members read nothing, however long records wait
+4. late group       the oldest unread record is old and the lag is not falling
+5. behind           the lag rises, or the oldest unread record is old though the lag falls
+6. orphaned         members are there, but some partitions that hold records belong to nobody
+7. memory           Redis is above nine tenths of its limit
+8. no AOF           Redis keeps nothing over a restart
+9. dead letters     records died in the last 15 minutes, or wait for a decision
+10. hot partition   one partition takes far more than its share
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Finding:
     page: str = ""
     name: str = ""
     weight: float = 0  # among equals, more is worse
+    operation: str = ""  # that is the next step, asked with the group of this name
+    verb: str = ""  # what its link says
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ def _calm(snapshot: Snapshot) -> Verdict:
         return Verdict(Tone.IDLE, "Nobody reads yet", detail, command=commands.consume(topics[0].topic))
     if not any(group.members for group in snapshot.groups.values()):
         return _asleep(snapshot)
-    if not any(group.members and group.lag is not None for group in snapshot.groups.values()):
+    if all(group.paused for group in snapshot.groups.values() if group.members):
+        return _all_paused(snapshot)
+    if not any(_reads(group) for group in snapshot.groups.values()):
         return Verdict(Tone.NOTE, "Nothing is committed yet", "Lag is known from a group's first commit on.")
     return Verdict(Tone.OK, _all_well(snapshot), _calm_detail(snapshot))
 
@@ -90,8 +95,20 @@ def _asleep(snapshot: Snapshot) -> Verdict:
     return Verdict(Tone.IDLE, "Nobody reads now", f"No group has members. {wait}, and nothing more comes in.")
 
 
+def _all_paused(snapshot: Snapshot) -> Verdict:
+    n = sum(1 for group in snapshot.groups.values() if group.members)
+    detail = "Its members read nothing until it is resumed."
+    if n == 1:
+        return Verdict(Tone.NOTE, "The group that reads is paused", detail)
+    return Verdict(Tone.NOTE, f"All {n:,} groups that read are paused", "Resume them when that is over.")
+
+
+def _reads(group: GroupSnapshot) -> bool:
+    return bool(group.members) and not group.paused and group.lag is not None
+
+
 def _all_well(snapshot: Snapshot) -> str:
-    n = sum(1 for group in snapshot.groups.values() if group.members and group.lag is not None)
+    n = sum(1 for group in snapshot.groups.values() if _reads(group))
     return "The group keeps up" if n == 1 else f"All {n:,} groups keep up"
 
 
@@ -137,6 +154,16 @@ def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
             f"{group.group} is stopped",
             f"Lag {lag}{pace} on {where}; no member reads.{rest}",
             "Start its consumers again.",
+            **here,
+        )
+    if status.word == "paused":
+        return Finding(
+            status.tone,
+            f"{group.group} is paused",
+            f"Lag {lag} on {where}; its members read nothing.",
+            "Resume it when that is over.",
+            operation="resume-group",
+            verb="Resume",
             **here,
         )
     if status.word == "late":

@@ -145,7 +145,7 @@ def numbers(s: Standing) -> str:
 
 
 def _next_step(status: LagStatus, group: GroupSnapshot) -> str:
-    if status in (LagStatus.STOP, LagStatus.STALL) and group.paused:
+    if status in (LagStatus.STOP, LagStatus.STALL, LagStatus.WARN) and group.paused:
         return "It is paused: resume it when that is over."
     match status:
         case LagStatus.STOP if not group.members:

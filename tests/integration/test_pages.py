@@ -161,6 +161,11 @@ def test_the_list_of_groups_sorts_by_the_status_that_it_shows(visitor, redis_url
     assert re.findall(r'<tr data-key="(\w+)"', html) == ["late", "fine", "asleep"]
 
 
+def test_the_overview_leads_from_a_paused_group_to_its_resumption(visitor, redis_url):
+    publish(redis_url, a_snapshot(a_topic(groups=["billing"]), a_group("billing", lag=9, paused=True)))
+    assert 'href="/operations/new/resume-group/?group=billing"' in text_of(visitor.get("/"))
+
+
 def test_a_narrow_overview_says_that_the_flow_scrolls(visitor, redis_url):
     publish(redis_url, busy_snapshot())
     assert 'class="hint narrow">Scroll sideways' in text_of(visitor.get("/"))

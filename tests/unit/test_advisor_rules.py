@@ -241,15 +241,26 @@ def test_attempts_that_fail_and_succeed_later_are_a_hint():
 
 
 def test_unread_records_close_to_their_end_are_urgent():
-    world = a_world(SIX, EVEN, lag=600, kept={TOPIC: Kept(ms=90_000)})
+    found = judge(growing_old(a_world(SIX, EVEN, lag=600, kept={TOPIC: Kept(ms=90_000)}))).findings
+    assert [f.rule for f in found] == ["retention-edge", "capacity"]
+    assert found[0].urgency == "now" and "first records are lost in" in found[0].symptom
+
+
+def test_a_paused_group_is_warned_of_retention_and_told_to_resume():
+    world = a_world(SIX, [0.0] * 6, lag=600, group={"paused": True}, kept={TOPIC: Kept(ms=90_000)})
+    edge = next(f for f in judge(growing_old(world)).findings if f.rule == "retention-edge")
+    assert edge.urgency == "now"
+    assert edge.cause.startswith("The group is paused, so nothing is read")
+    assert "Resume the group" in [lever.says for lever in edge.levers]
+
+
+def growing_old(world):
     ages = [
         msgspec.structs.replace(s, groups={GROUP: aged(s.groups[GROUP], 20_000 + 600 * n)})
         for n, s in enumerate(world.past)
     ]
     now = msgspec.structs.replace(world.snapshot, groups={GROUP: aged(world.snapshot.groups[GROUP], 50_000)})
-    found = judge(replace(world, past=ages, snapshot=now)).findings
-    assert [f.rule for f in found] == ["retention-edge", "capacity"]
-    assert found[0].urgency == "now" and "first records are lost in" in found[0].symptom
+    return replace(world, past=ages, snapshot=now)
 
 
 def aged(group, ms):

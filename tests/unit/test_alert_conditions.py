@@ -69,6 +69,17 @@ def test_a_partition_without_an_owner_is_beyond_while_there_are_members():
     assert says(rule, world)[0] == "1 partition of group revenue is read by nobody: orders/0"
 
 
+def test_a_paused_group_is_neither_late_nor_unread_by_mistake_but_its_oldest_record_is_still_timed():
+    waiting = a_position(lag=12_000, time_lag_ms=400_000, owner=None)
+    world = a_world(a_group("revenue", partitions=[waiting], paused=True))
+    assert verdicts(a_rule("group-status"), world) == {"group revenue": "calm"}
+    assert says(a_rule("group-status"), world) == [
+        "Group revenue is paused: 12,000 records wait; resume it when that is over"
+    ]
+    assert verdicts(a_rule("unowned"), world) == {"group revenue": "calm"}
+    assert verdicts(a_rule("group-time-lag"), world) == {"group revenue": "beyond"}
+
+
 def test_too_few_members_are_beyond():
     rule = a_rule("members", threshold=1)
     assert verdicts(rule, a_world(STOPPED, LATE)) == {"group inventory": "beyond", "group revenue": "calm"}
@@ -132,7 +143,8 @@ def test_every_word_of_a_group_can_be_chosen():
     moving = a_group("e", state="Reconciling")
     fresh = a_group("f", partitions=[a_position(lag=None)])
     catching = a_group("g", partitions=[a_position(lag=12_000, time_lag_ms=400_000)])
-    world = a_world(STOPPED, LATE, waiting, losing, idle, moving, fresh, catching, a_group("h"),
+    paused = a_group("i", lag=7, paused=True)
+    world = a_world(STOPPED, LATE, waiting, losing, paused, idle, moving, fresh, catching, a_group("h"),
                     trends={"b": rising, "g": falling})  # fmt: skip
     readings = CONDITIONS["group-status"].read(world, a_rule("group-status"))
     assert {reading.word for reading in readings} == set(GROUP_WORDS)

@@ -29,6 +29,14 @@ STATUSES = [
     ("young records, and the lag rises a moment ago", a_group(lag=9, time_lag_ms=900), RISING, "ok"),
     ("partitions change hands", a_group(state="Reconciling"), trend.UNKNOWN, "rebalancing"),
     ("retention was faster", a_group(partitions=[a_position(lost=3)]), trend.UNKNOWN, "lost records"),
+    ("paused, and records wait", a_group(lag=9, time_lag_ms=60_000, paused=True), RISING, "paused"),
+    ("paused, and nobody is there", a_group(lag=9, members=[], paused=True), RISING, "stopped"),
+    (
+        "paused, and retention was faster",
+        a_group(partitions=[a_position(lost=3)], paused=True),
+        RISING,
+        "lost records",
+    ),
     ("never committed", a_group(lag=None), trend.UNKNOWN, "nothing committed yet"),
 ]
 
@@ -105,6 +113,29 @@ def test_a_group_that_is_minutes_behind_is_the_headline_though_it_catches_up():
     verdict = health.verdict(a_snapshot(a_topic(), a_group("a"), late), {"notifications": FALLING})
     assert verdict.headline == "notifications is 4 min 46 s behind, catching up"
     assert verdict.tone is Tone.WARN
+
+
+def test_a_paused_group_is_a_note_that_leads_to_its_resumption():
+    waiting = a_position(lag=900, time_lag_ms=286_000, owner=None)
+    paused = a_group("billing", partitions=[waiting], paused=True)
+    verdict = health.verdict(a_snapshot(a_topic(), a_group("a"), paused), {"billing": RISING})
+    assert (verdict.tone, verdict.headline) == (Tone.OK, "The group keeps up")
+    [note] = verdict.others
+    assert (note.tone, note.headline, note.detail) == (
+        Tone.NOTE,
+        "billing is paused",
+        "Lag 900 on orders; its members read nothing.",
+    )
+    assert (note.name, note.operation, note.verb) == ("billing", "resume-group", "Resume")
+    assert groups.status(paused, RISING).why == "900 records wait; resume it when that is over"
+
+
+def test_groups_that_are_paused_are_not_said_to_keep_up():
+    paused = a_group("billing", lag=900, paused=True)
+    verdict = health.verdict(a_snapshot(a_topic(), paused), {})
+    assert (verdict.tone, verdict.headline) == (Tone.NOTE, "The group that reads is paused")
+    both = health.verdict(a_snapshot(a_topic(), paused, a_group("b", paused=True)), {})
+    assert both.headline == "All 2 groups that read are paused"
 
 
 def test_a_group_without_a_commit_does_not_count_as_keeping_up():

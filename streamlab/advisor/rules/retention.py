@@ -98,10 +98,7 @@ def _finding(
         weight=1e9 + lost if lost else (edge.used if edge else 0.0),
         title=f"{name} loses records of {topic}" if lost else f"{name} is about to lose records of {topic}",
         symptom=_symptom(edge, lost, limit, left_s),
-        cause=f"The group reads more slowly than {limit} forgets: what it has not read when its time is "
-        "over is removed."
-        if group.members
-        else f"The group has no member, so nothing is read, and {limit} forgets all the same.",
+        cause=_cause(group, limit),
         judged=f"Records go unread, or {words.percent(USED.enter)} of retention.ms (or of retention.bytes) "
         "or more is used up "
         f"by what is unread and it grows, or {words.percent(CALM_SHARE)} if it does not; gone below "
@@ -123,10 +120,20 @@ def _finding(
                 if kept.ms <= 0 or (edge and edge.by == "retention.bytes")
                 else {"topic": topic, "group": name, "retention_ms": str(4 * kept.ms)},
             ),
-            Lever("Read faster", "More members, or a quicker handler: the lag goes, and the danger with it.",
-                  what_if={"topic": topic, "group": name}),
+            Lever("Resume the group", "Reading goes on where it stopped; the lag goes, and the danger with it.")
+            if group.paused
+            else Lever("Read faster", "More members, or a quicker handler: the lag goes, and the danger with it.",
+                       what_if={"topic": topic, "group": name}),
         ),
     )  # fmt: skip
+
+
+def _cause(group: GroupSnapshot, limit: str) -> str:
+    if not group.members:
+        return f"The group has no member, so nothing is read, and {limit} forgets all the same."
+    if group.paused:
+        return f"The group is paused, so nothing is read, and {limit} forgets all the same."
+    return f"The group reads more slowly than {limit} forgets: what it has not read when its time is over is removed."
 
 
 def _limit(kept: Kept, edge: Edge | None) -> str:
