@@ -68,7 +68,7 @@ def findings() -> list[advisor.Finding]:
     return advice.findings if advice else []
 
 
-@shared_task(name="dashboard.advice.keep_fresh", soft_time_limit=60)
+@shared_task(name="dashboard.advice.keep_fresh")
 def keep_fresh() -> None:
     """Look, if anybody has asked lately."""
     try:

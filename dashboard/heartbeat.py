@@ -21,6 +21,6 @@ def _control() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
 
 
-@shared_task(name="dashboard.heartbeat.beat", soft_time_limit=10)
+@shared_task(name="dashboard.heartbeat.beat")
 def beat() -> None:
     _control().set(KEY, str(time.time_ns() // 1_000_000), ex=LIFETIME_S)

@@ -122,6 +122,9 @@ class Draft(Schema):
 
 class Confirmation(Schema):
     typed: str = Field("", max_length=300, description="The name of what is destroyed, for dangerous kinds.")
+    previewed_at: datetime | None = Field(
+        None, description="Of the preview that is confirmed: refused when there is a newer one. Null: any."
+    )
 
 
 class OperationQuery(Paging):
@@ -208,7 +211,7 @@ def preview(request: HttpRequest, number: int) -> object:
 def confirm(request: HttpRequest, number: int, body: Confirmation) -> object:
     """Let it be carried out. It fails, changing nothing, when the broker is no longer as the preview saw it."""
     found = _mine(request, number)
-    life.confirm(found, actor(request), body.typed)
+    life.confirm(found, actor(request), body.typed, body.previewed_at)
     return _full(found)
 
 

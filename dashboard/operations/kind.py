@@ -35,6 +35,13 @@ class Stopped(Exception):
         self.result = result
 
 
+class Taken(Exception):
+    """Raised inside `run` when this run was given up for dead and has the operation no longer.
+
+    It ends at once and settles nothing: what becomes of the operation is for whoever has it now.
+    """
+
+
 class GaveUp(Exception):
     """Raised inside `run` when it ends before its end, by a rule of its own. Its text says why."""
 
@@ -106,7 +113,10 @@ class Job(Protocol):
     progress: dict[str, Any]  # as saved by an earlier run that died; {} at the first
 
     def step(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Say how far it is. Raises Stopped when somebody cancelled."""
+        """Say how far it is, before the next thing is done. Raises Stopped when somebody cancelled, and Taken."""
+
+    def tell(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Say how far it is where nothing can be stopped any more: the thing is done, whoever cancelled meanwhile."""
 
     def save(self, progress: Mapping[str, Any]) -> None:
         """Keep where to go on, should this worker die."""

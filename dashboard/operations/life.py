@@ -72,7 +72,7 @@ def draft(kind: Kind, spec: dict[str, Any], actor: Actor, undoes: Operation | No
         spec=spec,
         preview=seen.as_json(),
         world=dict(seen.world),
-        previewed_at=timezone.now(),
+        previewed_at=_to_the_ms(timezone.now()),
         created_by=actor.user,
         undoes=undoes,
     )
@@ -89,7 +89,7 @@ def preview_again(operation: Operation, actor: Actor) -> None:
         (State.DRAFT,),
         preview=seen.as_json(),
         world=dict(seen.world),
-        previewed_at=timezone.now(),
+        previewed_at=_to_the_ms(timezone.now()),
     )
     if not changed:
         raise NotNow("It is not a draft any more.")
@@ -102,8 +102,11 @@ def typed_name(operation: Operation) -> str:
 
 
 @_refusal_leaves_a_trail
-def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
-    """Queue it. Raises NotNow when it was confirmed already, is blocked, or another name was typed."""
+def confirm(operation: Operation, actor: Actor, typed: str = "", seen: datetime | None = None) -> None:
+    """Queue it. Raises NotNow when it was confirmed already, is blocked, or another name was typed.
+
+    `seen` is when the preview was made that this person looked at: with a newer one it is refused. None: any will do.
+    """
     from .tasks import send
 
     _not_twice(operation, actor)
@@ -119,12 +122,17 @@ def confirm(operation: Operation, actor: Actor, typed: str = "") -> None:
         if not _move(
             operation,
             (State.DRAFT,),
+            seen,
             state=State.QUEUED,
             confirmed_at=now,
             confirmed_by=actor.user,
             sent_at=now,
         ):
             _not_twice(operation, actor)
+            if operation.state == State.DRAFT:
+                raise NotNow(
+                    "Somebody previewed it again since you looked: see what it would do now, then confirm."
+                )
             raise NotNow("It was confirmed or discarded already.")
         _audit(
             operation, actor, "operation.confirmed", effect=operation.preview["effect"], spec=operation.spec
@@ -238,9 +246,19 @@ def search(text: str) -> Q:
     return found | Q(pk=int(text)) if text.isdecimal() and len(text) < 18 else found
 
 
-def _move(operation: Operation, expected: tuple[State, ...], **changes: Any) -> bool:
-    """Change the row if it is in one of the expected states, and the object with it."""
-    moved = Operation.objects.filter(pk=operation.pk, state__in=expected).update(**changes)
+def _to_the_ms(moment: datetime) -> datetime:
+    """As the API writes it, so that what it gives out compares as equal."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _move(
+    operation: Operation, expected: tuple[State, ...], seen: datetime | None = None, **changes: Any
+) -> bool:
+    """Change the row if it is in one of the expected states with the preview that was seen, and the object with it."""
+    row = Operation.objects.filter(pk=operation.pk, state__in=expected)
+    if seen is not None:
+        row = row.filter(previewed_at=seen)
+    moved = row.update(**changes)
     operation.refresh_from_db()
     return bool(moved)
 

@@ -6,11 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import shared_task
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db import close_old_connections, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -21,7 +20,7 @@ from streamlab.lab.experiments.notes import put_back_orphan
 
 from . import life
 from .guard import look
-from .kind import GaveUp, Kind, Stopped, WorldMoved
+from .kind import GaveUp, Kind, Stopped, Taken, WorldMoved
 from .models import Operation, State
 
 log = logging.getLogger(__name__)
@@ -42,24 +41,38 @@ class RunningJob:
         self._written_at = 0.0
 
     def step(self, done: int, total: int | None = None, note: str = "") -> None:
-        now = time.monotonic()
-        if now - self._written_at < WRITE_EVERY_S and done != total:
-            return
-        self._written_at = now
-        self._write(done=done, total=total, note=note[:300])
+        if self._due(done == total):
+            self._write(done=done, total=total, note=note[:300])
+            self._heed()
+
+    def tell(self, done: int, total: int | None = None, note: str = "") -> None:
+        if self._due(done == total):
+            with suppress(Taken):
+                self._write(done=done, total=total, note=note[:300])
 
     def save(self, progress: Mapping[str, Any]) -> None:
         self.progress = dict(progress)
         self._write(progress=self.progress)
+        self._heed()
 
     def beat(self) -> bool:
         """Whether this run still has the operation."""
         return bool(self._mine.update(beat_at=timezone.now()))
 
+    def _due(self, last: bool) -> bool:
+        now = time.monotonic()
+        if now - self._written_at < WRITE_EVERY_S and not last:
+            return False
+        self._written_at = now
+        return True
+
     def _write(self, **changes: Any) -> None:
-        """Raises Stopped when the operation was cancelled, or given to another worker."""
+        """Raises Taken."""
         if not self._mine.update(beat_at=timezone.now(), **changes):
-            raise Stopped("another worker has it")
+            raise Taken("It was given up for dead, and another worker may have it.")
+
+    def _heed(self) -> None:
+        """Raises Stopped when somebody cancelled."""
         if Operation.objects.filter(pk=self.number, cancel_wanted=True).exists():
             raise Stopped("cancelled")
 
@@ -83,6 +96,8 @@ def run(number: int) -> None:
             if operation.runs == 1:  # one that goes on has begun to change things already
                 _not_while_measured(kind, operation)
             result = kind.run(broker(), operation.spec, operation.world, job)
+    except Taken as taken:
+        log.warning("%s: %s", operation, taken)
     except Stopped as stopped:
         life.finish(operation, State.CANCELLED, stopped.result)
     except GaveUp as reason:
@@ -91,8 +106,6 @@ def run(number: int) -> None:
         life.finish(operation, State.FAILED, error=f"Nothing was changed: {moved}")
     except StreamlabError as error:
         life.finish(operation, State.FAILED, error=str(error))
-    except SoftTimeLimitExceeded:
-        life.finish(operation, State.FAILED, error="It took longer than a job may.")
     except Exception:
         log.exception("%s failed in a way that was not foreseen", operation)
         life.finish(
@@ -112,7 +125,7 @@ def _not_while_measured(kind: Kind, operation: Operation) -> None:
         raise WorldMoved(refused)
 
 
-@shared_task(name="dashboard.operations.look_after", soft_time_limit=20)
+@shared_task(name="dashboard.operations.look_after")
 def look_after() -> None:
     """Queue again or end what a dead worker left, send again what nobody took, forget old drafts."""
     now = timezone.now()

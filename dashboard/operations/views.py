@@ -14,6 +14,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access.roles import has_role
@@ -124,7 +125,8 @@ def _step(step: Step) -> Callable[[HttpRequest, int], HttpResponse]:
 @_step
 def confirm(request: HttpRequest, operation: Operation) -> HttpResponse:
     with suppress(ConfirmedAlready):
-        life.confirm(operation, actor_of(request), request.POST.get("typed", ""))
+        seen = parse_datetime(request.POST.get("seen", ""))
+        life.confirm(operation, actor_of(request), request.POST.get("typed", ""), seen)
     return redirect("operation", operation.pk)
 
 

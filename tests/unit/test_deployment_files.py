@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dashboard.supervisor.parts import Plan, parts_of
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -17,6 +19,15 @@ OURS = ("migrate", "web", "worker", "beat", "sampler", "projector", "alerts")
 
 def test_every_part_that_make_demo_starts_has_a_service() -> None:
     assert {"data", "control", "postgres", *OURS} == set(SERVICES)
+
+
+def test_the_worker_does_as_many_jobs_at_a_time_as_in_make_demo() -> None:
+    plan = Plan(ROOT / "var", "127.0.0.1", 8000, demo=False, data_url="redis://data", control_url=None)
+    [demo] = [part.command for part in parts_of(plan) if part.name == "worker"]
+    ours = SERVICES["worker"]["command"]
+    assert [ours[ours.index(flag) + 1] for flag in ["-P", "-c"]] == [
+        demo[demo.index(flag) + 1] for flag in ["-P", "-c"]
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))

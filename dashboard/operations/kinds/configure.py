@@ -259,11 +259,11 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
 def _wait(broker: Broker, changed: Changed, job: Job) -> str:
     """Until every client that is there has said something, with n of n as the progress."""
     if changed.entity.kind is EntityKind.TOPIC:
-        job.step(1, 1)
+        job.tell(1, 1)
         return "it holds from now on"
     for _ in range(int(PATIENCE_S)):
         said = wait_until_applied(broker.connection, changed, timeout_s=1.0)
-        job.step(len(said.applied) + len(said.refused), said.clients, str(said))
+        job.tell(len(said.applied) + len(said.refused), said.clients, str(said))
         if said.settled:
             break
     return str(acknowledgement(broker.connection, changed))

@@ -26,7 +26,7 @@ from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.load import TOPIC_PREFIX, Load
 from streamlab.topics import Topics
 
-from ..kind import Job, Kind, Preview, Result, Spec, Stopped, WorldMoved
+from ..kind import Job, Kind, Preview, Result, Spec, Stopped, Taken, WorldMoved
 from .experiment_form import AS_IT_IS, ExperimentForm
 from .fields import shell, some
 
@@ -172,6 +172,9 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     running = _Running(broker, plan, job.by)
     try:
         _follow(running, plan, job)
+    except Taken:
+        running.end()
+        raise
     except Stopped as stopped:
         outcome = running.end()
         raise Stopped(str(stopped), _result(outcome) if outcome else None) from None

@@ -85,7 +85,7 @@ def _take_back(seen: GroupPreview) -> list[tuple[str, str]]:
 def _rebalance(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     seen = msgspec.msgpack.decode(base64.b64decode(world["preview"]), type=GroupPreview)
     epoch = broker.admin().rebalance_group(seen, by=job.by)
-    job.step(1, 1)
+    job.tell(1, 1)
     change = "changes" if len(seen.moves) == 1 else "change"
     return Result(
         f"Group {spec['group']} is at epoch {epoch}; {plural(len(seen.moves), 'partition')} {change} hands.",
@@ -136,7 +136,7 @@ def _preview_pause(broker: Broker, spec: Spec) -> Preview:
 def _pause(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     for_ms = int(spec["minutes"] * 60_000) if spec["minutes"] else 0
     control.pause_group(broker.connection, spec["group"], job.by, spec["reason"], for_ms)
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"Group {spec['group']} is paused.")
 
 
@@ -175,7 +175,7 @@ def _preview_resume(broker: Broker, spec: Spec) -> Preview:
 
 def _resume(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     was_paused = control.resume_group(broker.connection, spec["group"], job.by)
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(
         f"Group {spec['group']} reads on." if was_paused else f"Group {spec['group']} was not paused."
     )

@@ -18,7 +18,7 @@ from streamlab.delivery.replay_jobs import ReplayJob, ReplayState, UnknownReplay
 from streamlab.delivery.replay_plan import ReplayPlan
 from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit, Target
 
-from ..kind import GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped
+from ..kind import GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped, Taken
 from .chosen_letters import CONTENTS, LettersForm, filter_of, letters_of, options
 from .fields import offer_topics, plural, shell, shortened
 from .patch_field import PatchField
@@ -144,30 +144,33 @@ def _replay(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> R
         plan = msgspec.json.decode(world["plan"], type=ReplayPlan)
         number = replays.draft(plan, by=job.by).id
         job.save({"job": number})
-    cancelled: list[Stopped] = []
+    ends: list[Stopped | Taken] = []
 
     def watch(seen: ReplayJob) -> None:
-        done = seen.counts.sent + seen.counts.skipped + seen.counts.unfit
         try:
-            job.step(
-                done,
-                seen.planned,
-                f"{seen.counts.recovered:,} recovered, {seen.counts.failed_again:,} failed again",
-            )
-        except Stopped as stopped:
-            cancelled.append(stopped)
+            job.step(*_how_far(seen))
+        except (Stopped, Taken) as why:
+            ends.append(why)
             stop.set()
 
     ended = replays.run(number, watch, stop)
-    if cancelled and ended.resumable:
+    if ends and isinstance(ends[0], Taken):
+        raise ends[0]
+    if ends and ended.resumable:
         ended = replays.cancel(number, by=job.by)
-    watch(ended)
+    job.tell(*_how_far(ended))
     result = _came_of_it(ended)
-    if cancelled:
+    if ends and ended.state is not ReplayState.DONE:
         raise Stopped("cancelled", result)
     if ended.state is not ReplayState.DONE:
         raise GaveUp(ended.reason or f"The replay is {ended.state}.", result)
     return result
+
+
+def _how_far(job: ReplayJob) -> tuple[int, int, str]:
+    counts = job.counts
+    came = f"{counts.recovered:,} recovered, {counts.failed_again:,} failed again"
+    return counts.sent + counts.skipped + counts.unfit, job.planned, came
 
 
 def _came_of_it(ended: ReplayJob) -> Result:
@@ -273,7 +276,7 @@ def _discard(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> 
         filter_of(spec), until_ms=world["at_ms"]
     )  # what died since was not previewed
     count = letters.discard(seen, spec["reason"], job.by, execute=True)
-    job.step(count, count)
+    job.tell(count, count)
     return Result(
         f"{plural(count, 'dead letter')} of group {letters.group} {were(count)} given up.",
         data={"at_ms": world["at_ms"]},
@@ -317,7 +320,7 @@ def _preview_restore(broker: Broker, spec: Spec) -> Preview:
 def _restore(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     letters = letters_of(broker, spec)
     count = letters.restore(filter_of(spec), job.by, execute=True)
-    job.step(count, count)
+    job.tell(count, count)
     return Result(
         f"{plural(count, 'letter')} of group {letters.group} {'is' if count == 1 else 'are'} dead again."
     )

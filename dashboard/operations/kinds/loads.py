@@ -86,7 +86,7 @@ def run_start(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) ->
         desired = Loads(broker.connection).start(load, by=job.by)
     except IllegalStateError as error:
         raise WorldMoved(str(error)) from None
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"{load.name} was started, for {_minutes(load)}.", data={"run": desired.run})
 
 
@@ -184,7 +184,7 @@ def run_change(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -
         loads.change(after, world["version"])
     except StaleConfigError as error:
         raise WorldMoved(str(error)) from None
-    job.step(1, 1)
+    job.tell(1, 1)
     told = ", ".join(f"{place} {old or 'none'} → {new or 'none'}" for place, (old, new) in found.items())
     return Result(
         f"Load {spec['name']}: {told}.", data={"before": {place: old for place, (old, _) in found.items()}}
@@ -236,7 +236,7 @@ def run_stop(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> 
     desired = loads.get(spec["name"])
     if desired is None or not loads.stop(spec["name"], world["run"]):
         raise WorldMoved(f"the load {spec['name']} does not run any more, or was started anew.")
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"Load {spec['name']} was stopped.", data={"load": msgspec.to_builtins(desired.load)})
 
 

@@ -43,6 +43,9 @@ def preview(broker: Broker, spec: Spec) -> Preview:
             "Records with a key may go to another partition than earlier ones with the same key: the order of a key "
             "holds from here on, not across this moment.",
         ],
+        blocked=""
+        if total > now
+        else f"It has {plural(now, 'partition')} already; they can be added, never removed.",
         world={"partitions": now},
     )
 
@@ -52,7 +55,7 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     if now != world["partitions"]:
         raise WorldMoved(f"the topic has {now} partitions by now, not {world['partitions']}.")
     broker.admin().create_partitions({spec["topic"]: spec["total"]})
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"Topic {spec['topic']} has {spec['total']} partitions.")
 
 

@@ -82,7 +82,7 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
         # a schema's refusal quotes it
         why = f"{type(problem).__name__}; masking rules hide the rest, it may quote the record."
         raise GaveUp(why, Result("Nothing was sent.")) from problem
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(
         f"It is {sent.topic}/{sent.partition}, offset {sent.offset}.",
         data={"partition": sent.partition, "offset": sent.offset},

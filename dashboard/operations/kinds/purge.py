@@ -15,7 +15,7 @@ from streamlab.log import PartitionLog
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 
-from ..kind import Form, Job, Kind, Preview, Result, Spec, WorldMoved
+from ..kind import Form, Job, Kind, Preview, Result, Spec, Stopped, WorldMoved
 from .fields import iso, offer_topics, partitions_of, plural, shell, shortened, topic_field
 
 
@@ -95,12 +95,23 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     edges = broker.admin().list_partition_offsets(topic)
     if edges.keys() != keep.keys():
         raise WorldMoved("the topic has other partitions by now.")
-    for done, (partition, (_, to)) in enumerate(sorted(keep.items())):
-        job.step(done, len(keep), f"partition {partition.partition}")
+    removed = 0  # as previewed: a run may be the second
+    for done, (partition, (start, to)) in enumerate(sorted(keep.items())):
+        try:
+            job.step(done, len(keep), f"partition {partition.partition}")
+        except Stopped as stopped:
+            raise Stopped(str(stopped), _removed(topic, removed, done, len(keep))) from None
         broker.admin().delete_records({partition: to})  # again does no harm
-    removed = sum(max(0, to - start) for start, to in keep.values())  # as previewed: a run may be the second
-    job.step(len(keep), len(keep))
-    return Result(f"{plural(removed, 'record')} of topic {topic} {were(removed)} removed.")
+        removed += max(0, to - start)
+    job.tell(len(keep), len(keep))
+    return _removed(topic, removed, len(keep), len(keep))
+
+
+def _removed(topic: str, records: int, partitions: int, of: int) -> Result:
+    return Result(
+        f"{plural(records, 'record')} of topic {topic} {were(records)} removed.",
+        facts=[("Partitions", f"{partitions} of {of}")] if partitions < of else [],
+    )
 
 
 def command(spec: Spec) -> str:

@@ -192,7 +192,7 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     else:
         done = reset.execute(broker.connection, _log(broker), plan)
     failed = {p: error for p, error in done.items() if error}
-    job.step(len(done) - len(failed), len(done))
+    job.tell(len(done) - len(failed), len(done))
     rows = [_outcome(p, plan.before.get(p), plan.new.get(p), error) for p, error in sorted(done.items())]
     offsets = [[p.topic, p.partition, offset] for p, offset in plan.before.items() if p not in failed]
     effect = _effect(plan, "were")

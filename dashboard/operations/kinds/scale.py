@@ -46,7 +46,7 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     if now != world["consumers"]:
         raise WorldMoved(f"the group has {plural(now, 'consumer')} by now, not {world['consumers']}.")
     manager.set_desired(broker.connection, spec["group"], spec["consumers"])
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(
         f"Group {spec['group']} shall have {plural(spec['consumers'], 'consumer')}.",
         data={"before": world["consumers"]},

@@ -99,7 +99,7 @@ def run(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Resul
     if (latest.version if latest else 0) != world["latest"]:
         raise WorldMoved(f"{spec['subject']} has another latest version by now.")
     registered = registry(job.by).register(spec["subject"], _schema(spec))
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"{spec['subject']} version {registered.version} has id {registered.id}.")
 
 

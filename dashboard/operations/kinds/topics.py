@@ -62,7 +62,7 @@ def _preview_create(broker: Broker, spec: Spec) -> Preview:
 def _create(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
     wanted = {"num_partitions": spec["partitions"], "configs": spec["configs"]}
     broker.admin().create_topics({spec["topic"]: wanted})
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"Topic {spec['topic']} has {plural(spec['partitions'], 'partition')}.")
 
 
@@ -123,7 +123,7 @@ def _delete(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> R
         raise WorldMoved("the topic was deleted and made anew since.")
     if spec_now is not None:
         broker.admin().delete_topics([spec["topic"]])
-    job.step(1, 1)
+    job.tell(1, 1)
     return Result(f"Topic {spec['topic']} is deleted.")
 
 
