@@ -59,7 +59,8 @@ def caller(request: HttpRequest) -> Caller:
 
 
 def actor_of(request: HttpRequest, caller: Caller) -> Actor:
-    return Actor(caller.user, request.META.get("REMOTE_ADDR") or "", "api", caller.token)
+    reveals = caller.may(Role.ADMIN, RECORDS_REVEAL)
+    return Actor(caller.user, request.META.get("REMOTE_ADDR") or "", "api", caller.token, reveals)
 
 
 def actor(request: HttpRequest) -> Actor:

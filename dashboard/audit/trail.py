@@ -19,6 +19,7 @@ class Actor(NamedTuple):
     origin: str = ""
     channel: str = ""  # "api", "command line"; "": a page, or a job
     token: str = ""  # how the API token begins that was shown; "": none was
+    reveals: bool = True  # False: it may not show what masking rules hide, whatever the person may
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -21,6 +21,7 @@ import jsonpath_rfc9535 as jsonpath
 import msgspec
 
 from streamlab.delivery import letter_headers
+from streamlab.events import EVENTS_TOPIC
 from streamlab.model import ConsumerRecord, Headers
 
 MASK = "▒▒▒▒"
@@ -82,6 +83,31 @@ def holds_for(pattern: str, topic: str) -> bool:
     # <topic>.<group>.dlq: either may hold dots, so every way to read the name counts
     words = topic.removesuffix(_DLQ).split(".")
     return any(fnmatchcase(".".join(words[:n]), pattern) for n in range(1, len(words)))
+
+
+def bared(rules: Sequence[Rule], sources: Sequence[str], target: str) -> list[str]:
+    """Fields that are hidden in one of the sources, and not in the target.
+
+    >>> rules = [Rule("orders", "email"), Rule("orders", "@key"), Rule("fixed", "email")]
+    >>> bared(rules, ["orders.revenue.dlq"], "fixed"), bared(rules, ["orders"], "orders.tax.dlq")
+    (['@key'], [])
+    """
+    hidden = _fields(rules, sources)
+    there = set() if target == EVENTS_TOPIC else _fields(rules, [target])  # of events other things are hidden
+    return sorted(hidden - there)
+
+
+def depending(rules: Sequence[Rule], topics: Sequence[str]) -> list[str]:
+    """Paths of these topics that choose what they hide by what else the record holds.
+
+    >>> depending([Rule("orders", "$.who[?@.private].name"), Rule("orders", "$.email")], ["orders"])
+    ['$.who[?@.private].name']
+    """
+    return sorted(field for field in _fields(rules, topics) if field.startswith("$") and "?" in field)
+
+
+def _fields(rules: Sequence[Rule], topics: Sequence[str]) -> set[str]:
+    return {rule.field for rule in rules if any(holds_for(rule.topics, topic) for topic in topics)}
 
 
 class Shield:

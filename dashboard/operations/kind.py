@@ -159,6 +159,15 @@ class Contents:
 
 
 @dataclass(frozen=True)
+class Copied:
+    """Records that an operation takes to where other masking rules may hold."""
+
+    topics: Sequence[str]  # whose records they are
+    into: str = ""  # the topic that they go into; "": back to where they came from
+    edited: bool = False  # changed on the way
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of operation."""
 
@@ -178,6 +187,8 @@ class Kind:
     """(broker, what the run saved) -> what came of it since it ended; None when that is not (or no longer) known."""
     into: Callable[[Broker, Spec], str] = lambda broker, spec: ""
     """The topic that it writes into, where its subject does not say so; "" for none. Raises StreamlabError."""
+    copies: Callable[[Broker, Spec], Copied | None] = lambda broker, spec: None
+    """The records that it takes elsewhere; None: it takes none. Raises StreamlabError."""
     resumable: bool = False  # a run that died may be begun again with its saved progress
     contents: Contents | None = None  # None: it holds none
     template: str = "pages/operation/new.html"  # of its form

@@ -18,9 +18,10 @@ from dashboard.audit.trail import Actor
 from dashboard.broker import broker
 
 from .guard import guarded, look
-from .kind import Kind, Result
+from .kind import Kind, Preview, Result
 from .models import ACTIVE, Operation, State
 from .registry import KINDS
+from .unmasking import judged, may_reveal, would_reveal
 
 LOST_AFTER = timedelta(seconds=30)
 """A worker beats every 5 s; one that was not heard for this long is dead."""
@@ -65,7 +66,7 @@ def kind_of(operation: Operation) -> Kind:
 
 def draft(kind: Kind, spec: dict[str, Any], actor: Actor, undoes: Operation | None = None) -> Operation:
     """Preview it and keep it, for somebody to confirm. Raises StreamlabErrors of the preview."""
-    seen = guarded(broker(), kind, spec, kind.preview(broker(), spec))
+    seen = _looked_at(kind, spec, actor)
     operation = Operation.objects.create(
         kind=kind.name,
         subject=kind.subject(spec),
@@ -80,10 +81,16 @@ def draft(kind: Kind, spec: dict[str, Any], actor: Actor, undoes: Operation | No
     return operation
 
 
+def _looked_at(kind: Kind, spec: dict[str, Any], actor: Actor) -> Preview:
+    """Raises StreamlabErrors."""
+    seen = guarded(broker(), kind, spec, kind.preview(broker(), spec))
+    return judged(broker(), kind, spec, seen, actor)
+
+
 def preview_again(operation: Operation, actor: Actor) -> None:
     """Look at the broker as it is now. Raises NotNow unless it is a draft."""
     kind = kind_of(operation)
-    seen = guarded(broker(), kind, operation.spec, kind.preview(broker(), operation.spec))
+    seen = _looked_at(kind, operation.spec, actor)
     changed = _move(
         operation,
         (State.DRAFT,),
@@ -117,6 +124,9 @@ def confirm(operation: Operation, actor: Actor, typed: str = "", seen: datetime 
     refused, _ = look(broker(), kind_of(operation), operation.spec)
     if refused:  # an experiment has begun since the preview
         raise NotNow(refused)
+    revealed = would_reveal(broker(), kind_of(operation), operation.spec)
+    if revealed and not may_reveal(actor):  # another may have previewed it, or a rule is new
+        raise NotNow(revealed.refusal)
     with transaction.atomic():
         now = timezone.now()
         if not _move(
@@ -137,6 +147,8 @@ def confirm(operation: Operation, actor: Actor, typed: str = "", seen: datetime 
         _audit(
             operation, actor, "operation.confirmed", effect=operation.preview["effect"], spec=operation.spec
         )
+        if revealed:
+            _audit(operation, actor, "operation.revealed", effect=revealed.says)
     send(operation.pk)
 
 

@@ -25,7 +25,7 @@ from streamlab import RetryPolicy
 from streamlab.broker import Broker
 from tests.builders import a_topic
 from tests.integration.broker_pictures import publish
-from tests.integration.test_operations import ask, carry_out
+from tests.integration.test_operations import ask, carry_out, step
 from tests.integration.test_who_may_change import ROUTES, Given
 from tests.people import a_person
 from tests.snapshots import a_group, a_snapshot
@@ -195,3 +195,62 @@ def test_a_letter_that_is_replayed_goes_whole_although_it_is_hidden(topic, broke
     assert seen == [VALUE, VALUE]
     assert SECRET not in signed_in(Role.ADMIN).get(f"/operations/{operation.pk}/").content.decode()
     assert KINDS["replay"].contents is not None
+
+
+def replayed_by(role: Role, topic: str, into: str, **fields: object) -> Operation:
+    """A draft of a replay of the topic's dead letter into another topic."""
+    dlq = f"{topic}.billing.dlq"
+    return ask(signed_in(role), "replay", dlq=dlq, to="topic", to_topic=into, rate="", guard="100", **fields)
+
+
+def test_letters_are_not_replayed_to_where_everybody_would_read_what_is_hidden(topic, broker):
+    into = a_topic(broker)
+    operation = replayed_by(Role.OPERATOR, topic, into)
+    blocked = operation.preview["blocked"]
+    assert blocked.startswith(
+        f"@key, email are hidden in {topic}.billing.dlq; in {into} everybody would read them."
+    )
+    assert "Have an Admin give" in blocked
+    step(signed_in(Role.OPERATOR), operation, "confirm")
+    assert operation.state == "draft"
+    fields = {"dlq": f"{topic}.billing.dlq", "to": "topic", "to_topic": into, "merge": {"country": "Sweden"}}
+    for role in (Role.OPERATOR, Role.ADMIN):  # the Admin's token has no scope for revealing
+        asked = by_token(role).post(
+            "/api/v1/operations", {"kind": "replay", "fields": fields}, "application/json"
+        )
+        assert asked.json()["preview"]["blocked"] == blocked
+
+
+def test_with_the_same_rules_letters_may_be_replayed_into_another_topic(topic, broker):
+    into = a_topic(broker)
+    MaskingRule.objects.create(topics=into, field="email")
+    assert "@key is hidden" in replayed_by(Role.OPERATOR, topic, into).preview["blocked"]
+    MaskingRule.objects.create(topics=f"{into}*", field="@key")
+    operation = carry_out(signed_in(Role.OPERATOR), replayed_by(Role.OPERATOR, topic, into))
+    assert operation.state == "done", operation.error
+    path = f"/api/v1/topics/{into}/records/0/0"
+    assert SECRET not in by_token(Role.OPERATOR).get(path).content.decode()
+
+
+def test_an_admin_who_replays_what_is_hidden_into_the_open_is_audited_for_it(topic, broker):
+    into = a_topic(broker)
+    operation = replayed_by(Role.ADMIN, topic, into)
+    assert operation.preview["blocked"] == ""
+    assert any("audited as a reveal" in warning for warning in operation.preview["warnings"])
+    operator = signed_in(Role.OPERATOR)
+    step(operator, operation, "confirm")  # what an Admin drafted is no Operator's to confirm
+    assert operation.state == "draft"
+    assert not Entry.objects.filter(action="operation.revealed").exists()
+    assert carry_out(signed_in(Role.ADMIN), operation).state == "done"
+    [entry] = Entry.objects.filter(action="operation.revealed")
+    assert entry.who == "admin" and entry.operation == operation.pk and into in entry.effect
+
+
+def test_a_change_is_refused_where_it_may_undo_what_a_rule_looks_for(topic, broker):
+    MaskingRule.objects.create(topics=topic, field="$[?@ == 'Norway']")
+    dlq = f"{topic}.billing.dlq"
+    fields = {"dlq": dlq, "to": "group", "guard": "100", "merge": '{"country": "Sweden"}'}
+    operation = ask(signed_in(Role.OPERATOR), "replay", **fields)
+    assert "Leave out the change" in operation.preview["blocked"]
+    plain = ask(signed_in(Role.OPERATOR), "replay", **{**fields, "merge": ""})
+    assert plain.preview["blocked"] == ""

@@ -18,7 +18,7 @@ from streamlab.delivery.replay_jobs import ReplayJob, ReplayState, UnknownReplay
 from streamlab.delivery.replay_plan import ReplayPlan
 from streamlab.delivery.replay_spec import GUARD_PERCENT, Edit, Target
 
-from ..kind import GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped, Taken
+from ..kind import Copied, GaveUp, Job, Kind, Preview, Result, Since, Spec, Stopped, Taken
 from .chosen_letters import CONTENTS, LettersForm, filter_of, letters_of, options
 from .fields import offer_topics, plural, shell, shortened
 from .patch_field import PatchField
@@ -100,6 +100,13 @@ def _into(broker: Broker, spec: Spec) -> str:
             return letters_of(broker, spec).topic
         case topic:
             return str(topic)
+
+
+def _copies(broker: Broker, spec: Spec) -> Copied | None:
+    """Back where they came from, what holds for them held before. A change may undo what a rule looks for."""
+    topic = letters_of(broker, spec).topic
+    into = _into(broker, spec)
+    return Copied([spec["dlq"], topic], "" if into == topic else into, edited="merge" in spec)
 
 
 def _goes(plan: ReplayPlan) -> str:
@@ -245,6 +252,7 @@ REPLAY = Kind(
     command=_replay_command,
     since=_since,
     into=_into,
+    copies=_copies,
     contents=CONTENTS,
     resumable=True,
 )
