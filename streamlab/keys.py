@@ -5,7 +5,7 @@ a slot, and no script ever needs two slots.
 
 key                              type    written by                 lifetime       holds
 sl:{orders/3}:log                stream  append.lua, trim.lua       retention      one entry per record batch
-sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, ms, bytes, leader, cuts
+sl:{orders/3}:meta               hash    append.lua, trim.lua       the topic's    end, start, bytes, cuts, purged …
 sl:{orders/3}:cleaned            stream  compact/*.lua              one pass       the log as compaction writes it anew
 sl:{orders/3}:commits            hash    commit.lua, claim.lua      the topic's    group -> see `Commit`
 sl:{orders/3}:producers          hash    append.lua                 the topic's    producer id -> epoch, last 10 batches

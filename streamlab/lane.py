@@ -57,7 +57,7 @@ class Lane:
     error: StreamlabError | None = None  # to be raised by poll(); the lane halts
     raised: bool = False
     blocked: bool = False  # the error stands before the next buffered batch, not behind the last
-    lost: int = 0  # records that retention removed before they were read
+    lost: int = 0  # records that were removed before they were read
     cut_off: int = 0  # records that were read and that the log lost afterwards
 
     def start(self, position: int, entry: EntryId | None) -> None:

@@ -3,7 +3,7 @@
 It reads on for lanes whose buffer is below `max_partition_fetch_bytes`. What the log may do meanwhile, and what is done
 about it:
 
-    retention removed the position     auto_offset_reset decides: earliest, latest, or OffsetOutOfRangeError; counted
+    the position was removed           auto_offset_reset decides: earliest, latest, or OffsetOutOfRangeError; counted
     the log lost its end               after each new connection the last entry read is looked for. When it is gone,
                                        go on where the log lost it, with a warning; nothing is skipped. With
                                        auto_offset_reset none: OffsetOutOfRangeError
@@ -177,7 +177,7 @@ class Reader(threading.Thread):
         target = place.log_start if policy == "earliest" else place.log_end
         lost = max(0, place.log_start - offset)
         if lost:
-            why = f"retention removed offsets {offset} to {place.log_start - 1} before they were read ({lost} records)"
+            why = f"offsets {offset} to {place.log_start - 1} were removed before they were read ({lost} records)"
         else:
             why = f"position {offset} is beyond the log end {place.log_end}"
         log.warning("%s: %s; going on at %d.", lane.partition, why, target)

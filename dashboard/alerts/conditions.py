@@ -34,7 +34,7 @@ from .models import Rule
 from .world import World, matches, names_internal
 
 GROUP_WORDS = ("stopped", "lost records", "paused", "late", "falling behind", "catching up", "rebalancing",
-               "nothing committed yet", "idle", "ok")  # fmt: skip
+               "purged unread", "nothing committed yet", "idle", "ok")  # fmt: skip
 """What `presenters.groups.status` can say, the worst first."""
 PART_WORDS = ("down",)
 
@@ -154,7 +154,14 @@ def _status(group: GroupSnapshot, heading: Trend) -> Reading:
 
 
 def _is(word: str) -> str:
-    return {"lost records": "losing records", "nothing committed yet": "without a commit"}.get(word, word)
+    return _ADJECTIVES.get(word, word)
+
+
+_ADJECTIVES = {
+    "lost records": "losing records",
+    "purged unread": "without records that were purged",
+    "nothing committed yet": "without a commit",
+}
 
 
 def _lag(group: GroupSnapshot) -> Reading:

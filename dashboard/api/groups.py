@@ -43,6 +43,7 @@ class Position(Schema):
     time_lag_ms: int | None = Field(description="Age of the oldest record not read yet.")
     commit_ms: int | None
     lost: int = Field(description="Records that retention removed before they were read.")
+    purged: int = Field(description="Records that somebody deleted before they were read.")
     owner: str | None = Field(description="Member; null: nobody reads it.")
     consumed_rate: float | None
 

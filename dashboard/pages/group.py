@@ -116,6 +116,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "start_command": commands.start_again(group.group),
         "assignor": group.assignor,
         "lost": groups.lost(group),
+        "purged": group.partitions.purged,
         "standing": found,
         "latency": _latency(moment, group),
         "catches_up": duration(

@@ -33,6 +33,11 @@ def lost(group: GroupSnapshot) -> int:
     return group.partitions.lost
 
 
+def waiting(group: GroupSnapshot) -> int:
+    """Records that are there to be read: the lag counts those, too, that were removed unread."""
+    return (group.lag or 0) - group.partitions.lost - group.partitions.purged
+
+
 def topics(group: GroupSnapshot) -> list[str]:
     """Every topic that the group has committed on or subscribes to, by name."""
     return sorted(set(group.partitions.topics).union(*(m.topics for m in group.members)))
@@ -58,6 +63,7 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
     late     the oldest unread record is older than LATE_MS and the lag is not falling
     behind   records wait longer than LATE_MS, but the lag falls; or the lag rises
     moving   members, but partitions are changing hands
+    purged   somebody deleted records that the group had not read, as they wanted: a note until it commits behind them
     nothing  members, but no commit to measure from
     idle     no members, nothing to read
     ok       reads along
@@ -83,13 +89,17 @@ def status(group: GroupSnapshot, heading: Trend) -> Status:
         return Status("falling behind", Tone.WARN, f"The lag is {_pace(heading)}")
     if group.state in ("Assigning", "Reconciling"):
         return Status("rebalancing", Tone.NOTE, "Partitions are changing hands")
+    if group.partitions.purged:
+        return _purged(group)
     if group.lag is None:
         return Status("nothing committed yet", Tone.NOTE, NOTHING_COMMITTED)
     return Status("ok", Tone.OK, "Reads along")
 
 
 def _without_members(group: GroupSnapshot, heading: Trend) -> Status:
-    if not group.lag:
+    if not waiting(group):
+        if group.partitions.purged:
+            return _purged(group)
         return Status("idle", Tone.IDLE, "Nobody reads, and nothing waits")
     wait = f"{_waiting(group)} and the group has no members"
     if heading.at_rest:
@@ -98,9 +108,15 @@ def _without_members(group: GroupSnapshot, heading: Trend) -> Status:
 
 
 def _waiting(group: GroupSnapshot) -> str:
-    if not group.lag:
-        return "Nothing waits"
-    return f"{plural(group.lag, 'record')} {'waits' if group.lag == 1 else 'wait'}"
+    n = waiting(group)
+    return f"{plural(n, 'record')} {'waits' if n == 1 else 'wait'}" if n else "Nothing waits"
+
+
+def _purged(group: GroupSnapshot) -> Status:
+    n = group.partitions.purged
+    return Status(
+        "purged unread", Tone.NOTE, f"Somebody deleted {plural(n, 'record')} before the group read them"
+    )
 
 
 def _pace(heading: Trend) -> str:
@@ -173,6 +189,7 @@ class PartitionRow:
     owner: str | None  # client id of the owner
     owner_title: str
     lost: int
+    purged: int
 
 
 def partition_rows(group: GroupSnapshot, shown: Iterable[GroupPartition], now_ms: int) -> list[PartitionRow]:
@@ -195,6 +212,7 @@ def _partition_row(p: GroupPartition, total_lag: int, owner: Member | None, now_
         owner=owner.client_id if owner else p.owner,
         owner_title=f"Member {p.owner}" if p.owner else "Nobody of the group reads this partition",
         lost=p.lost,
+        purged=p.purged,
     )
 
 

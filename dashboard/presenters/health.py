@@ -8,10 +8,11 @@ Rules, in order of what one should look at first:
 4. late group       the oldest unread record is old and the lag is not falling
 5. behind           the lag rises, or the oldest unread record is old though the lag falls
 6. orphaned         members are there, but some partitions that hold records belong to nobody
-7. memory           Redis is above nine tenths of its limit
-8. no AOF           Redis keeps nothing over a restart
-9. dead letters     records died in the last 15 minutes, or wait for a decision
-10. hot partition   one partition takes far more than its share
+7. purged unread    a note: somebody deleted records that a group had not read
+8. memory           Redis is above nine tenths of its limit
+9. no AOF           Redis keeps nothing over a restart
+10. dead letters    records died in the last 15 minutes, or wait for a decision
+11. hot partition   one partition takes far more than its share
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, 
 from . import commands, groups, skew
 from .figures import count, duration, percent, rate, size
 from .trend import UNKNOWN, Trend
-from .words import SEVERITY, Tone, Trouble, listed, plural
+from .words import SEVERITY, Tone, Trouble, listed, plural, were
 
 MEMORY_LIMIT_SHARE = 0.9
 ORPHANED_AFTER_MS = 10_000
@@ -88,7 +89,7 @@ def _calm(snapshot: Snapshot) -> Verdict:
 
 
 def _asleep(snapshot: Snapshot) -> Verdict:
-    waiting = sum(group.lag or 0 for group in snapshot.groups.values())
+    waiting = sum(groups.waiting(group) for group in snapshot.groups.values())
     if not waiting:
         return Verdict(Tone.IDLE, "All groups are idle", "Nobody reads, and nothing waits.")
     wait = f"{plural(waiting, 'record')} {'waits' if waiting == 1 else 'wait'}"
@@ -206,6 +207,15 @@ def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
             f"{plural(len(orphans), 'partition')} of {group.group} unread",
             f"{names}: records wait and no member owns them.",
             "See who is assigned to what.",
+            **here,
+        )
+    if status.word == "purged unread":
+        gone = group.partitions.purged
+        return Finding(
+            status.tone,
+            f"{plural(gone, 'record')} {were(gone)} deleted before {group.group} read them",
+            "Somebody asked for it; the group goes on with what is left.",
+            "See in its topic's history who did.",
             **here,
         )
     return None

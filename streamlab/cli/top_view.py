@@ -224,6 +224,7 @@ def as_json(snapshot: Snapshot, shown: Shown) -> dict[str, Any]:
                 "time_lag_ms": g.time_lag_ms,
                 "consumed_rate": g.consumed_rate,
                 "lost": sum(p.lost for p in g.partitions),
+                "purged": sum(p.purged for p in g.partitions),
                 "assignor": g.assignor,
             }
             for g in groups_of(snapshot, shown.order)

@@ -22,7 +22,7 @@ from .first_unread import FirstUnread
 from .picture import GroupPicture, PartitionPicture, Picture, TopicPicture
 
 COMMANDS_A_REQUEST = 400
-_META_FIELDS = ("end", "start", "ms", "bytes", "trimmed")
+_META_FIELDS = ("end", "start", "ms", "bytes", "trimmed", "purged")
 _NAMES = request([("HGETALL", keys.TOPICS), ("SMEMBERS", keys.GROUPS)])
 _INFO = request([("INFO",)])
 _TIME = request([("TIME",)])

@@ -29,6 +29,7 @@ class PartitionPicture(msgspec.Struct, frozen=True, gc=False):
     trimmed_bytes: int  # ever
     positions: dict[str, Position]  # by group
     raw_commits: list[bytes]  # what `positions` was parsed from: group, commit, group, commit, …
+    purged: tuple[tuple[int, int], ...] = ()  # offsets [from, to) that somebody deleted; the newest few
 
     @property
     def records(self) -> int:
@@ -117,12 +118,12 @@ class PartitionReader:
     def partition(
         self, commits: list[bytes], meta: Sequence[bytes | None], before: PartitionPicture | None
     ) -> PartitionPicture:
-        """`meta` is end, start, ms, bytes, trimmed; all None for a partition that was never used."""
+        """`meta` is end, start, ms, bytes, trimmed, purged; all None for a partition that was never used."""
         if before is not None and before.raw_commits == commits:
             commits, positions = before.raw_commits, before.positions
         else:
             positions = self._positions(commits)
-        end, start, ms, appended, trimmed = meta
+        end, start, ms, appended, trimmed, purged = meta
         return PartitionPicture(
             int(start or 0),
             int(end or 0),
@@ -131,6 +132,7 @@ class PartitionReader:
             int(trimmed or 0),
             positions,
             commits,
+            _ranges(purged) if purged else (),
         )
 
     def _positions(self, commits: list[bytes]) -> dict[str, Position]:
@@ -144,6 +146,15 @@ class PartitionReader:
             offset, entry, commit_ms, _ = commits[i + 1].split(b" ", 3)
             positions[name] = Position(int(offset), entry, int(commit_ms))
         return positions
+
+
+def _ranges(text: bytes) -> tuple[tuple[int, int], ...]:
+    """
+    >>> _ranges(b"0 20 45 60")
+    ((0, 20), (45, 60))
+    """
+    edges = [int(offset) for offset in text.split()]
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 def group(replies: list[list[bytes]], before: GroupPicture | None) -> GroupPicture:

@@ -24,13 +24,14 @@ class GroupPartition(msgspec.Struct, frozen=True, gc=False, array_like=True):
     log_end: int
     lag: (
         int | None
-    )  # records, those that retention removed included, as in Kafka; None: no commit to measure from
+    )  # records, those that were removed unread included, as in Kafka; None: no commit to measure from
     time_lag_ms: int | None  # age of the oldest record not yet consumed; 0: caught up; None: unknown
     commit_ms: int | None  # server time of the last commit
     lost: int  # records that retention removed before the group read them
     owner: str | None  # member id; None: nobody reads it
     consumed_rate: float | None  # records/s over the last seconds, by commits; see rates.commit_rate
     ahead: int = 0  # records by which the commit lies past the log end: the server lost its newest records
+    purged: int = 0  # records that somebody deleted before the group read them
 
 
 class OnTopic(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -42,6 +43,7 @@ class OnTopic(msgspec.Struct, frozen=True, gc=False, array_like=True):
     consumed_rate: float | None  # records/s
     lost: int
     packed: bytes
+    purged: int = 0
 
 
 NOTHING = OnTopic(0, None, None, None, 0, msgspec.msgpack.encode([]))
@@ -107,6 +109,10 @@ class Positions(Sequence[GroupPartition]):
     def lost(self) -> int:
         return sum(on.lost for on in self._by_topic.values())
 
+    @property
+    def purged(self) -> int:
+        return sum(on.purged for on in self._by_topic.values())
+
     # -- all of them ----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -144,4 +150,5 @@ def _on_topic(partitions: list[GroupPartition]) -> OnTopic:
         total(p.consumed_rate for p in partitions),
         sum(p.lost for p in partitions),
         msgspec.msgpack.encode(partitions),
+        sum(p.purged for p in partitions),
     )

@@ -127,12 +127,13 @@ def _committed(
     now_ms: int,
 ) -> GroupPartition:
     committed, log_start, log_end = position.offset, partition.log_start, partition.log_end
-    lost = log_start - committed if log_start > committed else 0
+    gone = log_start - committed if log_start > committed else 0
+    purged = _purged(partition, committed) if gone and partition.purged else 0
     lag: int | None = log_end - committed
     time_lag_ms: int | None = 0
     ahead = 0
     if committed < log_end:
-        append_ms = append_times.get(committed + lost)
+        append_ms = append_times.get(committed + gone)
         if append_ms is None:
             time_lag_ms = None
         elif (
@@ -143,8 +144,25 @@ def _committed(
         lag, time_lag_ms, ahead = None, None, committed - log_end
     commit_ms = position.commit_ms or None
     return GroupPartition(
-        topic, number, committed, log_end, lag, time_lag_ms, commit_ms, lost, owner, rate, ahead
+        topic,
+        number,
+        committed,
+        log_end,
+        lag,
+        time_lag_ms,
+        commit_ms,
+        gone - purged,
+        owner,
+        rate,
+        ahead,
+        purged,
     )
+
+
+def _purged(partition: PartitionPicture, committed: int) -> int:
+    """How many of the records that are gone unread somebody deleted; retention removed the others."""
+    spans = ((max(start, committed), min(end, partition.log_start)) for start, end in partition.purged)
+    return sum(end - start for start, end in spans if end > start)
 
 
 def _not_committed(topic: str, number: int, partition: PartitionPicture, owner: str | None) -> GroupPartition:

@@ -4,14 +4,18 @@
 --       2 keep at least this many bytes, remove older ones (-1: no limit by size)
 --       3 first offset to keep (-1: no limit by offset)
 --       4 most batches to remove in this call, to bound how long the server is busy
+-- `purged` in meta: which offsets were removed because somebody asked for it (3), as from and to (exclusive) of the
+-- newest few ranges: what of them a group had not read is not retention's doing.
 -- Returns {log start, bytes kept, 1 when there is more to remove, else 0}. Error: UNKNOWN_PARTITION.
-local meta = redis.call('HMGET', KEYS[2], 'start', 'end', 'bytes', 'trimmed')
+local meta = redis.call('HMGET', KEYS[2], 'start', 'end', 'bytes', 'trimmed', 'purged')
+local MOST_RANGES = 8
 if not meta[1] then
   return redis.error_reply('UNKNOWN_PARTITION no such partition')
 end
 local before_ms, keep_bytes, from_offset, most =
   tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local start, log_end = tonumber(meta[1]), tonumber(meta[2])
+local old_start, log_end = tonumber(meta[1]), tonumber(meta[2])
+local start = old_start
 local appended, trimmed = tonumber(meta[3]), tonumber(meta[4])
 
 local function removable(id, size)
@@ -35,7 +39,7 @@ while true do
     end
     doomed[#doomed + 1] = entry[1]
     trimmed = trimmed + size
-    start = tonumber(string.match(entry[1], '-(%d+)$')) + 1
+    start = math.max(start, tonumber(string.match(entry[1], '-(%d+)$')) + 1)
   end
   if #doomed > 0 then
     redis.call('XDEL', KEYS[1], unpack(doomed))
@@ -49,6 +53,25 @@ while true do
   end
 end
 
+local function purged_too(from, to)
+  local ranges = {}
+  for offset in string.gmatch(meta[5] or '', '%d+') do ranges[#ranges + 1] = offset end
+  if ranges[#ranges] ~= from then
+    ranges[#ranges + 1] = from
+    ranges[#ranges + 1] = from
+  end
+  ranges[#ranges] = to
+  while #ranges > 2 * MOST_RANGES do
+    table.remove(ranges, 1)
+    table.remove(ranges, 1)
+  end
+  return table.concat(ranges, ' ')
+end
+
 start = math.max(start, math.min(from_offset, log_end))
+if from_offset >= 0 and start > old_start then
+  redis.call('HSET', KEYS[2], 'purged',
+    purged_too(string.format('%.0f', old_start), string.format('%.0f', start)))
+end
 redis.call('HSET', KEYS[2], 'start', string.format('%.0f', start), 'trimmed', string.format('%.0f', trimmed))
 return {string.format('%.0f', start), string.format('%.0f', appended - trimmed), more}

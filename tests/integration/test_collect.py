@@ -15,7 +15,7 @@ from streamlab.log import PartitionLog
 from streamlab.metrics.collect import Collector
 from streamlab.metrics.positions import GroupPartition
 from streamlab.metrics.snapshot import Snapshot
-from streamlab.model import TopicPartition
+from streamlab.model import EntryId, TopicPartition
 from streamlab.topics import Topics
 
 from .log_builder import ORDERS, LogBuilder
@@ -39,6 +39,14 @@ def row(snapshot: Snapshot, group: str = "g", partition: int = 0) -> GroupPartit
 
 def delete_before(broker: Broker, offset: int) -> None:
     PartitionLog(broker.connection, Topics(broker.connection)).delete_before({ORDERS: offset})
+
+
+def forget_until(broker: Broker, batch: EntryId) -> None:
+    """As retention does when what was appended before that batch has come of age."""
+    topics = Topics(broker.connection)
+    spec = topics.require(ORDERS.topic)
+    now_ms = batch.append_ms + spec.config("retention.ms")
+    PartitionLog(broker.connection, topics).apply_retention({ORDERS: spec}, now_ms)
 
 
 def test_an_empty_server_has_a_snapshot_with_nothing_in_it(collector: Collector) -> None:
@@ -125,10 +133,21 @@ class TestTimeLag:
         batches = log.batches(3)
         log.commit("g", 5, batches[0])
         assert row(collector.collect(1)).lost == 0
-        delete_before(log.broker, 20)
+        forget_until(log.broker, batches[2])
         snapshot = collector.collect(2)
-        assert row(snapshot).lost == 15
+        assert (row(snapshot).lost, row(snapshot).purged) == (15, 0)
         assert row(snapshot).lag == 25
+        assert row(snapshot).time_lag_ms == snapshot.as_of_ms - batches[2].append_ms
+
+    def test_of_what_somebody_deleted_is_the_age_of_what_is_left(
+        self, collector: Collector, log: LogBuilder
+    ) -> None:
+        log.topic()
+        batches = log.batches(3)
+        log.commit("g", 5, batches[0])
+        delete_before(log.broker, 20)
+        snapshot = collector.collect(1)
+        assert (row(snapshot).lost, row(snapshot).purged, row(snapshot).lag) == (0, 15, 25)
         assert row(snapshot).time_lag_ms == snapshot.as_of_ms - batches[2].append_ms
 
     def test_is_right_after_the_server_lost_its_newest_records(
@@ -336,3 +355,46 @@ def test_lag_is_never_negative_while_others_write_and_commit(
     assert len({found.committed for found in rows}) > 20
     assert all(found.lag is not None and found.lag >= 0 for found in rows), [r for r in rows if r.lag is None]
     assert all(found.time_lag_ms is not None and 0 <= found.time_lag_ms < 60_000 for found in rows)
+
+
+class TestWhatIsGoneUnread:
+    """Retention's doing is a loss, a deletion is not, in whatever order they come."""
+
+    def test_each_is_counted_for_itself(self, collector: Collector, log: LogBuilder) -> None:
+        log.topic()
+        batches = log.batches(8)
+        log.commit("g", 5, batches[0])
+        log.commit("further", 35, batches[3])
+        log.commit("reads along", 80, batches[7])
+        forget_until(log.broker, batches[1])
+        delete_before(log.broker, 25)
+        forget_until(log.broker, batches[4])
+        delete_before(log.broker, 45)
+        delete_before(log.broker, 60)
+        snapshot = collector.collect(1)
+        gone = {name: (row(snapshot, name).lost, row(snapshot, name).purged) for name in snapshot.groups}
+        # retention took 0-10 and 25-40, somebody 10-25 and 40-60
+        assert gone == {"g": (5 + 15, 15 + 20), "further": (5, 20), "reads along": (0, 0)}
+
+    def test_a_deletion_that_finds_nothing_more_to_delete_changes_nothing(
+        self, collector: Collector, log: LogBuilder
+    ) -> None:
+        log.topic()
+        batches = log.batches(3)
+        log.commit("g", 0, None)
+        forget_until(log.broker, batches[2])
+        delete_before(log.broker, 20)
+        delete_before(log.broker, 7)
+        assert (row(collector.collect(1)).lost, row(collector.collect(2)).purged) == (20, 0)
+
+    def test_of_very_many_deletions_the_oldest_are_told_as_lost(
+        self, collector: Collector, log: LogBuilder
+    ) -> None:
+        log.topic()
+        batches = log.batches(20)
+        log.commit("g", 0, None)
+        for n in range(9):
+            delete_before(log.broker, 20 * n + 10)
+            forget_until(log.broker, batches[2 * n + 2])
+        gone = row(collector.collect(1))
+        assert (gone.lost, gone.purged) == (9 * 10 + 10, 8 * 10)

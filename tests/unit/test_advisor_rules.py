@@ -254,6 +254,21 @@ def test_a_paused_group_is_warned_of_retention_and_told_to_resume():
     assert "Resume the group" in [lever.says for lever in edge.levers]
 
 
+@pytest.mark.parametrize("kept", [Kept(), Kept(ms=7 * 86_400_000)], ids=["unlimited", "a week"])
+def test_a_deletion_by_hand_is_not_retentions_doing(kept):
+    world = a_world(EVEN, lag=100, kept={TOPIC: kept})
+    gone = removed(world, purged=30)
+    assert rules_of(gone) == []
+    assert "retention-edge" in rules_of(removed(world, lost=30))
+
+
+def removed(world, **counts):
+    group = world.snapshot.groups[GROUP]
+    positions = Positions.of(msgspec.structs.replace(p, **counts) for p in group.partitions)
+    now = msgspec.structs.replace(group, partitions=positions)
+    return replace(world, snapshot=msgspec.structs.replace(world.snapshot, groups={GROUP: now}))
+
+
 def growing_old(world):
     ages = [
         msgspec.structs.replace(s, groups={GROUP: aged(s.groups[GROUP], 20_000 + 600 * n)})

@@ -144,7 +144,8 @@ def test_every_word_of_a_group_can_be_chosen():
     fresh = a_group("f", partitions=[a_position(lag=None)])
     catching = a_group("g", partitions=[a_position(lag=12_000, time_lag_ms=400_000)])
     paused = a_group("i", lag=7, paused=True)
-    world = a_world(STOPPED, LATE, waiting, losing, paused, idle, moving, fresh, catching, a_group("h"),
+    purged = a_group("j", partitions=[a_position(lag=7, purged=4)])
+    world = a_world(STOPPED, LATE, waiting, losing, paused, purged, idle, moving, fresh, catching, a_group("h"),
                     trends={"b": rising, "g": falling})  # fmt: skip
     readings = CONDITIONS["group-status"].read(world, a_rule("group-status"))
     assert {reading.word for reading in readings} == set(GROUP_WORDS)

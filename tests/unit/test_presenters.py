@@ -29,6 +29,24 @@ STATUSES = [
     ("young records, and the lag rises a moment ago", a_group(lag=9, time_lag_ms=900), RISING, "ok"),
     ("partitions change hands", a_group(state="Reconciling"), trend.UNKNOWN, "rebalancing"),
     ("retention was faster", a_group(partitions=[a_position(lost=3)]), trend.UNKNOWN, "lost records"),
+    (
+        "somebody deleted them",
+        a_group(partitions=[a_position(lag=9, purged=3)]),
+        trend.UNKNOWN,
+        "purged unread",
+    ),
+    (
+        "nobody there, all deleted",
+        a_group(partitions=[a_position(lag=9, purged=9)], members=[]),
+        RISING,
+        "purged unread",
+    ),
+    (
+        "nobody there, some deleted",
+        a_group(partitions=[a_position(lag=9, purged=3)], members=[]),
+        RISING,
+        "stopped",
+    ),
     ("paused, and records wait", a_group(lag=9, time_lag_ms=60_000, paused=True), RISING, "paused"),
     ("paused, and nobody is there", a_group(lag=9, members=[], paused=True), RISING, "stopped"),
     (
@@ -136,6 +154,17 @@ def test_groups_that_are_paused_are_not_said_to_keep_up():
     assert (verdict.tone, verdict.headline) == (Tone.NOTE, "The group that reads is paused")
     both = health.verdict(a_snapshot(a_topic(), paused, a_group("b", paused=True)), {})
     assert both.headline == "All 2 groups that read are paused"
+
+
+def test_records_that_somebody_deleted_are_a_note_and_no_loss():
+    purged = a_group("billing", partitions=[a_position(lag=9, purged=3)])
+    verdict = health.verdict(a_snapshot(a_topic(), purged), {})
+    assert (verdict.tone, verdict.headline) == (Tone.OK, "The group keeps up")
+    assert [(note.tone, note.headline) for note in verdict.others] == [
+        (Tone.NOTE, "3 records were deleted before billing read them")
+    ]
+    left = a_group("billing", partitions=[a_position(lag=9, purged=3)], members=[])
+    assert groups.status(left, RISING).why == "6 records wait and the group has no members"
 
 
 def test_a_group_without_a_commit_does_not_count_as_keeping_up():

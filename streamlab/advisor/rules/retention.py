@@ -137,7 +137,7 @@ def _cause(group: GroupSnapshot, limit: str) -> str:
 
 
 def _limit(kept: Kept, edge: Edge | None) -> str:
-    if edge is not None and edge.by == "retention.bytes":
+    if edge.by == "retention.bytes" if edge is not None else kept.ms <= 0:
         return f"retention.bytes ({words.size(kept.bytes)} a partition)"
     return f"retention.ms ({words.time(kept.ms)})"
 
