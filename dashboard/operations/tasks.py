@@ -146,7 +146,7 @@ def _put_back() -> None:
         log.debug("Whether an experiment was killed is not known: %s", error)
         return
     if outcome is not None:
-        log.warning("%s was put back after an experiment that was killed", outcome.plan.entity)
+        log.warning("Experiment %s on %s: %s", outcome.id, outcome.plan.entity, outcome.why)
 
 
 @contextmanager

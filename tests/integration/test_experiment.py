@@ -290,6 +290,28 @@ def test_somebody_elses_change_in_between_ends_it(broker, topic):
     assert "Somebody else" in outcome.why
 
 
+def test_what_somebody_else_has_set_meanwhile_stays(broker, topic):
+    broker.configs().set(CLIENT, {"linger_ms": 3})
+
+    def disturb(done, total, note):
+        if done == 1:
+            broker.configs().set(CLIENT, {"linger_ms": 30})
+
+    with pytest.raises(IllegalStateError, match="Somebody else changed"):
+        run(broker.connection, a_plan(topic), threading.Event(), watch=disturb)
+    assert own(broker) == {"linger_ms": 30}
+    [outcome] = notes.results(broker.connection).values()
+    assert f"linger_ms of {CLIENT} was left at 30, as somebody set it meanwhile." in outcome.why
+    assert notes.current(broker.connection) is None
+
+
+def test_what_is_put_back_already_is_not_put_back_again(broker, topic):
+    note = Note(id="1-a", plan=a_plan(topic), had=True, before=3, started_ms=1)
+    broker.configs().set(CLIENT, {"linger_ms": 200})
+    assert notes.put_back(broker.connection, note) == ""
+    assert own(broker) == {"linger_ms": 200}, "there is no note: nothing of ours is changed"
+
+
 def test_a_topic_that_does_not_exist_is_told_before_anything_is_changed(broker):
     with pytest.raises(UnknownTopicOrPartitionError):
         run(broker.connection, a_plan("nowhere"), threading.Event())

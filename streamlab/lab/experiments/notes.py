@@ -10,14 +10,16 @@ So one runs at a time, and a process that is killed leaves a note that the lab, 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from ... import keys
+from ...configs.settings import as_text
 from ...configs.store import Configs
 from ...connection import Connection
-from ...errors import IllegalStateError, StreamlabError, translated
+from ...errors import IllegalStateError, StaleConfigError, StreamlabError, translated
 from ...metrics.lease import Lease
 from .judging import Effect, words
 from .measuring import MEASURES, Figures
@@ -77,18 +79,33 @@ def current(connection: Connection) -> Note | None:
         return None
 
 
-def put_back(connection: Connection, note: Note) -> None:
-    """Let the setting be what it was. May be repeated; nothing once another one runs. Raises StreamlabError."""
+def put_back(connection: Connection, note: Note) -> str:
+    """Let the setting be what it was, unless somebody else has set it to what is no value of ours meanwhile.
+
+    May be repeated; nothing once it is done, or another one runs. Returns what was left as somebody set it, in a
+    sentence; "" when all is as it was. Raises StreamlabError.
+    """
     running = current(connection)
-    if running is not None and running.id != note.id:
-        return  # this process was held up for long: somebody has put it back, and turns it again
-    name = note.plan.setting_name
-    values = {name: note.before} if note.had else {}
-    Configs(connection).change(
-        note.plan.entity, values, [] if note.had else [name], by="lab", reason=f"end of experiment {note.id}"
-    )
-    with translated():
-        connection.client.delete(keys.EXPERIMENT)
+    if running is None or running.id != note.id:
+        return ""  # this process was held up for long: somebody has put it back, and may turn it again
+    left = _set_back(Configs(connection), note)
+    connection.run("lab/close_note", [keys.EXPERIMENT], [note.id])
+    return left
+
+
+def _set_back(configs: Configs, note: Note) -> str:
+    who, name = note.plan.entity, note.plan.setting_name
+    while True:
+        stored = configs.get(who)
+        has, value = name in stored.values, stored.values.get(name)
+        if (has, value) == (note.had, note.before):
+            return ""
+        if value not in note.plan.values:  # None is one of them where it was tried without a stored value
+            return f"{name} of {who} was left {'at ' + as_text(value) if has else 'unset'}, as somebody set it meanwhile."
+        values, unset = ({name: note.before}, []) if note.had else ({}, [name])
+        with suppress(StaleConfigError):  # somebody changes it just now: look again
+            configs.change(who, values, unset, "lab", f"end of experiment {note.id}", expected=stored.version)
+            return ""
 
 
 def put_back_orphan(connection: Connection) -> Outcome | None:
@@ -105,8 +122,9 @@ def put_back_orphan(connection: Connection) -> Outcome | None:
             return None  # it runs
         if current(connection) != note:
             return None
-        put_back(connection, note)
-        return incomplete(connection, note, "Its process ended before its time. The setting was put back.")
+        left = put_back(connection, note)
+        why = f"Its process ended before its time. {left or 'The setting was put back.'}"
+        return incomplete(connection, note, why)
     finally:
         lease.release()
         lease.close()

@@ -65,16 +65,18 @@ def run(
             started_ms=now_ms,
         )
         notes.open_note(connection, note)
+        left = ""  # as somebody else set it
         try:
-            outcome = _measured(connection, note, window, stop, lease, watch, before.version)
+            try:
+                outcome = _measured(connection, note, window, stop, lease, watch, before.version)
+            finally:
+                if not lease.lost:
+                    left = _put_back(connection, note)
         except StreamlabError as error:
             with suppress(StreamlabError):
-                notes.incomplete(connection, note, str(error))
+                notes.incomplete(connection, note, f"{error} {left}".strip())
             raise
-        finally:
-            if not lease.lost:
-                _put_back(connection, note)
-        outcome = _concluded(outcome)
+        outcome = _concluded(msgspec.structs.replace(outcome, why=f"{outcome.why} {left}".strip()))
         notes.keep(connection, outcome)
         return outcome
 
@@ -150,17 +152,20 @@ def _concluded(outcome: Outcome) -> Outcome:
     return msgspec.structs.replace(outcome, effects=effects, verdicts=[words(found) for found in effects])
 
 
-def _put_back(connection: Connection, note: Note) -> None:
-    """Tried for half a minute; after that the note stays, and the lab does it when the server is back."""
+def _put_back(connection: Connection, note: Note) -> str:
+    """Tried for half a minute; after that the note stays, and the lab does it when the server is back.
+
+    Returns what was left as somebody else set it, in a sentence; "" when nothing was.
+    """
     pause = threading.Event()
     for left in range(PUT_BACK_TRIES, 0, -1):
         try:
-            notes.put_back(connection, note)
-            return
+            return notes.put_back(connection, note)
         except StreamlabError as error:
             if left == 1:
                 log.warning("The setting could not be put back yet; the lab does it later: %s", error)
             pause.wait(1.0)
+    return ""
 
 
 class _Renewed:
