@@ -5,6 +5,7 @@ from __future__ import annotations
 from .kind import Kind
 from .kinds import (
     configure,
+    discarded_letters,
     experiment,
     groups,
     letters,
@@ -22,8 +23,8 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         letters.REPLAY,
-        letters.DISCARD,
-        letters.RESTORE,
+        discarded_letters.DISCARD,
+        discarded_letters.RESTORE,
         configure.KIND,
         reset_offsets.KIND,
         groups.REBALANCE,

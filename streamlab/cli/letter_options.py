@@ -83,6 +83,10 @@ _FILTERS: dict[str, Any] = {
     "record_id": Annotated[
         list[str] | None, typer.Option("--record-id", metavar="ID", help="Of the record; may be repeated.")
     ],
+    "decision": Annotated[
+        list[str] | None,
+        typer.Option("--decision", metavar="NAME", help="Discarded or restored by it; may be repeated."),
+    ],
     "text": Annotated[
         str | None,
         typer.Option(
@@ -120,6 +124,7 @@ class Wanted(NamedTuple):
             causes=[_one_of(Cause, text, "--cause") for text in given["cause"] or []],
             states=[_one_of(LetterState, text, "--state") for text in given["state"] or []],
             record_ids=given["record_id"] or [],
+            decisions=given["decision"] or [],
             text=given["text"],
         )
 

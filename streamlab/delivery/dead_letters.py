@@ -180,19 +180,32 @@ class DeadLetters:
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
-    def discard(self, filter: LetterFilter, reason: str, by: str, execute: bool = False) -> int:
+    def discard(
+        self,
+        filter: LetterFilter,
+        reason: str,
+        by: str,
+        execute: bool = False,
+        decision: str | None = None,
+    ) -> int:
         """Give up for good the dead ones that are meant. Returns how many; without `execute` how many it would be.
 
-        Nothing is deleted: the letters stay until retention removes them, and restore() takes it back.
+        Nothing is deleted: the letters stay until retention removes them, and restore() takes it back. `decision` is a
+        name of one's own, without commas: a restore whose filter has it takes back this and nothing else.
         """
         return self._change(
             filter,
             [LetterState.DEAD],
-            lambda letters: self.states.discard(letters, reason, by) if execute else None,
+            lambda letters: self.states.discard(letters, reason, by, decision) if execute else None,
         )
 
     def restore(
-        self, filter: LetterFilter, by: str, execute: bool = False, also_replaying: bool = False
+        self,
+        filter: LetterFilter,
+        by: str,
+        execute: bool = False,
+        also_replaying: bool = False,
+        decision: str | None = None,
     ) -> int:
         """Call discarded letters dead again; with `also_replaying` those whose replay is known to be lost, too.
 
@@ -201,7 +214,11 @@ class DeadLetters:
         return self._change(
             filter,
             [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying,
-            lambda letters: self.states.restore(letters, by, also_replaying) if execute else None,
+            lambda letters: (
+                self.states.restore(letters, by, also_replaying, decision, filter.decisions)
+                if execute
+                else None
+            ),
         )
 
     # -- how ------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     )
     letters: list[LetterAddress] = []  # exactly these
     record_ids: list[str] = []
+    decisions: list[str] = []  # discarded or restored by a decision of this name, and not touched since
 
     @property
     def only_partitions(self) -> list[int] | None:
@@ -51,6 +52,7 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             and (not self.error_classes or any(_named(dead.error_class, name) for name in self.error_classes))
             and (not self.schema_versions or dead.schema_version in self.schema_versions)
             and (not self.record_ids or dead.record_id in self.record_ids)
+            and (not self.decisions or status.decision in self.decisions)
             and (self.key is None or dead.key == self.key)
             and (self.since_ms is None or dead.died_ms >= self.since_ms)
             and (self.until_ms is None or dead.died_ms < self.until_ms)
@@ -78,6 +80,7 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             ("cause", " or ".join(self.causes)),
             ("state", " or ".join(self.states)),
             ("record", " or ".join(self.record_ids)),
+            ("decision", " or ".join(self.decisions)),
             ("text", None if self.text is None else repr(self.text)),
         ]
         return ", ".join(f"{name} {value}" for name, value in parts if value) or "all"

@@ -24,6 +24,7 @@ def letter_json(letter: Letter, with_record: bool = True) -> dict[str, Any]:
         "state_at_ms": status.at_ms,
         "by": status.by,
         "reason": status.reason,
+        "decision": status.decision,
         "to": status.to,
         "successor": None if status.successor is None else str(status.successor),
         "group": dead.group,

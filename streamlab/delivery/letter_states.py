@@ -51,6 +51,9 @@ class LetterStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None  # why it was discarded
     to: str | None = None  # where it was replayed: group, or the name of a topic
     successor: LetterAddress | None = None  # failed again: the new letter
+    decision: str | None = (
+        None  # name of the decision by which it was discarded or restored, where it had one
+    )
 
 
 UNTOUCHED = LetterStatus()
@@ -68,6 +71,7 @@ class _Details(msgspec.Struct, omit_defaults=True):
     reason: str | None = None
     to: str | None = None
     successor: str | None = None
+    decision: str | None = None
 
 
 def details(
@@ -75,9 +79,10 @@ def details(
     reason: str | None = None,
     to: str | None = None,
     successor: LetterAddress | None = None,
+    decision: str | None = None,
 ) -> bytes:
     """The JSON that scripts store with a state."""
-    return msgspec.json.encode(_Details(by, reason, to, str(successor) if successor else None))
+    return msgspec.json.encode(_Details(by, reason, to, str(successor) if successor else None, decision))
 
 
 def parse_status(stored: bytes | None) -> LetterStatus:
@@ -100,6 +105,7 @@ def parse_status(stored: bytes | None) -> LetterStatus:
         reason=more.reason,
         to=more.to,
         successor=LetterAddress.parse(more.successor) if more.successor else None,
+        decision=more.decision,
     )
 
 
@@ -188,22 +194,31 @@ class LetterStates:
         """Likewise for many, in one round trip. Raises StreamlabError, when some may have been settled."""
         return [bool(reply) for reply in self._run([settle_call(*outcome) for outcome in outcomes])]
 
-    def discard(self, letters: Iterable[LetterAddress], reason: str, by: str) -> list[LetterChange]:
+    def discard(
+        self, letters: Iterable[LetterAddress], reason: str, by: str, decision: str | None = None
+    ) -> list[LetterChange]:
         """Give dead letters up for good: those that are dead; the others are left as they are.
 
         The changes are untold until `letter_changes.tell()`.
         """
-        return self._change(letters, LetterState.DISCARDED, [LetterState.DEAD], details(by, reason))
+        why = details(by, reason, decision=decision)
+        return self._change(letters, LetterState.DISCARDED, [LetterState.DEAD], why)
 
     def restore(
-        self, letters: Iterable[LetterAddress], by: str, also_replaying: bool = False
+        self,
+        letters: Iterable[LetterAddress],
+        by: str,
+        also_replaying: bool = False,
+        decision: str | None = None,
+        decided: Sequence[str] = (),
     ) -> list[LetterChange]:
-        """Call discarded letters dead again; with `also_replaying` those too whose replay is known to be lost.
+        """Call discarded letters dead again; with `also_replaying` those too whose replay is known to be lost; with
+        `decided` only those whose last decision has one of these names.
 
         The changes are untold until `letter_changes.tell()`.
         """
         states = [LetterState.DISCARDED] + [LetterState.REPLAYING] * also_replaying
-        return self._change(letters, LetterState.DEAD, states, details(by))
+        return self._change(letters, LetterState.DEAD, states, details(by, decision=decision), decided)
 
     def _change(
         self,
@@ -211,13 +226,14 @@ class LetterStates:
         to: LetterState,
         allowed: Sequence[LetterState],
         why: bytes,
+        decided: Sequence[str] = (),
     ) -> list[LetterChange]:
         wanted: dict[TopicPartition, list[int]] = {}
         for letter in letters:
             wanted.setdefault(letter.topic_partition, []).append(letter.offset)
         parts = [(p, part) for p, offsets in wanted.items() for part in _parts(offsets)]
         calls = [
-            Call("letters/change", state_keys(p), [str(to), ",".join(allowed), why, *part])
+            Call("letters/change", state_keys(p), [str(to), ",".join(allowed), ",".join(decided), why, *part])
             for p, part in parts
         ]
         return [

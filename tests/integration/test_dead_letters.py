@@ -209,3 +209,25 @@ def test_who_has_no_dead_letters_is_told_so(broker: Broker) -> None:
     topic = a_topic(broker)
     with pytest.raises(UnknownTopicOrPartitionError, match="no dead letters"):
         DeadLetters(broker.connection, topic, GROUP).list()
+
+
+def test_a_restore_can_take_back_one_decision_and_leave_what_others_discarded(broker: Broker) -> None:
+    letters = dead_orders(broker, count=9, partitions=3)
+    first = letters.discard(LetterFilter(partitions=[0]), "test data", "ann", execute=True, decision="first")
+    second = letters.discard(LetterFilter(), "all of it", "bob", execute=True, decision="second")
+    assert first > 0 and first + second == 9
+    meant = LetterFilter(decisions=["second"])
+    assert letters.restore(meant, "bob") == letters.restore(meant, "bob", execute=True) == second
+    left = letters.list(LetterFilter(states=[LetterState.DISCARDED])).letters
+    assert {(found.address.partition, found.status.decision) for found in left} == {(0, "first")}
+
+
+def test_what_was_decided_anew_meanwhile_is_no_longer_of_the_decision_before(broker: Broker) -> None:
+    """Between looking for letters and changing them, another may restore and discard them."""
+    letters = dead_orders(broker, count=3)
+    letters.discard(LetterFilter(), "test data", "ann", execute=True, decision="first")
+    found = [letter.address for letter in letters.all()]
+    letters.restore(LetterFilter(letters=found[:1]), "bob", execute=True)
+    letters.discard(LetterFilter(letters=found[:1]), "not that one", "bob", execute=True)
+    changed = letters.states.restore(found, "ann", decided=["first"])
+    assert [change.address for change in changed] == found[1:]

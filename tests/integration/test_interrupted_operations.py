@@ -17,7 +17,10 @@ from dashboard.operations import life, tasks
 from dashboard.operations.models import Operation, State
 from streamlab import RetryPolicy
 from streamlab.broker import Broker
+from streamlab.delivery.dead_letter import LetterAddress
 from streamlab.delivery.dead_letters import DeadLetters
+from streamlab.delivery.letter_filter import LetterFilter
+from streamlab.delivery.letter_states import LetterState
 from streamlab.delivery.replay_jobs import ReplayState
 from streamlab.delivery.replay_plan import ReplayPlan
 from tests.builders import a_group_that_read, a_topic, numbered, produce
@@ -145,3 +148,62 @@ def test_the_same_number_of_partitions_again_is_blocked(operator, broker):
     operator.post(f"/operations/{asked.pk}/again/")
     newest = Operation.objects.latest("pk")
     assert newest.preview["blocked"] == "It has 4 partitions already; they can be added, never removed."
+
+
+def carried_out(client: Client, operation: Operation) -> Operation:
+    step(client, operation, "confirm")
+    tasks.run(operation.pk)
+    operation.refresh_from_db()
+    return operation
+
+
+def undo_of(client: Client, operation: Operation) -> Operation:
+    client.post(f"/operations/{operation.pk}/undo/")
+    return Operation.objects.get(undoes=operation)
+
+
+def discarded(broker: Broker, topic: str) -> list[str | None]:
+    """Why each discarded letter was given up, oldest first."""
+    letters = DeadLetters(broker.connection, topic, "revenue").all()
+    return [found.status.reason for found in letters if found.status.state is LetterState.DISCARDED]
+
+
+def test_the_undo_of_a_discard_leaves_what_others_discarded_before(operator, broker, dead_topic):
+    dlq, other = f"{dead_topic}.revenue.dlq", an_operator("other")
+    carried_out(other, ask(other, "discard", dlq=dlq, letters=f"{dlq}/0@0", reason="it is mine"))
+    mine = carried_out(operator, ask(operator, "discard", dlq=dlq, reason="all of it"))
+    assert mine.result["effect"].startswith("2 dead letters")
+    assert discarded(broker, dead_topic) == ["it is mine", "all of it", "all of it"]
+    undo = undo_of(operator, mine)
+    assert undo.preview["effect"].startswith("2 discarded letters")
+    assert f"--decision {mine.result['data']['decision']}" in text_of(operator, f"/operations/{undo.pk}/")
+    assert carried_out(operator, undo).state == State.DONE
+    assert discarded(broker, dead_topic) == ["it is mine"]
+
+
+def test_a_restore_whose_letters_are_others_by_now_changes_nothing(operator, broker, dead_topic):
+    dlq, letters = f"{dead_topic}.revenue.dlq", DeadLetters(broker.connection, dead_topic, "revenue")
+    one, another = (LetterFilter(letters=[LetterAddress(dlq, 0, offset)]) for offset in (0, 1))
+    letters.discard(one, "test data", "ann", execute=True)
+    restore = ask(operator, "restore", dlq=dlq)
+    letters.restore(one, "ann", execute=True)
+    letters.discard(another, "seen by nobody", "ann", execute=True)  # as many as before
+    assert carried_out(operator, restore).state == State.FAILED
+    assert "other letters are discarded by now" in restore.error
+    assert discarded(broker, dead_topic) == ["seen by nobody"]
+
+
+def test_a_discard_counts_what_its_dead_worker_did_as_well(operator, broker, dead_topic):
+    dlq = f"{dead_topic}.revenue.dlq"
+    asked = confirmed(operator, "discard", dlq=dlq, reason="all of it")
+    first = LetterFilter(letters=[LetterAddress(dlq, 0, 0)])
+    letters = DeadLetters(broker.connection, dead_topic, "revenue")
+    letters.discard(first, "all of it", "operator", execute=True, decision=asked.world["decision"])
+    Operation.objects.filter(pk=asked.pk).update(progress={"began": True})
+    tasks.run(asked.pk)
+    asked.refresh_from_db()
+    assert asked.result["effect"].startswith("3 dead letters") and asked.done == 3
+    undo = undo_of(operator, asked)
+    letters.restore(first, "operator", execute=True, decision=undo.world["decision"])
+    Operation.objects.filter(pk=undo.pk).update(progress={"began": True})
+    assert carried_out(operator, undo).result["effect"].startswith("3 letters")

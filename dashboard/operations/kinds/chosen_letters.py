@@ -96,6 +96,7 @@ def filter_of(spec: Spec) -> LetterFilter:
         key=spec["key"].encode() if "key" in spec else None,
         partitions=[spec["partition"]] if "partition" in spec else [],
         since_ms=spec.get("since_ms"),
+        decisions=[spec["decision"]] if "decision" in spec else [],
         letters=[LetterAddress.parse(text) for text in spec.get("letters", [])],
     )
 
@@ -113,6 +114,7 @@ def options(spec: Spec) -> list[str]:
         ("text", "--text"),
         ("key", "--key"),
         ("partition", "--partition"),
+        ("decision", "--decision"),
     ):
         if name in spec:
             words += [option, quote(str(spec[name]))]

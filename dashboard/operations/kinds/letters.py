@@ -1,4 +1,4 @@
-"""Replay dead letters, give them up for good, and take that back. Which ones is said by a filter, never by a page."""
+"""Replay dead letters. Which ones is said by a filter, never by a page."""
 
 from __future__ import annotations
 
@@ -253,97 +253,6 @@ REPLAY = Kind(
     since=_since,
     into=_into,
     copies=_copies,
-    contents=CONTENTS,
-    resumable=True,
-)
-
-
-class DiscardForm(LettersForm):
-    reason = forms.CharField(label="Why", max_length=300, help_text="Kept with each letter.")
-
-    def spec(self) -> dict[str, Any]:
-        return {**super().spec(), "reason": self.cleaned_data["reason"]}
-
-
-def _preview_discard(broker: Broker, spec: Spec) -> Preview:
-    letters = letters_of(broker, spec)
-    count = letters.discard(filter_of(spec), spec["reason"], "")
-    is_given = "is given" if count == 1 else "are given"
-    return Preview(
-        effect=f"{plural(count, 'dead letter')} of group {letters.group} {is_given} up for good.",
-        facts=[("Letters", f"{count:,}"), ("Why", spec["reason"])],
-        blocked="" if count else "There is nothing to discard: no letter that this finds is dead.",
-        undo="An undo calls them dead again. Nothing is deleted before retention does.",
-        world={"at_ms": broker.connection.server_time_ms()},
-    )
-
-
-def _discard(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
-    letters = letters_of(broker, spec)
-    seen = msgspec.structs.replace(
-        filter_of(spec), until_ms=world["at_ms"]
-    )  # what died since was not previewed
-    count = letters.discard(seen, spec["reason"], job.by, execute=True)
-    job.tell(count, count)
-    return Result(
-        f"{plural(count, 'dead letter')} of group {letters.group} {were(count)} given up.",
-        data={"at_ms": world["at_ms"]},
-    )
-
-
-DISCARD = Kind(
-    name="discard",
-    title="Discard dead letters",
-    verb="Discard",
-    about="Give dead letters up for good, with a reason. They stay readable until retention removes them.",
-    form=DiscardForm,
-    subject=lambda spec: f"letters {spec['dlq']}",
-    preview=_preview_discard,
-    run=_discard,
-    command=lambda spec: shell(
-        "dead-letters discard",
-        quote(spec["dlq"]),
-        *options(spec),
-        "--reason",
-        quote(spec["reason"]),
-        "--execute",
-    ),
-    contents=CONTENTS,
-    resumable=True,
-    undo=lambda spec, data: ("restore", {name: value for name, value in spec.items() if name != "reason"}),
-)
-
-
-def _preview_restore(broker: Broker, spec: Spec) -> Preview:
-    letters = letters_of(broker, spec)
-    count = letters.restore(filter_of(spec), "")
-    are = "is" if count == 1 else "are"
-    return Preview(
-        effect=f"{plural(count, 'discarded letter')} of group {letters.group} {are} called dead again.",
-        facts=[("Letters", f"{count:,}")],
-        blocked="" if count else "No letter that this finds is discarded.",
-    )
-
-
-def _restore(broker: Broker, spec: Spec, world: Mapping[str, Any], job: Job) -> Result:
-    letters = letters_of(broker, spec)
-    count = letters.restore(filter_of(spec), job.by, execute=True)
-    job.tell(count, count)
-    return Result(
-        f"{plural(count, 'letter')} of group {letters.group} {'is' if count == 1 else 'are'} dead again."
-    )
-
-
-RESTORE = Kind(
-    name="restore",
-    title="Take discarded letters back",
-    verb="Restore",
-    about="Call discarded dead letters dead again, so that they can be replayed.",
-    form=LettersForm,
-    subject=lambda spec: f"letters {spec['dlq']}",
-    preview=_preview_restore,
-    run=_restore,
-    command=lambda spec: shell("dead-letters restore", quote(spec["dlq"]), *options(spec), "--execute"),
     contents=CONTENTS,
     resumable=True,
 )
