@@ -6,7 +6,6 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from dashboard.masking import reading
-from dashboard.masking.rules import rules, shield_among
 from dashboard.pages import moments
 from dashboard.pages import retries as page
 from streamlab.delivery.retry_queue import Waiting
@@ -45,7 +44,7 @@ class Retries(Schema):
     parked: int
     queues: list[Queue] = Field(description="The fullest, 50 at most.")
     queues_total: int
-    waiting: list[WaitingRecord] = Field(description="The soonest of these queues.")
+    waiting: list[WaitingRecord] = Field(description="The soonest of all queues, then what is parked.")
 
 
 class RetriesQuery(Schema):
@@ -57,12 +56,6 @@ class RetriesQuery(Schema):
 def retries(request: HttpRequest, query: Query[RetriesQuery]) -> object:
     """Queues, and the records that are due next."""
     busy = page.busy_queues(moments.current(), query.group)
-    fullest, known, waiting = page.fullest(busy), rules(), []
-    for group, partition in fullest:
-        shield = shield_among(known, partition.topic)
-        found = reading.waiting(page.queue(), group, partition, query.limit, shield)
-        waiting += [(group, one) for one in found]
-    waiting.sort(key=lambda item: (item[1].due_ms is None, item[1].due_ms or 0))
     return {
         "retrying": sum(counts.retrying for counts in busy.values()),
         "parked": sum(counts.parked for counts in busy.values()),
@@ -73,10 +66,10 @@ def retries(request: HttpRequest, query: Query[RetriesQuery]) -> object:
                 "partition": place[1].partition,
                 **busy[place]._asdict(),
             }
-            for place in fullest
+            for place in page.fullest(busy)
         ],
         "queues_total": len(busy),
-        "waiting": [_waiting(group, one) for group, one in waiting[: query.limit]],
+        "waiting": [_waiting(*found) for found in reading.waiting(page.queue(), busy, query.limit)],
     }
 
 

@@ -6,8 +6,7 @@ comes out is masked. Searches look at what is shown, so a filter cannot be used 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,11 +17,13 @@ from streamlab.browse import Budget, Matches, Span
 from streamlab.connection import Connection
 from streamlab.delivery.dead_letter import DeadLetter, LetterAddress
 from streamlab.delivery.letter_reader import Letter, LetterReader
-from streamlab.delivery.retry_queue import QueuedRecord, RetryQueue, Waiting
+from streamlab.delivery.retry_queue import Counts, QueuedRecord, RetryQueue, Waiting
 from streamlab.model import ConsumerRecord, TopicPartition
 
-from .rules import shield_of
+from .rules import rules, shield_among, shield_of
 from .shield import Shield
+
+Place = tuple[str, TopicPartition]  # group, and what it reads
 
 
 def search(
@@ -75,15 +76,15 @@ def letter_at(connection: Connection, where: LetterAddress, *, reveal: bool = Fa
     return msgspec.structs.replace(found, letter=_masked(dead, shield))
 
 
-def waiting(
-    queue: RetryQueue, group: str, partition: TopicPartition, most: int, shield: Shield
-) -> Iterator[Waiting]:
-    """What waits in one queue, soonest first."""
-    for one in islice(queue.list(group, partition), most):
-        if not shield.active:
-            yield one
-            continue
-        yield one._replace(record=_masked(one.record, shield))
+def waiting(queue: RetryQueue, queues: Mapping[Place, Counts], most: int) -> list[tuple[str, Waiting]]:
+    """(group, record) of what waits in these queues, the soonest first."""
+    known = rules()
+    shields = {topic: shield_among(known, topic) for topic in {partition.topic for _, partition in queues}}
+    found = []
+    for group, one in queue.soonest(queues, most):
+        shield = shields[one.record.topic]
+        found.append((group, one._replace(record=_masked(one.record, shield)) if shield.active else one))
+    return found
 
 
 Dead = TypeVar("Dead", DeadLetter, QueuedRecord)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.cache import cache
 from django.db.models import Avg, Count, Max, Q, QuerySet
 
 from dashboard.broker import broker
 from dashboard.masking import reading
-from dashboard.masking.rules import rules, shield_among
+from dashboard.masking.reading import Place
 from dashboard.presenters import attempts, retries
 from dashboard.presenters.figures import count, size
 from dashboard.presenters.words import plural
@@ -25,7 +26,6 @@ from .moments import Moment
 from .page import Address, MenuEntry, Page
 from .table import link
 
-Place = tuple[str, TopicPartition]  # group, and what it reads
 MOST_QUEUES = 50
 MOST_WAITING = 100
 MOST_OF_ONE = 500
@@ -34,6 +34,8 @@ MOST_ERRORS = 20
 MOST_ATTEMPTS = 2_000
 WINDOW_MS = 3_600_000
 """Attempts are summed up over the last hour."""
+CACHED_S = 10
+"""And not anew for each look."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,8 @@ def _waiting(moment: Moment, wanted: Asked) -> dict[str, Any]:
     busy = busy_queues(moment, wanted.group)
     if wanted.place:
         busy = {place: c for place, c in busy.items() if str(place[1]) == wanted.place}
-    shown, soonest, known = fullest(busy), [], rules()
-    for group, partition in shown:
-        shield = shield_among(known, partition.topic)
-        found = reading.waiting(queue(), group, partition, wanted.most, shield)
-        soonest += [(group, w) for w in found]
-    soonest.sort(key=lambda item: (item[1].due_ms is None, item[1].due_ms or 0))
+    shown, listed = fullest(busy), reading.waiting(queue(), busy, wanted.most)
     records = sum(c.records for c in busy.values())
-    listed = soonest[: wanted.most]
     return {
         "queues": [retries.queue_row(place, busy[place]) for place in shown],
         "queues_total": len(busy),
@@ -104,8 +100,37 @@ def _waiting(moment: Moment, wanted: Asked) -> dict[str, Any]:
     }
 
 
-def _errors(events: QuerySet[RecordEvent], now_ms: int) -> dict[str, Any]:
-    """Failed attempts by what they failed with."""
+@dataclass(frozen=True)
+class Hour:
+    """What the tables of history say of the attempts of the last hour."""
+
+    errors: list[dict[str, Any]]  # of each error how often, how often deadly, when last
+    errors_total: int  # how many errors there are, those that are not listed among them
+    failed: int  # attempts that failed
+    newest: list[attempts.Attempt]
+
+
+def _hour(wanted: Asked, now_ms: int) -> Hour:
+    """Read again every `CACHED_S`."""
+    key = f"retries:{broker().url}:{hash((wanted.group, wanted.place))}"
+    found: Hour | None = cache.get(key)
+    if found is None:
+        found = _read(_events(wanted, now_ms))
+        cache.set(key, found, CACHED_S)
+    return found
+
+
+def _events(wanted: Asked, now_ms: int) -> QuerySet[RecordEvent]:
+    events = RecordEvent.objects.attempts().filter(at_ms__gte=now_ms - WINDOW_MS)
+    events = events.filter(group=wanted.group) if wanted.group else events
+    if wanted.place:
+        topic, _, partition = wanted.place.rpartition("/")
+        number = int(partition) if partition.isdecimal() and len(partition) < 9 else -1
+        events = events.filter(topic=topic, partition=number)
+    return events
+
+
+def _read(events: QuerySet[RecordEvent]) -> Hour:
     failed = events.exclude(exception="")
     found = (
         failed.values("group", "exception")
@@ -117,25 +142,27 @@ def _errors(events: QuerySet[RecordEvent], now_ms: int) -> dict[str, Any]:
         )
         .order_by("-attempts", "group", "exception")
     )
-    lines = list(found[: MOST_ERRORS + 1])
-    every = failed.count() if lines else 0
-    return {
-        "errors": [retries.error_row(line, every, now_ms) for line in lines[:MOST_ERRORS]],
-        "errors_more": found.count() - MOST_ERRORS if len(lines) > MOST_ERRORS else 0,
-        "failed_attempts": plural(every, "failed attempt"),
-    }
-
-
-def _attempts(events: QuerySet[RecordEvent]) -> dict[str, Any]:
-    """Planned and actual, of the newest attempts."""
+    errors = list(found[: MOST_ERRORS + 1])
     newest = events.order_by("-at_ms").values_list(
         "kind", "attempt", "at_ms", "planned_ms", "started_ms", "due_ms"
     )[:MOST_ATTEMPTS]
-    found = [attempts.Attempt(*told) for told in newest]
+    return Hour(
+        errors[:MOST_ERRORS],
+        found.count() if len(errors) > MOST_ERRORS else len(errors),
+        failed.count() if errors else 0,
+        [attempts.Attempt(*told) for told in newest],
+    )
+
+
+def _shown(hour: Hour, now_ms: int) -> dict[str, Any]:
+    """Failed attempts by what they failed with; planned and actual of the newest ones."""
     return {
-        "lateness": attempts.lateness(found),
-        "by_number": attempts.by_number(found),
-        "attempts_cut": len(found) == MOST_ATTEMPTS,
+        "errors": [retries.error_row(line, hour.failed, now_ms) for line in hour.errors],
+        "errors_more": hour.errors_total - len(hour.errors),
+        "failed_attempts": plural(hour.failed, "failed attempt"),
+        "lateness": attempts.lateness(hour.newest),
+        "by_number": attempts.by_number(hour.newest),
+        "attempts_cut": len(hour.newest) == MOST_ATTEMPTS,
         "most_attempts": count(MOST_ATTEMPTS, "attempts"),
     }
 
@@ -147,17 +174,9 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         waiting = _waiting(moment, wanted)
     except StreamlabError as error:
         waiting = {"broken": str(error), "summary": ""}
-    events = RecordEvent.objects.attempts().filter(at_ms__gte=moment.read_at_ms - WINDOW_MS)
-    events = events.filter(group=wanted.group) if wanted.group else events
-    if wanted.place:
-        topic, _, partition = wanted.place.rpartition("/")
-        events = events.filter(
-            topic=topic, partition=int(partition) if partition.isdecimal() and len(partition) < 9 else -1
-        )
     return {
         **waiting,
-        **_errors(events, moment.read_at_ms),
-        **_attempts(events),
+        **_shown(_hour(wanted, moment.read_at_ms), moment.read_at_ms),
         "group": wanted.group,
         "place": wanted.place,
         "most_of_one": MOST_OF_ONE,

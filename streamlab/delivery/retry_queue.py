@@ -36,6 +36,10 @@ from .dead_letter import Attempt, Origin
 
 Flags = list[bool]
 Ids = list[bytes]
+Queue = tuple[str, TopicPartition]  # group, and the partition that it reads
+Found = list[tuple[str, "Waiting"]]
+Commands = list[tuple[Any, ...]]
+Times = list[tuple[int, Queue, bytes]]
 """The class below has a method named `list`."""
 
 REPLAYS_KEPT_MS = 7 * 86_400_000
@@ -229,10 +233,22 @@ class RetryQueue:
             if not due:
                 break
             yield from self._page(group_id, partition, [*due], due)
-        chained = self._chained(group_id, partition)
-        for start in range(0, len(chained), _ENTRIES_A_PAGE):
-            ids = chained[start : start + _ENTRIES_A_PAGE]
-            yield from self._page(group_id, partition, ids, {}, only=b"P")
+        yield from self._parked(group_id, partition)
+
+    def soonest(self, queues: Mapping[Queue, Counts], most: int) -> Found:
+        """(group, record) of the `most` of all these queues that are due next, then of what is parked in them.
+
+        Three round trips however many queues there are, and no record is read that is not returned; what is parked,
+        if the others are too few, takes two more a queue.
+        """
+        near = [queue for _, queue, _ in self._times(queues, 1)[:most]]
+        found = self._read(self._times(near, most)[:most])
+        for queue in sorted(queue for queue, counts in queues.items() if counts.parked):
+            if len(found) < most:
+                found += [
+                    (queue[0], one) for one in itertools.islice(self._parked(*queue), most - len(found))
+                ]
+        return found
 
     # -- how ------------------------------------------------------------------------------------------------------
 
@@ -244,6 +260,35 @@ class RetryQueue:
         name, last = self._key("due", group_id, partition), start + _ENTRIES_A_PAGE - 1
         [found] = self._connection.execute_many([("ZRANGE", name, start, last, "WITHSCORES")])
         return {id: int(float(ms)) for id, ms in pairs(found)}
+
+    def _times(self, queues: Iterable[Queue], most: int) -> Times:
+        """When the `most` next ones of each queue are due, the soonest first."""
+        asked = [*queues]
+        names = [self._key("due", *queue) for queue in asked]
+        replies = self._connection.execute_many([("ZRANGE", n, 0, most - 1, "WITHSCORES") for n in names])
+        found = zip(asked, replies, strict=True)
+        return sorted((int(float(ms)), queue, id) for queue, flat in found for id, ms in pairs(flat))
+
+    def _read(self, times: Times) -> Found:
+        """These records, in this order, in one round trip. One that left its queue meanwhile is left out."""
+        wanted: dict[Queue, dict[bytes, int]] = {}
+        for ms, queue, id in times:
+            wanted.setdefault(queue, {})[id] = ms
+        asked = [self._hmgets(*queue, [*due]) for queue, due in wanted.items()]
+        replies = iter(self._connection.execute_many([command for three in asked for command in three]))
+        found = [
+            (queue[0], one)
+            for queue, due in wanted.items()
+            for one in _waiting([*due], due, [next(replies) for _ in range(3)])
+        ]
+        return sorted(found, key=lambda item: item[1].due_ms or 0)
+
+    def _parked(self, group_id: str, partition: TopicPartition) -> Iterator[Waiting]:
+        """What is behind another record of its key, by its offset."""
+        chained = self._chained(group_id, partition)
+        for start in range(0, len(chained), _ENTRIES_A_PAGE):
+            ids = chained[start : start + _ENTRIES_A_PAGE]
+            yield from self._page(group_id, partition, ids, {}, only=b"P")
 
     def _chained(self, group_id: str, partition: TopicPartition) -> Ids:
         """Those that keep an order, by offset: as many as `max_queued` allows, for a replay keeps none."""
@@ -259,11 +304,22 @@ class RetryQueue:
         only: bytes = b"",
     ) -> Iterator[Waiting]:
         """Those of these whose state begins with `only`."""
+        yield from _waiting(
+            ids, due, self._connection.execute_many(self._hmgets(group_id, partition, ids)), only
+        )
+
+    def _hmgets(self, group_id: str, partition: TopicPartition, ids: Ids) -> Commands:
         names = [self._key(kind, group_id, partition) for kind in ("records", "leases", "state")]
-        records, leases, states = self._connection.execute_many([("HMGET", name, *ids) for name in names])
-        for id, record, lease, state in zip(ids, records, leases, states, strict=True):
-            if record is not None and state is not None and state.startswith(only):
-                yield Waiting(unpack(record), due.get(id), lease is not None, not state.endswith(b" -"))
+        return [("HMGET", name, *ids) for name in names]
+
+
+def _waiting(
+    ids: Ids, due: Mapping[bytes, int], replies: Sequence[Any], only: bytes = b""
+) -> Iterator[Waiting]:
+    """What three HMGETs say of these ids: those that are there, and whose state begins with `only`."""
+    for id, record, lease, state in zip(ids, *replies, strict=True):
+        if record is not None and state is not None and state.startswith(only):
+            yield Waiting(unpack(record), due.get(id), lease is not None, not state.endswith(b" -"))
 
 
 def make_known(connection: Connection, group_id: str, topics: Iterable[str]) -> None:

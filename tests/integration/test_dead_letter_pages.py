@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from dashboard.access.models import User
@@ -37,6 +40,7 @@ AT_ONCE = RetryPolicy(base_ms=1, cap_ms=1, max_attempts=2)
 @pytest.fixture
 def operator(client: Client, redis_url: str, settings: Settings) -> Client:
     settings.STREAMLAB_URL = redis_url
+    cache.clear()  # attempts of the last hour are kept there for some seconds
     user = User.objects.create(username="operator")
     user.groups.add(Group.objects.get_or_create(name=Role.OPERATOR)[0])
     client.force_login(user)
@@ -337,6 +341,16 @@ def test_attempts_are_shown_as_planned_and_as_they_were_and_by_error(operator, r
     assert "66.7" in by_error and "3 failed attempts in the last hour" in by_error
     assert "OutOfStock" not in html_of(operator, "/retries/?group=nobody")
     assert "OutOfStock" not in html_of(operator, f"/retries/?group=g&queue=orders/{'9' * 5_000}")
+
+
+def test_the_hour_of_attempts_is_not_counted_anew_for_each_look(operator, redis_url):
+    publish(redis_url, busy_snapshot())
+    an_attempt(1)
+    assert "1 failed attempt in the last hour" in html_of(operator, "/retries/")
+    with CaptureQueriesContext(connection) as asked:
+        assert "1 failed attempt in the last hour" in html_of(operator, "/retries/")
+    assert not [query for query in asked if RecordEvent._meta.db_table in query["sql"]]
+    assert "1 failed attempt" not in html_of(operator, "/retries/?group=nobody")
 
 
 def test_a_list_of_retries_says_what_it_leaves_out_and_shows_more_of_one_queue(

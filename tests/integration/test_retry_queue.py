@@ -492,3 +492,31 @@ def test_nothing_of_a_queue_is_left_when_its_group_is_deleted(broker, owner):
     broker.connection.client.sadd("sl:groups", GROUP)
     broker.admin().delete_groups([GROUP])
     assert list(broker.connection.client.scan_iter("*retry-*")) == []
+
+
+def test_the_soonest_of_all_queues_are_found_and_no_other_record_is_read(broker, monkeypatch):
+    topic = a_topic(broker, 3)
+    places = [TopicPartition(topic, number) for number in range(3)]
+    owners = [Owner(broker, place, 1) for place in places]
+    later_ms = owners[0].connection.server_time_ms() + 3_600_000
+    for n in range(30):
+        owners[n % 3].fail(n, due_ms=later_ms + (n * 7) % 30, chain=KEY if n == 4 else NO_CHAIN)
+    owners[1].park(40, 43)
+    queue = RetryQueue(broker.connection)
+    queues = queue.counts_of((GROUP, place) for place in places)
+    read: list[bytes] = []
+    execute = broker.connection.execute_many
+
+    def spied(commands, *args):
+        read.extend(id for c in commands if c[0] == "HMGET" and "retry-records" in str(c[1]) for id in c[2:])
+        return execute(commands, *args)
+
+    monkeypatch.setattr(broker.connection, "execute_many", spied)
+    found = queue.soonest(queues, 5)
+    assert [(group, one.due_ms) for group, one in found] == [(GROUP, later_ms + n) for n in range(5)]
+    assert len(read) == 5
+    every = [one for _, one in queue.soonest(queues, 100)]
+    assert [one.due_ms for one in every] == [*range(later_ms, later_ms + 30), None, None]
+    assert [one.record.offset for one in every[-2:]] == [40, 43]
+    assert [one.record.offset for _, one in queue.soonest(queues, 31)][-1] == 40
+    assert queue.soonest({}, 5) == []
