@@ -22,7 +22,7 @@ from django.db.models import F, Max, Min
 from django.utils import timezone
 
 from .channels import Answer, tell
-from .models import Channel, Notice, NoticeState
+from .models import Notice, NoticeState
 
 CLAIM = timedelta(seconds=30)
 """Longer than any attempt takes."""
@@ -147,8 +147,3 @@ class Teller:
             connection.close()
             with self._lock:
                 self._busy.discard(channel)
-
-
-def waiting_for(channel: Channel) -> int:
-    """Notices that it has not been told yet."""
-    return channel.notices.filter(state__in=(NoticeState.WAITING, NoticeState.SENDING)).count()

@@ -16,6 +16,7 @@ from ninja import Field, Query, Router, Schema, Status
 
 from dashboard.alerts import changes
 from dashboard.alerts.conditions import ALL, CONDITIONS, Condition, described
+from dashboard.alerts.figures import counted_rules
 from dashboard.alerts.forms import RuleForm, proposed
 from dashboard.alerts.models import Firing, Notice, Rule
 from dashboard.alerts.preview import preview as preview_of
@@ -179,7 +180,7 @@ def conditions(request: HttpRequest) -> object:
 @router.get("/alerts/rules", auth=reads, response=Page[RuleOut], operation_id="list_alert_rules")
 def rules(request: HttpRequest, query: Query[Paging]) -> object:
     """Rules, by name."""
-    return page_of(Rule.objects.select_related("owner").order_by("name"), query, _rule_out)
+    return page_of(counted_rules(), query, _rule_out)
 
 
 @router.post("/alerts/rules", auth=rules_alerts, response={201: RuleOut}, operation_id="create_alert_rule")
@@ -188,7 +189,7 @@ def create(request: HttpRequest, body: RuleIn, response: HttpResponse) -> object
     form = _new(body)
     made = changes.save_rule(form, actor(request))
     response.headers["Location"] = f"/api/v1/alerts/rules/{made.pk}"
-    return Status(201, _rule_out(made))
+    return Status(201, _rule_out(_rule(made.pk)))
 
 
 @router.post("/alerts/rules/preview", auth=rules_alerts, response=Preview, operation_id="preview_alert_rule")
@@ -217,7 +218,7 @@ def change(request: HttpRequest, number: int, body: RuleChange) -> object:
     now = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
     now["channels"] = [channel.pk for channel in found.channels.all()]
     form = RuleForm(filled(form, now, body.fields), instance=found, condition=condition)
-    return _rule_out(changes.save_rule(valid(form), actor(request)))
+    return _rule_out(_rule(changes.save_rule(valid(form), actor(request)).pk))
 
 
 @router.delete(
@@ -280,7 +281,7 @@ def _new(body: RuleIn) -> RuleForm:
 
 
 def _rule(number: int) -> Rule:
-    found = Rule.objects.select_related("owner").filter(pk=min(number, _MOST_NUMBER)).first()
+    found: Rule | None = counted_rules().filter(pk=min(number, _MOST_NUMBER)).first()
     if found is None:
         raise Gone(f"There is no alert rule {number}.")
     return found
@@ -334,18 +335,18 @@ def _told(notice: Notice) -> dict[str, Any]:
     }
 
 
-def _rule_out(found: Rule) -> dict[str, Any]:
+def _rule_out(found: Any) -> dict[str, Any]:
+    """Of a rule as `counted_rules` finds it."""
     return {
         "number": found.pk,
         "looks_for": described(found) if found.condition in CONDITIONS else found.condition,
         "channels": [channel.pk for channel in found.channels.all()],
         "owner": found.owner.get_username() if found.owner else None,
-        "firing": found.firings.filter(cleared_at=None).count(),
         **{
             name: getattr(found, name)
             for name in (
                 "name", "condition", "scope", "threshold", "clear_at", "statuses", "window_s", "for_s", "clear_for_s",
-                "enabled", "severity", "muted_until",
+                "enabled", "severity", "muted_until", "firing",
             )
         },
     }  # fmt: skip

@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from dashboard.alerts import changes
+from dashboard.alerts.figures import counted_channels
 from dashboard.alerts.forms import ChannelForm
 from dashboard.alerts.models import Channel
-from dashboard.alerts.teller import waiting_for
 from dashboard.pages.moments import Gone
 
 from .alerts import Value, filled, valid
@@ -52,7 +52,7 @@ class Trial(Schema):
 @router.get("/alerts/channels", auth=reads, response=Page[ChannelOut], operation_id="list_alert_channels")
 def channels(request: HttpRequest, query: Query[Paging]) -> object:
     """Channels, by name."""
-    return page_of(Channel.objects.order_by("name"), query, _out)
+    return page_of(counted_channels(), query, _out)
 
 
 @router.post("/alerts/channels", auth=tells, response={201: ChannelOut}, operation_id="create_alert_channel")
@@ -61,7 +61,7 @@ def create(request: HttpRequest, body: ChannelIn, response: HttpResponse) -> obj
     data = filled(ChannelForm(kind=body.kind), {"enabled": True}, body.fields)
     made = changes.save_channel(valid(ChannelForm(data, kind=body.kind)), actor(request))
     response.headers["Location"] = f"/api/v1/alerts/channels/{made.pk}"
-    return Status(201, _out(made))
+    return Status(201, _out(_channel(made.pk)))
 
 
 @router.patch(
@@ -73,7 +73,7 @@ def change(request: HttpRequest, number: int, body: ChannelChange) -> object:
     form = ChannelForm(instance=found, kind=found.kind)
     standing = {"name": found.name, "enabled": found.enabled, "addresses": ", ".join(found.addresses)}
     form = ChannelForm(filled(form, standing, body.fields), instance=found, kind=found.kind)
-    return _out(changes.save_channel(valid(form), actor(request)))
+    return _out(_channel(changes.save_channel(valid(form), actor(request)).pk))
 
 
 @router.delete(
@@ -95,16 +95,16 @@ def test(request: HttpRequest, number: int) -> object:
 
 
 def _channel(number: int) -> Channel:
-    found = Channel.objects.filter(pk=min(number, _MOST_NUMBER)).first()
+    found: Channel | None = counted_channels().filter(pk=min(number, _MOST_NUMBER)).first()
     if found is None:
         raise Gone(f"There is no channel {number}.")
     return found
 
 
-def _out(found: Channel) -> dict[str, Any]:
+def _out(found: Any) -> dict[str, Any]:
+    """Of a channel as `counted_channels` finds it."""
     return {
         "number": found.pk,
         "signed": bool(found.secret),
-        "waiting": waiting_for(found),
-        **{name: getattr(found, name) for name in ("name", "kind", "where", "enabled")},
+        **{name: getattr(found, name) for name in ("name", "kind", "where", "enabled", "waiting")},
     }

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Q
 
+from dashboard.alerts.figures import counted_rules, used_channels
 from dashboard.alerts.judge import Event
-from dashboard.alerts.models import Channel, Firing, Notice, NoticeState, Rule, Severity, Watchman
+from dashboard.alerts.models import Firing, Notice, Severity, Watchman
 from dashboard.alerts.presets import PRESETS
 from dashboard.presenters import alerts
 from dashboard.presenters.words import plural
@@ -51,25 +52,14 @@ def _rows(firings: list[Firing], now_ms: int) -> list[alerts.FiringRow]:
 
 
 def _rules(now_ms: int) -> list[alerts.RuleRow]:
-    found = Rule.objects.select_related("owner").prefetch_related("channels")
-    firing = found.annotate(firing=Count("firings", filter=Q(firings__cleared_at=None), distinct=True))
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return [alerts.rule_row(rule, rule.firing, now) for rule in firing.order_by("name")]
+    return [alerts.rule_row(rule, rule.firing, now) for rule in counted_rules()]
 
 
 def _channels() -> list[alerts.ChannelRow]:
-    unsettled = Q(notices__state__in=(NoticeState.WAITING, NoticeState.SENDING))
-    found = Channel.objects.annotate(
-        waiting=Count("notices", filter=unsettled, distinct=True), used_by=Count("rules", distinct=True)
-    )
     return [
-        alerts.channel_row(
-            channel,
-            channel.notices.exclude(attempts=0).order_by("-id").first(),
-            channel.waiting,
-            channel.used_by,
-        )
-        for channel in found.order_by("name")
+        alerts.channel_row(channel, last, channel.waiting, channel.used_by)
+        for channel, last in used_channels()
     ]
 
 

@@ -85,12 +85,30 @@ def _about(failures: list[FailureGroup]) -> dict[Key, tuple[str, int | None]]:
         .values_list("group", "topic", "fingerprint")
         .annotate(newest=Max("replayed_ms"), dlq=Max("dlq_topic"))
     )
-    about: dict[Key, tuple[str, int | None]] = {}
-    for group, topic, fingerprint, newest, dlq in known:
-        mine = DeadLetter.objects.filter(group=group, topic=topic, fingerprint=fingerprint)
-        fresh = mine.filter(state=LetterState.DEAD, died_ms__gt=newest).count() if newest else None
-        about[group, topic, fingerprint] = (dlq or dlq_topic(topic, group), fresh)
-    return about
+    found = list(known)
+    fresh = _fresh({(group, topic, said): newest for group, topic, said, newest, _ in found if newest})
+    return {
+        (group, topic, said): (
+            dlq or dlq_topic(topic, group),
+            fresh.get((group, topic, said), 0) if newest else None,
+        )
+        for group, topic, said, newest, dlq in found
+    }
+
+
+def _fresh(replayed: dict[Key, int]) -> dict[Key, int]:
+    """Of each failure how many letters are dead that died after this moment (ms); it is left out where none did."""
+    if not replayed:
+        return {}
+    later = Q(pk__in=[])
+    for (group, topic, fingerprint), newest_ms in replayed.items():
+        later |= Q(group=group, topic=topic, fingerprint=fingerprint, died_ms__gt=newest_ms)
+    counted = (
+        DeadLetter.objects.filter(later, state=LetterState.DEAD)
+        .values_list("group", "topic", "fingerprint")
+        .annotate(n=Count("pk"))
+    )
+    return {(group, topic, fingerprint): n for group, topic, fingerprint, n in counted}
 
 
 @fresh_connection
