@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+
+from django.utils.safestring import SafeString
 
 WIDTH, HEIGHT = 120, 20
 STEPS = 60
@@ -12,11 +15,20 @@ STEPS = 60
 
 @dataclass(frozen=True)
 class Sparkline:
+    """It draws itself in a template."""
+
     path: str  # SVG path data; "" when there are fewer than two samples
     words: str  # for those who cannot see it
 
-    width = WIDTH
-    height = HEIGHT
+    def render(self) -> SafeString:
+        if not self.path:
+            return SafeString("")
+        return SafeString(
+            f'<svg class="spark" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
+            f'aria-label="{escape(self.words)}"><path d="{self.path}"/></svg>'
+        )
+
+    __str__ = __html__ = render
 
 
 NONE = Sparkline("", "No history yet")

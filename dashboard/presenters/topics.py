@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamlab.metrics.snapshot import PartitionSnapshot, Snapshot, TopicSnapshot
+from streamlab.metrics.positions import OnTopic
+from streamlab.metrics.snapshot import GroupSnapshot, PartitionSnapshot, Snapshot, TopicSnapshot
 
 from . import groups, skew
 from .figures import Figure, byte_rate, count, duration, moment, percent, rate, ratio, size
+from .paths import path_to
 from .words import SEVERITY, Status, Tone
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A group beside a topic."""
+    """A group that reads a topic. Its figures are made where they are drawn: a list draws those of a few."""
 
     group: str
     status: Status
-    members: Figure
-    lag: Figure  # on this topic
-    time_lag: Figure
-    consumed: Figure
+    of: GroupSnapshot
+    on: OnTopic  # how far it is there
+
+    @property
+    def href(self) -> str:
+        return path_to("group", self.group)
+
+    @property
+    def members(self) -> Figure:
+        return count(len(self.of.members), "members")
+
+    @property
+    def lag(self) -> Figure:
+        return count(self.on.lag, reason=groups.NEVER_COMMITTED)
+
+    @property
+    def time_lag(self) -> Figure:
+        return duration(self.on.time_lag_ms, groups.NEVER_COMMITTED)
+
+    @property
+    def consumed(self) -> Figure:
+        return rate(self.on.consumed_rate)
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,10 @@ class TopicRow:
     readers: list[Reader]
 
     @property
+    def href(self) -> str:
+        return path_to("topic", self.name)
+
+    @property
     def more_readers(self) -> int:
         """Groups that a list leaves out after the four furthest behind."""
         return max(0, len(self.readers) - 4)
@@ -52,17 +76,10 @@ class TopicRow:
 def readers(snapshot: Snapshot, topic: str, statuses: groups.Statuses) -> list[Reader]:
     """The groups of a topic, the furthest behind first."""
     found = [
-        Reader(
-            group=g.group,
-            status=statuses.of(g),
-            members=count(len(g.members), "members"),
-            lag=count(groups.lag_on(g, topic), reason=groups.NEVER_COMMITTED),
-            time_lag=duration(groups.time_lag_on(g, topic), groups.NEVER_COMMITTED),
-            consumed=rate(groups.rate_on(g, topic)),
-        )
+        Reader(g.group, statuses.of(g), g, g.partitions.on_topic(topic))
         for g in groups.reading(snapshot, topic)
     ]
-    return sorted(found, key=lambda r: (-(r.lag.value or 0), r.group))
+    return sorted(found, key=lambda r: (-(r.on.lag or 0), r.group))
 
 
 def health(reading: list[Reader]) -> Status:
@@ -82,8 +99,8 @@ def row(
 ) -> TopicRow:
     """`dead` and `retrying`: None where they are not known."""
     reading = readers(snapshot, topic.topic, statuses)
-    known = [r.lag.value for r in reading if r.lag.value is not None]
-    ages = [r.time_lag.value for r in reading if r.time_lag.value is not None]
+    known = [r.on.lag for r in reading if r.on.lag is not None]
+    ages = [r.on.time_lag_ms for r in reading if r.on.time_lag_ms is not None]
     return TopicRow(
         name=topic.topic,
         internal=topic.internal,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
+
+from django.utils.safestring import SafeString
 
 
 class Tone(StrEnum):
@@ -21,11 +24,19 @@ SEVERITY = {Tone.BAD: 0, Tone.WARN: 1, Tone.NOTE: 2, Tone.OK: 3, Tone.IDLE: 4}
 
 @dataclass(frozen=True)
 class Status:
-    """A word with a tone: `why` is a sentence for the tooltip."""
+    """A word with a tone: `why` is a sentence for the tooltip. It draws itself in a template."""
 
     word: str
     tone: Tone
     why: str = ""
+
+    def render(self) -> SafeString:
+        return SafeString(
+            f'<span class="status {self.tone}" title="{escape(self.why)}">'
+            f'<span class="mark" aria-hidden="true"></span>{escape(self.word)}</span>'
+        )
+
+    __str__ = __html__ = render
 
 
 @dataclass(frozen=True)
