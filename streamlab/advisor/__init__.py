@@ -51,7 +51,7 @@ def look(connection: Connection, before: memory.Memory | None = None) -> Advice:
     """Look now, whatever was found before, and let the others know."""
     looked = _looker(connection).look(before)
     advice = judge(looked.world, before.advice.findings if before else (), looked.missing)
-    memory.write(connection, memory.Memory(advice, looked.totals, looked.counters))
+    memory.write(connection, memory.Memory(advice, looked.totals, looked.counters, looked.failures))
     return advice
 
 

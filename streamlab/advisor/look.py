@@ -23,9 +23,10 @@ from ..schemas.store import SCHEMAS_TOPIC
 from . import asking_server, flows, parsing
 from .asking_server import Counters
 from .memory import Memory, Total
+from .onset import Failed
 from .parsing import NothingMeasured
-from .rules import behind, burst, failing, hot, rebalances
-from .working import attempts_since
+from .rules import behind, burst, hot, rebalances
+from .working import attempts_since, failures_since
 from .world import Attempts, Happened, HeavyKey, Letters, Server, World
 
 T = TypeVar("T")
@@ -33,7 +34,10 @@ T = TypeVar("T")
 MOST_CLIENTS = 500
 """Of more running clients those heard of last are looked at."""
 PAST_MS = 65_000
-CHANGES_MS = failing.SUSPECT_MS + 60_000
+HISTORY_MS = 15 * 60_000
+"""Kept second by second."""
+CHANGES_MS = HISTORY_MS - 2 * 60_000
+"""Of older changes it is not known what was before."""
 MOST_CHANGES = 100
 MOST_REBALANCES = 100
 MOST_SUSPECTS = 5
@@ -41,7 +45,6 @@ MOST_SUSPECTS = 5
 A_SAMPLE = Budget(entries=30, records=5_000, bytes=4 << 20, seconds=0.3)
 LETTERS_A_PARTITION = 2
 STALE_MS = 10_000
-_CALM_WINDOW_MS = 15 * 60_000
 
 
 class Looked(NamedTuple):
@@ -50,6 +53,7 @@ class Looked(NamedTuple):
     world: World
     totals: dict[str, list[Total]]  # to be remembered
     counters: dict[str, Counters]  # likewise
+    failures: dict[str, list[Failed]]  # likewise
     missing: list[str]  # sentences about what could not be read
 
 
@@ -73,7 +77,11 @@ class Looker:
         world = self._always(missing)
         standing = {f.group for f in before.advice.findings} if before else set()
         rebalanced = self._rebalances(world, standing)
-        totals, attempts = attempts_since(world.clients, before.totals if before else {})
+        told = before.totals if before else {}
+        totals, attempts = attempts_since(world.clients, told)
+        failures = failures_since(
+            totals, world.clients, told, before.failures if before else {}, world.now_ms - HISTORY_MS
+        )
         server, counters = self._server(world, before, missing)
         world = replace(world, rebalances=rebalanced, attempts=attempts, server=server)
         late = _late(world)
@@ -86,9 +94,11 @@ class Looker:
             calm_rates=_try(missing, {}, lambda: self._calm(world, late)),
             heavy_keys=_try(missing, {}, lambda: self._heavy(world, late)),
             letters=_try(missing, {}, lambda: self._letters(world, letters)),
-            changes=[*world.changes, *schemas],
+            changes=sorted([*world.changes, *schemas], key=lambda change: -change.at_ms),
+            failures=failures,
         )
-        return Looked(world, totals, counters, missing)
+        world = replace(world, deaths=_try(missing, {}, lambda: self._deaths(world, letters)))
+        return Looked(world, totals, counters, failures, missing)
 
     # -- always ---------------------------------------------------------------------------------------------------
 
@@ -165,7 +175,7 @@ class Looker:
         topics = sorted({found.flow.busiest_topic for found in late} - {""})
         if not topics:
             return {}
-        since_ms = world.now_ms - _CALM_WINDOW_MS
+        since_ms = world.now_ms - HISTORY_MS
         series = History(self._connection).many("topic", topics, ["rate"], "1s", since_ms, world.now_ms)
         calm = {topic: parsing.calm_rate(series[topic]["rate"], burst.TIMES.enter) for topic in topics}
         return {topic: rate for topic, rate in calm.items() if rate is not None}
@@ -209,6 +219,21 @@ class Looker:
             )
             found[topic, group] = parsing.sample_of(name, newest, replies)
         return found
+
+    def _deaths(
+        self, world: World, growing: list[tuple[str, str, str]]
+    ) -> dict[tuple[str, str], list[Failed]]:
+        if not world.changes or not growing:
+            return {}
+        names = {name for letters, topic, _ in growing[:MOST_SUSPECTS] for name in (letters, topic)}
+        since_ms = world.now_ms - HISTORY_MS
+        series = History(self._connection).many(
+            "topic", sorted(names), ["rate"], "1s", since_ms, world.now_ms
+        )
+        return {
+            (topic, group): parsing.deaths_by_second(series[letters], series[topic])
+            for letters, topic, group in growing[:MOST_SUSPECTS]
+        }
 
     def _schemas(self) -> list[Happened]:
         """Versions registered in the last minutes."""

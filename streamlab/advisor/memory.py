@@ -15,6 +15,7 @@ from ..connection import Connection
 from ..errors import translated
 from .asking_server import Counters
 from .finding import Advice
+from .onset import Failed
 
 FRESH_MS = 5_000
 KEPT_MS = 5 * 60_000
@@ -39,6 +40,7 @@ class Memory(msgspec.Struct, frozen=True):
     advice: Advice
     totals: dict[str, list[Total]] = {}  # by instance, oldest first
     counters: dict[str, Counters] = {}  # by run id of a master
+    failures: dict[str, list[Failed]] = {}  # of a group's attempts, oldest first
 
 
 _decoder = msgspec.json.Decoder(Memory)

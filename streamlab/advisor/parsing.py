@@ -16,6 +16,7 @@ from ..delivery.letter_headers import CONNECT_CLASS, SPRING_CLASS
 from ..errors import StreamlabError
 from ..groups.rebalances import Rebalance
 from ..log import parse_entry, records_of
+from ..metrics.history import Series
 from ..metrics.snapshot import Snapshot, decode
 from ..model import TopicPartition
 from ..schemas import entries
@@ -23,6 +24,7 @@ from ..schemas.model import Version
 from ..schemas.store import SCHEMAS_TOPIC
 from ..server_defaults import server_defaults
 from ..topics import TopicSpec
+from .onset import Failed
 from .world import Happened, Kept, Letters
 
 CALM_S, SETTLES_S, GAP_S = 10, 30, 3
@@ -31,6 +33,8 @@ SURE = 3.0
 RISES_S = 10
 """What takes longer than this to rise is no burst: a shop's morning takes minutes."""
 LETTERS_A_BATCH = 20
+LAB, EXPERIMENT = "lab", "experiment"
+"""By whom an experiment changes settings, and what its reasons say."""
 
 _change = msgspec.json.Decoder(Change)
 _rebalance = msgspec.json.Decoder(Rebalance)
@@ -83,13 +87,15 @@ def retentions(topics: Any, defaults: Any) -> dict[str, Kept]:
 
 
 def changes_since(reply: Sequence[Any], oldest_ms: int) -> list[Happened]:
-    """Changes of settings, newest first."""
+    """Changes of settings, newest first; not those of an experiment, which tries values and puts them back."""
     found = []
     for _, fields in reply:
         fields = fields if isinstance(fields, Mapping) else dict(zip(fields[::2], fields[1::2], strict=True))
         change = _change.decode(fields[b"data"])
         if change.at_ms < oldest_ms:
             break
+        if change.by == LAB and EXPERIMENT in (change.reason or ""):
+            continue
         entity = f"{change.entity_type}:{change.entity}" if change.entity else change.entity_type
         of = f"{change.entity_type} {change.entity}".strip()
         before, after = (_quoted(v) for v in (change.before, change.after))
@@ -142,6 +148,23 @@ def sample_of(name: str, numbers: Sequence[int], replies: Sequence[Any]) -> Lett
                 reason = headers.get(SPRING_CLASS) or headers.get(CONNECT_CLASS) or b"an unknown reason"
                 reasons[reason.decode("utf-8", "replace").rpartition(".")[2][:80]] += 1
     return Letters(sum(reasons.values()), reasons.most_common(3))
+
+
+def deaths_by_second(letters: Series, topic: Series) -> list[Failed]:
+    """How many letters came in. A second in which the topic itself was not measured says nothing; the topic of letters
+    has no history before the first of them.
+
+    >>> deaths_by_second({"t": [2_000], "rate": [3.0]}, {"t": [1_000, 2_000], "rate": [None, 9.0]})
+    [Failed(from_ms=0, until_ms=2000, of=0.0, failed=0.0), Failed(from_ms=1000, until_ms=3000, of=1.0, failed=3.0)]
+    """
+    died = dict(zip(letters["t"], letters["rate"], strict=True))
+    found = []
+    for at_ms, measured in zip(topic["t"], topic["rate"], strict=True):
+        assert at_ms is not None
+        began_ms = int(at_ms) - 1_000  # a rate is that since the tick before
+        of = 0.0 if measured is None else 1.0
+        found.append(Failed(began_ms, began_ms + 2_000, of, died.get(at_ms) or 0.0))
+    return found
 
 
 def calm_rate(rates: Sequence[float | None], times: float) -> float | None:

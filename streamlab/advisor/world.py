@@ -14,6 +14,7 @@ from ..metrics.snapshot import GroupSnapshot, Snapshot
 from ..metrics.telemetry import ClientTelemetry
 from . import flows
 from .flows import GroupFlow
+from .onset import Failed
 
 Standing = Callable[[str, str], bool]
 """Whether a rule's finding about a subject stands since an earlier look: `standing("rebalances", "group:x")`."""
@@ -108,6 +109,12 @@ class World:
     )  # by topic: right before a sudden rise of the last 15 min; a topic without one is not in it
     heavy_keys: Mapping[str, Sequence[HeavyKey]] = field(default_factory=dict)  # by topic
     letters: Mapping[tuple[str, str], Letters] = field(default_factory=dict)  # by topic and group
+    deaths: Mapping[tuple[str, str], Sequence[Failed]] = field(
+        default_factory=dict
+    )  # by topic and group, second by second, where letters come in and something was changed
+    failures: Mapping[str, Sequence[Failed]] = field(
+        default_factory=dict
+    )  # of attempts, by group, look by look
     known_flows: dict[str, GroupFlow | None] = field(
         default_factory=dict
     )  # what flow() found in this snapshot and past; by group

@@ -8,17 +8,14 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from dashboard.presenters.advice import card
 from streamlab.advisor.judge import LINGER_MS, SWITCH_MS, judge
 from streamlab.advisor.parsing import calm_rate
 from streamlab.advisor.rules import burst
 from streamlab.advisor.world import (
     MOST_SLOW,
     Attempts,
-    Happened,
     HeavyKey,
     Kept,
-    Letters,
     Server,
     SlowCommand,
 )
@@ -26,7 +23,7 @@ from streamlab.groups.rebalances import Rebalance
 from streamlab.lab.shop.rhythm import factor
 from streamlab.metrics.positions import Positions
 from tests.advisor_worlds import GROUP, TOPIC, a_client, a_consumer, a_worker, a_world, rules_of, sends
-from tests.snapshots import NOW_MS, a_partition, a_server, a_topic
+from tests.snapshots import NOW_MS, a_server
 
 SIX, EVEN = [20.0] * 6, [10.0] * 6
 
@@ -208,36 +205,6 @@ def test_few_very_slow_records_that_fail_point_at_what_the_handler_calls():
 def test_while_nobody_knows_how_many_attempts_fail_no_other_cause_is_named():
     slow = a_worker(0, ready=500, p50=8, p95=2_000)
     assert rules_of(a_world(SIX, EVEN, members=1, clients=[slow])) == []
-
-
-def with_letters(world, dead: int):
-    """The last minute brought so many dead letters."""
-    name = f"{TOPIC}.{GROUP}.dlq"
-    empty, full = (a_topic(name, logs=[a_partition(0, log_end=end)], groups=[]) for end in (5, 5 + dead))
-    past = [msgspec.structs.replace(s, topics=s.topics | {name: empty}) for s in world.past]
-    now = msgspec.structs.replace(world.snapshot, topics=world.snapshot.topics | {name: full})
-    return replace(world, past=past, snapshot=now, dead_letters={name: (TOPIC, GROUP)})
-
-
-def test_dead_letters_are_told_with_what_they_died_of():
-    world = with_letters(a_world(letters={(TOPIC, GROUP): Letters(20, [("PoisonError", 20)])}), 60)
-    found = only(world, "dead-letters")
-    assert "20 letters of the newest 20 died of PoisonError" in found.symptom
-    shown = card(found, NOW_MS).levers[0]
-    assert (shown.look, shown.look_href) == ("Dead letters", f"/dead-letters/?group={GROUP}&topic={TOPIC}")
-
-
-def test_a_change_right_before_is_named_and_one_of_something_else_is_not():
-    changes = [Happened(NOW_MS - 60_000, f"schema:{TOPIC}-value", "version 4 of schema orders-value", "anna")]
-    found = only(with_letters(a_world(changes=changes), 60), "failing-after-change")
-    assert "version 4 of schema orders-value by anna" in found.cause
-    only(with_letters(a_world(changes=[Happened(NOW_MS, "group:other", "x")]), 60), "dead-letters")
-
-
-def test_attempts_that_fail_and_succeed_later_are_a_hint():
-    worker = a_worker(0)
-    world = a_world(clients=[worker], attempts={worker.instance: Attempts(30, 280, 20, 0, 0)})
-    assert only(world, "retries").urgency == "hint"
 
 
 def test_unread_records_close_to_their_end_are_urgent():

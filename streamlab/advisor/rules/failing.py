@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from .. import flows, words
 from ..finding import Experiment, Finding, Lever, Number, Urgency
 from ..limits import Limit
+from ..onset import SUSPECT_MS, Failed, began_after
 from ..world import Happened, Standing, World
 from . import attempts
 
@@ -16,8 +17,6 @@ AFTER = "failing-after-change"
 DEAD = Limit("dead letters", 3, 0, "letters", "of a topic and group in the last minute")
 FAILING = Limit("failing", 0.05, 0.02, "share", "of a worker's attempts that fail")
 LIMITS = (DEAD, FAILING)
-SUSPECT_MS = 5 * 60_000
-"""A change this long before the failures began, or less, is named."""
 
 
 def find(world: World, standing: Standing, explained: Collection[str]) -> Iterator[Finding]:
@@ -43,8 +42,8 @@ def _subject(topic: str, group: str) -> str:
     return f"group:{group} on {topic}"
 
 
-def suspects(world: World, topics: Sequence[str], group: str) -> list[Happened]:
-    """Changes of the last minutes that can have to do with it, newest first."""
+def suspects(world: World, topics: Sequence[str], group: str, failed: Sequence[Failed]) -> list[Happened]:
+    """Changes of the last minutes that can have to do with it and after which far more failed, newest first."""
     members = {c.client_id for c in world.members(group).values()}
     near = {
         "broker",
@@ -53,11 +52,11 @@ def suspects(world: World, topics: Sequence[str], group: str) -> list[Happened]:
         *(f"client:{client}" for client in members),
         *(f"schema:{topic}-{part}" for topic in topics for part in ("key", "value")),
     }
-    return [c for c in world.changes if c.entity in near and world.now_ms - c.at_ms <= SUSPECT_MS + 60_000]
+    return [c for c in world.changes if c.entity in near and began_after(c.at_ms, failed)]
 
 
 def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> Finding:
-    changes = suspects(world, [topic], group)
+    changes = suspects(world, [topic], group, world.deaths.get((topic, group), ()))
     letters = world.letters.get((topic, group))
     tried = attempts.of_group(world, group)
     reason = letters.reasons[0] if letters and letters.reasons else None
@@ -79,7 +78,8 @@ def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> 
         else "The handler cannot do with these records, whatever is tried: poison, or a fault in the handler.",
         judged=f"{DEAD.enter:g} dead letters in the last minute or more; gone when a minute brings none. A "
         "change of the "
-        f"group, its clients, the topic, its schema or the broker in the last {SUSPECT_MS // 60_000} minutes is named.",
+        f"group, its clients, the topic, its schema or the broker is named when they rose within "
+        f"{SUSPECT_MS // 60_000} minutes after it.",
         numbers=(
             Number("dead letters", dead, "letters", DEAD.enter),
             Number("die", dead / over_s, "records/s"),
@@ -102,7 +102,7 @@ def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> 
 
 def _retries(world: World, group: str, tried: attempts.Tried) -> Finding:
     topics = world.snapshot.groups[group].partitions.topics
-    changes = suspects(world, topics, group)
+    changes = suspects(world, topics, group, world.failures.get(group, ()))
     return Finding(
         rule=AFTER if changes else RETRIES,
         subject=f"group:{group}",
