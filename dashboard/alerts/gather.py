@@ -18,6 +18,7 @@ from dashboard.broker import broker
 from dashboard.pages import moments, retries
 from dashboard.pages.moments import Moment, NoMeasurements
 from dashboard.presenters.trend import Trend
+from dashboard.projections import currency
 from dashboard.projections.models import DeadLetter
 from streamlab.errors import StreamlabError
 from streamlab.metrics.snapshot import Snapshot
@@ -66,7 +67,7 @@ class Gatherer:
             now_ms=now_ms,
             snapshot=snapshot,
             trends=seen("group-status", lambda of: _trends(moment, of)),
-            deaths=seen("dead-letters", lambda of: _deaths(of, now_ms)),
+            deaths=seen("dead-letters", lambda of: _deaths(snapshot, of, now_ms, trouble)),
             retrying=seen("retrying", lambda of: _retrying(snapshot, of)),
             parts=seen("part", lambda of: _parts()),
             refusals=seen("refusals", lambda of: _refusals()),
@@ -83,7 +84,16 @@ def _trends(moment: Moment | None, rules: list[Rule]) -> Mapping[str, Trend] | N
     return None if moment is None else moment.trends(_wanted(rules, moment.snapshot.groups))
 
 
-def _deaths(rules: list[Rule], now_ms: int) -> dict[int, Deaths]:
+def _deaths(
+    snapshot: Snapshot | None, rules: list[Rule], now_ms: int, trouble: list[str]
+) -> dict[int, Deaths] | None:
+    """None while the tables may lack some: without a snapshot, too, it is not known how far they should be."""
+    if snapshot is None:
+        return None
+    lacks = currency.missing(snapshot)
+    if lacks:
+        trouble.append(lacks)
+        return None
     found = {}
     for window_s in {rule.window_s for rule in rules}:
         counts = (

@@ -47,11 +47,19 @@ def headline_figures(snapshot: Snapshot, failing: Trouble, past: bool) -> dict[s
         "retrying": count(
             failing.retrying, "records wait to be tried again", NOT_KEPT if past else "No worker runs"
         ),
-        "dead": count(failing.dead, "dead letters", NOT_KEPT if past else "Not known yet"),
-        "lately": f"{failing.lately:,} died in 15 min" if failing.lately else "none died in 15 min",
+        "dead": count(
+            failing.dead, "dead letters", NOT_KEPT if past else (failing.why or "Not known yet").rstrip(".")
+        ),
+        "lately": _died(failing),
         "records": count(sum(t.records for t in own), "records kept now"),
         "stored": size(sum(t.size_bytes for t in own)),
     }
+
+
+def _died(failing: Trouble) -> str:
+    if failing.lately is None:
+        return "of the last 15 min not known"
+    return f"{failing.lately:,} died in 15 min" if failing.lately else "none died in 15 min"
 
 
 def _name_of_most(found: list[tuple[int | None, str]]) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from dashboard.broker import broker
 from dashboard.presenters.words import Trouble
+from dashboard.projections import currency
 from dashboard.projections.models import DeadLetter, FailureGroup
 from streamlab.delivery.retry_queue import RetryQueue
 from streamlab.errors import StreamlabError
@@ -39,6 +40,9 @@ def of_all(moment: Moment) -> Trouble:
     if moment.past:
         return Trouble(None, None, None)
     workers = [c for c in running.clients().values() if c.kind == "worker" and not c.away(moment.read_at_ms)]
+    lacks = currency.missing(moment.snapshot)
+    if lacks:
+        return Trouble(None, None, _queued(workers), lacks)
     total = FailureGroup.objects.aggregate(dead=Sum("dead"))["dead"] or 0
     # whatever became of them since, as alerts count them: a replay undoes no death
     lately = DeadLetter.objects.filter(died_ms__gte=moment.read_at_ms - LATELY_MS).count()

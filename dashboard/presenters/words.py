@@ -46,6 +46,7 @@ class Trouble:
     dead: int | None  # letters that nothing handles
     lately: int | None  # deaths of the last 15 minutes, whatever became of the letters since
     retrying: int | None  # that wait to be tried again
+    why: str = ""  # what died is not known, as a sentence
 
 
 def plural(n: int, noun: str, many: str = "") -> str:

@@ -21,10 +21,11 @@ from dashboard.alerts.look import close_all, look
 from dashboard.alerts.models import Channel, Firing, Notice, NoticeState, Rule, Watched, Watchman
 from dashboard.alerts.now import firing_now
 from dashboard.alerts.watchman import Watch, prune
-from dashboard.projections.models import DeadLetter
+from dashboard.projections import currency
+from dashboard.projections.models import DeadLetter, Ledger
 from streamlab import keys
 from streamlab.connection import Connection
-from streamlab.metrics.snapshot import GroupSnapshot, encode
+from streamlab.metrics.snapshot import GroupSnapshot, TopicSnapshot, encode
 from tests.integration.broker_pictures import now_ms, publish
 from tests.receivers import MailSink, WebhookReceiver
 from tests.snapshots import a_group, a_snapshot, a_topic
@@ -72,7 +73,7 @@ class Clock:
         self.ms = now_ms()
         self.gatherer = Gatherer(lambda: self.ms)
 
-    def look(self, *things: GroupSnapshot, after_s: float = 2, unbroken: bool = True):
+    def look(self, *things: GroupSnapshot | TopicSnapshot, after_s: float = 2, unbroken: bool = True):
         self.ms += int(after_s * 1000)
         publish(self.url, a_snapshot(a_topic("orders"), *things), as_of_ms=self.ms)
         return look(self.gatherer, unbroken=unbroken)
@@ -159,6 +160,22 @@ def test_dead_letters_fire_and_clear_when_none_died_for_a_while(clock):
     assert opened.opened_says == "1 record of orders died in group billing within 1 min"
     [cleared] = clock.look(after_s=61).cleared
     assert cleared.cleared_says == "Group billing on orders has had no dead letter lately"
+
+
+def test_dead_letters_stay_told_while_the_tables_lack_some(clock):
+    a_rule(name="deaths", condition="dead-letters", threshold=0, window_s=60)
+    DeadLetter.objects.create(key="a", group="billing", topic="orders", partition=0, offset=1, record_id="r",
+                              state="dead", state_ms=clock.ms, died_ms=clock.ms)  # fmt: skip
+    assert clock.look().opened
+    DeadLetter.objects.all().delete()
+    ledger = Ledger.objects.create(pk=Ledger.THE_ONE, rebuild_until={"0": 7})
+    looked = clock.look(after_s=61)
+    assert not looked.cleared and looked.trouble == [currency.REBUILDING]
+    ledger.rebuild_until = {}
+    ledger.save()
+    looked = clock.look(a_topic("__streamlab.events", partitions=1))
+    assert not looked.cleared and looked.trouble == [currency.BEHIND]
+    assert clock.look().cleared
 
 
 @pytest.mark.django_db(transaction=True)

@@ -253,3 +253,11 @@ def test_a_page_holds_no_inline_script_or_style(visitor, redis_url):
         html = text_of(visitor.get(path))
         assert re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", html) == []
         assert re.findall(r"\sstyle=|\son\w+=|javascript:", html) == []
+
+
+def test_deaths_are_not_known_rather_than_none_while_nobody_projects(visitor, redis_url):
+    publish(redis_url, a_snapshot(a_topic(), a_group()))
+    assert "none died in 15 min" in text_of(visitor.get("/"))
+    publish(redis_url, a_snapshot(a_topic(), a_topic("__streamlab.events"), a_group()))
+    html = text_of(visitor.get("/"))
+    assert "none died" not in html and "of the last 15 min not known" in html

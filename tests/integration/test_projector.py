@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 from pytest_django import Settings
 
-from dashboard.projections import GROUP
+from dashboard.projections import GROUP, currency
 from dashboard.projections import projector as projecting
+from dashboard.projections.currency import BEHIND, REBUILDING, missing
 from dashboard.projections.models import BrokerEvent, DeadLetter, Ledger, Position, RecordEvent
 from dashboard.projections.projector import Projector
 from dashboard.projections.rebuild import begin
 from streamlab import keys
 from streamlab.broker import Broker
 from streamlab.events import EVENTS_TOPIC, Event, Journal
+from streamlab.metrics.collect import Collector
+from streamlab.metrics.snapshot import Snapshot
 from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 from tests.builders import produce
@@ -203,3 +208,42 @@ def test_the_group_has_a_member_while_it_runs(broker):
     projector = Projector(broker)
     until(lambda: projector.turn() or broker.connection.client.zcard(keys.group_leases(GROUP)) == 1)
     projector.close()
+
+
+def measured(broker: Broker) -> Snapshot:
+    with closing(Collector(broker.connection)) as collector:
+        return collector.collect(1)
+
+
+def test_the_tables_are_known_to_lack_what_nobody_projects(broker, monkeypatch):
+    assert missing(measured(broker)) == "", "nothing was ever told"
+    tell(broker, *lives(2))
+    assert missing(measured(broker)) == BEHIND
+    with closing(Projector(broker)) as projector:
+        until(lambda: projector.turn() == 0 and DeadLetter.objects.count() == 2)
+        assert missing(measured(broker)) == ""
+        tell(broker, *lives(2, first=2))
+        assert missing(measured(broker)) == "", "that is of this very moment"
+        monkeypatch.setattr(currency, "LATE_MS", 0)
+        until(lambda: missing(measured(broker)) == BEHIND, what="time to pass while nobody projects")
+        until(lambda: projector.turn() == 0 and DeadLetter.objects.count() == 4)
+        assert missing(measured(broker)) == ""
+
+
+def test_the_tables_are_known_to_be_made_again(broker):
+    tell(broker, *lives(2))
+    with closing(Projector(broker)) as projector:
+        until(lambda: projector.turn() == 0 and DeadLetter.objects.count() == 2)
+        begin(broker)
+        assert missing(measured(broker)) == REBUILDING
+        tell(broker, *lives(1, first=2))  # what brings a running projector back to the beginning
+        until(lambda: projector.turn() == 0 and DeadLetter.objects.count() == 3)
+    assert missing(measured(broker)) == ""
+
+
+def test_a_database_that_was_emptied_is_not_taken_for_a_quiet_one(broker):
+    tell(broker, *lives(2))
+    with closing(Projector(broker)) as projector:
+        until(lambda: projector.turn() == 0 and DeadLetter.objects.count() == 2)
+    Position.objects.all().delete()
+    assert missing(measured(broker)) == BEHIND
