@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from dashboard import health as parts
-from dashboard.pages import moments, overview
+from dashboard.pages import moments, overview, trouble
 from dashboard.presenters import health as presenter
 from streamlab.metrics.snapshot import Snapshot
 
@@ -73,7 +73,7 @@ def get_overview(request: HttpRequest) -> object:
     moment = moments.current()
     snapshot = moment.snapshot
     trends = moment.trends(snapshot.groups)
-    verdict = presenter.verdict(snapshot, trends)
+    verdict = presenter.verdict(snapshot, trends, trouble.of_all(moment))
     findings = [one for one in (verdict.first, *verdict.others) if one is not None]
     return {
         "as_of_ms": moment.as_of_ms,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import Any
 
 import pytest
@@ -16,11 +18,14 @@ from dashboard.api.urls import api
 from dashboard.audit.models import Entry
 from dashboard.operations import tasks
 from dashboard.operations.models import Operation, State
+from dashboard.projections.models import DeadLetter, FailureGroup
 from streamlab.broker import Broker
 from streamlab.model import TopicPartition
 from tests.builders import a_group_that_read, a_topic, numbered, produce
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
+from tests.snapshots import a_group, a_snapshot
+from tests.snapshots import a_topic as measured_topic
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +98,23 @@ def test_topics_groups_and_lag_are_those_that_were_measured(viewer, here):
     assert lags == sorted(lags, key=lambda lag: -(lag or 0))
     assert {line["group"] for line in viewer.asks("/lag", group="inventory")["items"]} == {"inventory"}
     assert "inventory is stopped" in viewer.asks("/overview")["findings"][0]["headline"]
+
+
+@pytest.mark.parametrize("dead", [0, 1], ids=["all replayed", "one is dead"])
+def test_the_overview_says_the_headline_of_the_page(viewer, here, dead):
+    publish(here, a_snapshot(measured_topic("orders"), a_group("billing")))
+    now_ms = time.time_ns() // 1_000_000
+    DeadLetter.objects.create(key="a", group="billing", topic="orders", partition=0, offset=1, record_id="r",
+                              state="dead" if dead else "recovered", state_ms=now_ms, died_ms=now_ms)  # fmt: skip
+    FailureGroup.objects.create(group="billing", topic="orders", fingerprint="f", dead=dead)
+    said = viewer.asks("/overview")
+    page = Client()
+    page.force_login(a_person(Role.VIEWER))
+    html = page.get("/").content.decode()
+    [headline] = re.findall(r'<h2 aria-live="polite">([^<]*)</h2>', html)
+    assert said["headline"] == headline
+    assert said["headline"] == ("1 record died in the last 15 minutes" if dead else "The group keeps up")
+    assert [found["headline"] for found in said["findings"]] == ["1 record died in the last 15 minutes"]
 
 
 def test_lists_come_a_page_at_a_time(viewer, here):
