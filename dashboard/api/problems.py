@@ -102,6 +102,8 @@ def of_error(error: Exception) -> HttpResponse:
             return problem(422, "; ".join(f"{one.where}: {one.says}" for one in found), found)
         case RequestDataTooBig():
             return problem(413, "The body is too large.")
+        case HttpError(__cause__=AskedWrongly() as wrong):  # what ninja makes of what its parser raises
+            return of_error(wrong)
         case HttpError():
             return problem(error.status_code, str(error))
         case NoMeasurements() | RetriableError():

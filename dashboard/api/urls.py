@@ -30,6 +30,7 @@ from . import (
     schemas,
     topics,
 )
+from .body import BodyParser
 from .description import DescribedApi
 from .door import reads
 from .problems import install, not_found, of_error, problem
@@ -41,6 +42,7 @@ api = DescribedApi(
     urls_namespace="api",
     docs_url=None,
     openapi_url=None,
+    parser=BodyParser(),
 )
 install(api)
 for part in (

@@ -57,6 +57,12 @@ def _number(address: Address, name: str, otherwise: float, most: float) -> float
     return value if 0 < value <= most else otherwise
 
 
+def _whole(address: Address, name: str, otherwise: int, most: int) -> int:
+    """Of partitions and members there are no halves, and at least one."""
+    value = _number(address, name, otherwise, most)
+    return int(value) if value >= 1 and value == int(value) else otherwise
+
+
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     snapshot = moment.snapshot
@@ -97,9 +103,9 @@ def _answers(
     moment: Moment, address: Address, topic: TopicSnapshot, group: GroupSnapshot | None
 ) -> dict[str, Any]:
     past = Past(broker().connection).at(moment.as_of_ms - LOOK_BACK_MS)
-    partitions = int(_number(address, "partitions", 2 * len(topic.partitions), MAX_PARTITIONS))
+    partitions = _whole(address, "partitions", 2 * len(topic.partitions), MAX_PARTITIONS)
     now_members = len(group.members) if group else 0
-    wanted_members = int(_number(address, "members", now_members + 1, MOST_MEMBERS))
+    wanted_members = _whole(address, "members", now_members + 1, MOST_MEMBERS)
     times = _number(address, "times", 10, 1_000_000)
     kept = retention_of(topic.topic)
     default_ms = 4 * kept.ms if kept.ms > 0 else 24 * HOUR_MS

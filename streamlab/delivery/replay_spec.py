@@ -51,6 +51,10 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if self.value is not UNSET and self.merge is not None:
             raise IllegalArgumentError("Give the new value or what to merge into it, not both.")
+        try:
+            msgspec.json.encode(self.merge)
+        except UnicodeEncodeError as error:
+            raise IllegalArgumentError(f"What is to be merged holds what is no character: {error}") from error
         clash = set(self.set_headers) & set(self.remove_headers)
         if clash:
             raise IllegalArgumentError(f"Header {min(clash)!r} is to be set and to be removed.")
@@ -75,7 +79,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.merge is not None:
             try:
                 before = msgspec.json.decode(letter.value or b"")
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise UnfitLetterError(f"The value is no JSON: {error}") from error
             if not isinstance(before, dict):
                 raise UnfitLetterError("The value is no JSON object.")

@@ -13,7 +13,9 @@ from dashboard.access import api_token, signin_link
 from dashboard.access.models import SigninLink
 from dashboard.access.roles import Role
 from dashboard.access.scopes import SCOPES
+from dashboard.operations.models import Operation
 from streamlab.broker import Broker
+from tests.dead_letter_builders import a_letter, a_record, bury
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.integration.test_who_may_change import ROUTES, Given
 from tests.people import a_person
@@ -100,6 +102,52 @@ def test_no_page_breaks_when_its_address_or_its_form_holds_what_no_text_holds(he
         broken += [f"{r.request['REQUEST_METHOD']} {path}: {r.status_code}" for r in asked
                    if r.status_code >= 500 and r.status_code != 503]  # fmt: skip
     assert broken == []
+
+
+STORABLE_BY_NOBODY = {
+    "half a pair": ('{"a": "\\ud800"}', "half a surrogate pair"),
+    "half a pair as a name": ('{"b": [{"\\udfff": 1}]}', "half a surrogate pair"),
+    "NUL": ('{"a": "x\\u0000"}', "the character NUL"),
+}
+
+
+@pytest.mark.parametrize(("merge", "says"), STORABLE_BY_NOBODY.values(), ids=STORABLE_BY_NOBODY)
+def test_a_change_of_letters_that_nobody_can_store_is_refused(here, broker, program, admin, merge, says):
+    values = [b'{"a": 1}', b'{"a": "\xff"}', b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"]
+    dlq = bury(broker, [a_letter(a_record(partition=0, offset=n, value=v)) for n, v in enumerate(values)])
+    fields = {"dlq": dlq, "to": "group", "guard": "20"}
+    page = admin.post("/operations/new/replay/", {**fields, "merge": merge})
+    assert page.status_code == 422 and says in page.content.decode()
+    for given in (merge, json.dumps(merge)):  # an object, and the same as text
+        body = f'{{"kind": "replay", "fields": {{"dlq": "{dlq}", "to": "group", "merge": {given}}}}}'
+        answer = program.post("/api/v1/operations", body, "application/json")
+        assert answer.status_code == 422 and says in answer.json()["detail"]
+    plain = admin.post("/operations/new/replay/", {**fields, "merge": '{"a": "é"}'})
+    assert plain.status_code == 302
+    assert Operation.objects.get().preview["effect"].startswith("1 dead letter of group revenue")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "names"),
+    [
+        ("produce", {"topic": "orders"}, ("key", "value", "headers")),
+        ("discard", {"dlq": "orders.revenue.dlq", "reason": "why"}, ("reason", "text", "error", "key")),
+    ],
+)
+def test_text_that_is_no_text_is_refused_before_any_form_sees_it(here, broker, program, kind, fields, names):
+    bury(broker, [a_letter(a_record(partition=0, offset=0))])
+    for name in names:
+        body = json.dumps({"kind": kind, "fields": {**fields, name: "x: \udc00"}})
+        answer = program.post("/api/v1/operations", body, "application/json")
+        assert answer.status_code == 422 and "surrogate" in answer.json()["detail"], name
+
+
+@pytest.mark.parametrize("number", ["0.5", "0", "-1", "1.5", "1e-320", "1e999", "nan", "٣", "9" * 5_000])
+def test_no_number_breaks_what_if(here, admin, number):
+    for name in ("partitions", "members", "times", "keep", "retention_ms"):
+        answer = admin.get("/what-if/", {"topic": "orders", "group": "revenue", name: number})
+        assert answer.status_code == 200, name
+        assert 'name="partitions" value="0"' not in answer.content.decode()
 
 
 def test_NUL_in_a_query_is_refused_before_a_database_sees_it(here, admin):

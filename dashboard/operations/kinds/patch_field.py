@@ -8,12 +8,14 @@ from typing import Any
 from django import forms
 from django.forms.fields import InvalidJSONInput
 
+from dashboard.unwritable import unwritable
+
 MOST_LEVELS = 100
 
 
 class PatchField(forms.JSONField):
     """Of nothing it shows nothing, where JSON would say null. What nests without end, or holds a number of thousands
-    of digits, no parser takes: an error of the form, not of ours."""
+    of digits, no parser takes, and some text no database: an error of the form, not of ours."""
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -24,6 +26,8 @@ class PatchField(forms.JSONField):
             ) from error
         if levels(patch) > MOST_LEVELS:
             raise forms.ValidationError(f"It has more than {MOST_LEVELS} levels.", code="invalid")
+        if why := unwritable(patch):
+            raise forms.ValidationError(why, code="invalid")
         return patch
 
     def _parsed(self, value: Any) -> Any:
@@ -41,10 +45,12 @@ class PatchField(forms.JSONField):
             raise refused
 
     def bound_data(self, data: Any, initial: Any) -> Any:
+        """What is wrong is shown again as it was written."""
         try:
-            return super().bound_data(data, initial)
+            patch = super().bound_data(data, initial)
         except (RecursionError, ValueError):
             return InvalidJSONInput(data)
+        return InvalidJSONInput(data) if isinstance(data, str) and unwritable(patch) else patch
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:
