@@ -16,7 +16,7 @@ CACHED_S = 10
 
 def reader(since_ms: int, until_ms: int, step_ms: int, *, topic: str = "", group: str = "") -> Read:
     """Reads (…, …, kind of event, …) as a column of counts, 0 where nothing happened."""
-    first_ms = since_ms - since_ms % step_ms
+    first_ms = _first(since_ms, step_ms)
     steps = list(range(first_ms, until_ms + 1, step_ms))
 
     def read(what: str, name: str, field: str, newer_ms: int) -> Columns:
@@ -24,6 +24,23 @@ def reader(since_ms: int, until_ms: int, step_ms: int, *, topic: str = "", group
         return Columns(steps, [float(counts.get((field, at_ms), 0)) for at_ms in steps])
 
     return read
+
+
+def total(kind: str, since_ms: int, until_ms: int, step_ms: int, *, topic: str = "", group: str = "") -> int:
+    """How many of that kind there were from `since_ms` on: the first step begins before it."""
+    first_ms = _first(since_ms, step_ms)
+    counts = _counted(first_ms, until_ms, step_ms, topic, group)
+    before = _read(first_ms, since_ms - 1, step_ms, topic, group) if first_ms < since_ms else {}
+    return max(0, _sum(counts, kind) - _sum(before, kind))
+
+
+def _sum(counts: dict[tuple[str, int], int], kind: str) -> int:
+    return sum(n for (of, _), n in counts.items() if of == kind)
+
+
+def _first(since_ms: int, step_ms: int) -> int:
+    """Start of the step that holds this moment."""
+    return since_ms - since_ms % step_ms
 
 
 def _counted(

@@ -146,15 +146,10 @@ def _of_all(moment: Moment, names: Sequence[str], made: Any) -> list[tuple[Chart
 
 def _failures(moment: Moment, span: Span, kind: str, name: str) -> tuple[Chart, list[Legend]]:
     since_ms, step_ms = moment.as_of_ms - span.window_ms, span.count_step_ms
-    read: Read = failed.reader(
-        since_ms,
-        moment.as_of_ms,
-        step_ms,
-        topic=name if kind == "topic" else "",
-        group=name if kind == "group" else "",
-    )
+    topic, group = (name if kind == one else "" for one in ("topic", "group"))
+    read: Read = failed.reader(since_ms, moment.as_of_ms, step_ms, topic=topic, group=group)
     sums = {
-        event: sum(v or 0 for v in read("", "", event, since_ms).values)
+        event: failed.total(event, since_ms, moment.as_of_ms, step_ms, topic=topic, group=group)
         for event in (failed.RETRIED, failed.DIED)
     }
     chart = Chart(

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from dashboard.alerts.models import Firing
 from dashboard.operations.models import Operation, State
-from dashboard.pages import winding
+from dashboard.pages import failed, winding
 from dashboard.projections.models import BrokerEvent, RecordEvent
 from streamlab.connection import Connection
 from streamlab.metrics.past import Keeper
@@ -215,6 +215,29 @@ def test_deaths_and_retries_are_counted_step_by_step(visitor, redis_url):
     assert [sum(line) for line in failures["y"]] == [3, 2]
     other = next(c for c in chart_data(visitor.get("/history/?group=inventory")) if c["id"] == "failures")
     assert [sum(line) for line in other["y"]] == [0, 0]
+
+
+def test_the_sum_of_a_week_covers_a_week_and_not_the_whole_of_its_first_bar(visitor, redis_url):
+    week_ms = 7 * 24 * 3_600_000
+    as_of_ms = now_ms()
+    publish(redis_url, busy_snapshot(), as_of_ms=as_of_ms)
+    for n, at_ms in enumerate([as_of_ms - week_ms - 60_000, as_of_ms - week_ms + 60_000, as_of_ms - 60_000]):
+        RecordEvent.objects.create(
+            event_id=f"e{n}", kind="record.dead_lettered", at_ms=at_ms, record_id="r", group="revenue",
+            topic="orders", partition=0, offset=n,
+        )  # fmt: skip
+    html = text_of(visitor.get("/history/?span=7d&group=revenue"))
+    assert re.findall(r'>died in 7 days</span><data value="(\d+)"', html) == ["2"]
+
+
+@pytest.mark.parametrize(("since_ms", "n"), [(7_200_000, 4), (7_200_001, 3), (9_000_000, 2), (14_400_000, 1)])
+def test_a_sum_begins_where_it_says_whatever_its_steps(visitor, since_ms, n):
+    for offset, at_ms in enumerate([7_199_999, 7_200_000, 8_999_999, 9_000_000, 14_400_000]):
+        RecordEvent.objects.create(
+            event_id=f"e{offset}", kind=failed.DIED, at_ms=at_ms, record_id="r", group="revenue",
+            topic="orders", partition=0, offset=offset,
+        )  # fmt: skip
+    assert failed.total(failed.DIED, since_ms, 20_000_000, 7_200_000, topic="orders") == n
 
 
 # -- wound back ---------------------------------------------------------------------------------------------------
