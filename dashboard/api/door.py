@@ -45,7 +45,6 @@ class Token(AuthBase):
 reads = Token(Role.VIEWER, API_READ)
 reads_records = Token(Role.VIEWER, RECORDS_READ)
 reveals = Token(Role.ADMIN, RECORDS_REVEAL)
-exports = Token(Role.OPERATOR, API_READ)
 operates = Token(Role.OPERATOR, OPERATIONS_WRITE)
 rules_alerts = Token(Role.OPERATOR, ALERTS_WRITE)
 tells = Token(Role.ADMIN, ALERTS_WRITE)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import orjson
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from dashboard.access.roles import Role, has_role
 from dashboard.masking.operations import shown_detail
 from dashboard.pages.audit import found
 from dashboard.pages.page import Address
@@ -21,9 +19,7 @@ from .models import Entry
 
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """What the page's search finds, newest first, as JSON Lines. Operators only: it names everybody."""
-    if not has_role(request.user, Role.OPERATOR):  # type: ignore[arg-type]
-        raise PermissionDenied("This needs the role Operator. Ask an Admin for it.")
+    """What the page's search finds, newest first, as JSON Lines: for whoever sees the page."""
     return as_file(request, found(Address("/audit/", {}, request.GET)))
 
 

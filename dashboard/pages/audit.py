@@ -1,4 +1,4 @@
-"""The audit trail: who did what, when, from where."""
+"""The audit trail: who did what, when, from where. It outlives what it tells of, such as drafts nobody confirmed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Q
 
 from dashboard.audit.models import Entry
+from dashboard.operations.models import Operation
 
 from .database import fresh_connection, page_of
 from .moments import Moment
@@ -30,8 +31,10 @@ def found(address: Address) -> Any:
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     listed = page_of(found(address), address)
+    numbers = {entry.operation for entry in listed.rows if entry.operation is not None}
     return {
         "list": listed,
+        "kept": set(Operation.objects.filter(pk__in=numbers).values_list("pk", flat=True)),
         "summary": listed.counted("entry", "entries"),
         "all_href": link(address, q=None, page=None),
         "export_query": address.query.urlencode(),

@@ -15,8 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from dashboard.access import api_token
 from dashboard.access.models import User
 from dashboard.access.roles import Role
+from dashboard.access.scopes import API_READ
 from dashboard.audit.models import Entry
 from dashboard.operations import life, tasks
 from dashboard.operations.kinds.configure import client_ids
@@ -506,10 +508,28 @@ def test_every_write_leaves_who_when_from_where_and_what_came_of_it(operator, br
     assert len(lines) == 3
 
 
-def test_the_audit_trail_is_exported_to_operators_only(viewer):
-    refused = viewer.get("/audit/export.jsonl")
-    assert refused.status_code == 403
-    assert "This needs the role Operator. Ask an Admin for it." in refused.content.decode()
+def test_who_sees_the_audit_trail_may_export_it_by_page_and_by_program(operator, viewer, broker):
+    ask(operator, "create-topic", topic="kept", partitions=1, retention_days=1)
+    assert 'href="/audit/export.jsonl?q=kept"' in text_of(viewer, "/audit/?q=kept")
+    assert b'"operation.drafted"' in b"".join(viewer.get("/audit/export.jsonl?q=kept").streaming_content)
+    _, token = api_token.create(User.objects.get(username="viewer"), "", [API_READ])
+    program = Client(headers={"Authorization": f"Bearer {token}"})
+    assert program.get("/api/v1/audit?q=kept").json()["total"] == 1
+    assert b'"operation.drafted"' in b"".join(program.get("/api/v1/audit/export?q=kept").streaming_content)
+
+
+def test_the_trail_leads_to_no_draft_that_is_deleted(operator, broker):
+    kept, gone = (
+        ask(operator, "create-topic", topic=name, partitions=1, retention_days=1) for name in ("kept", "gone")
+    )
+    Operation.objects.filter(pk=gone.pk).update(created_at=timezone.now() - 2 * life.DRAFTS_KEPT)
+    tasks.look_after()
+    html = text_of(operator, "/audit/")
+    assert "create-topic: topic gone" in html
+    linked = {int(number) for number in re.findall(r'href="/operations/(\d+)/"', html)}
+    assert linked == {kept.pk}
+    for number in linked:
+        assert operator.get(f"/operations/{number}/").status_code == 200
 
 
 def test_pages_of_operations_need_no_sampler(operator, broker):
