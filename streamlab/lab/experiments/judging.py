@@ -5,10 +5,11 @@ so whatever drifts from round to round cancels out. It is made on ratios (differ
 latencies vary by shares of themselves: what doubles in each round is sure, however high it was. Means are geometric, so
 that theirs is the ratio that was tested. Where something was 0 it is made on plain differences and means.
 
-How much rounds differ by chance is seen better in all values of a sweep than in two. So with three values and more the
-spread is what is left of all windows without the means of their rounds and values, with its degrees of freedom (as in
-the analysis of variance of randomised blocks); or that of the pair alone where it is larger, because one value may be
-noisier than the others.
+How much rounds differ by chance is seen better in all values of a sweep than in two. So from `LEAST_POOLED` rounds of
+three values on, the spread is what is left of all windows without the means of their rounds and values, with its
+degrees of freedom (as in the analysis of variance of randomised blocks). A value may be noisier than the others,
+though, the first one above all, with which all are compared: where one of the two is so (`NOISY`), or they differ by
+so much more than all do, their own spread counts alone, with the fewer degrees of freedom that it has.
 
 P-values of all measures of all values are corrected together by Holm's method, so that of 100 experiments that change
 nothing about 98 say so in every one of their measures, however many values they try (`FAMILY_LEVEL`). An effect smaller
@@ -39,6 +40,10 @@ CONFIDENCE = 0.95
 SMALLEST = 0.02
 """Relative effects below this are none."""
 LEAST_PAIRS = 3
+LEAST_POOLED = 8
+"""With fewer rounds nobody can tell a noisy value from the others."""
+NOISY = 1.2
+"""Times the spread of all. With these two, 95 of 100 sweeps that change nothing say so, whichever value is noisy."""
 ROUNDING = log(GAMMA) / sqrt(6)
 """Standard deviation of the logarithm of a ratio of two figures, each anywhere in a sketch's bucket."""
 MOST_TIMES = 1_000.0
@@ -74,8 +79,11 @@ def judge(baseline: Sequence[Figures], *others: Sequence[Figures]) -> list[list[
     """The effects of each other value. `baseline[i]` and `other[i]` are of the same round."""
     spreads = {name: _shared(name, [baseline, *others]) for name in MEASURES}
     found = [
-        {name: _compared(name, *_pairs(baseline, other, name), spreads[name]) for name in MEASURES}
-        for other in others
+        {
+            name: _compared(name, *_pairs(baseline, other, name), _of_two(spreads[name], 0, number))
+            for name in MEASURES
+        }
+        for number, other in enumerate(others, start=1)
     ]
     corrected = holm(
         {(i, name): e.p for i, effects in enumerate(found) for name, e in effects.items() if e.p is not None}
@@ -91,29 +99,36 @@ class Spread(NamedTuple):
 
     deviation: float
     freedom: int  # degrees of it
+    noisy: frozenset[int] = frozenset()  # values that differ more than the others
 
 
 def _shared(name: str, values: Sequence[Sequence[Figures]]) -> Spread | None:
     """Of all values together, by the rounds that have all of them; None: nothing is known beyond that of each pair.
 
-    >>> rounds = [[{"lag": x * f} for f in (1.0, 2.0, 1.0)] for x in (1.0, 3.0, 5.0)]
-    >>> _shared("lag", rounds)
-    Spread(deviation=0.0, freedom=4)
+    >>> rounds = [[{"lag": x * f} for f in (1.0, 2.0, 1.0, 3.0) * 2] for x in (1.0, 3.0, 5.0)]
+    >>> _shared("lag", rounds).deviation, _shared("lag", rounds).freedom
+    (0.0, 14)
     """
     known = [[figures.get(name) for figures in round_] for round_ in zip(*values, strict=False)]
     rounds = [[log(v) for v in round_ if v is not None and v > 0] for round_ in known]
     rounds = [round_ for round_ in rounds if len(round_) == len(values)]
-    if len(values) < 3 or len(rounds) < LEAST_PAIRS:
+    if len(values) < 3 or len(rounds) < LEAST_POOLED:
         return None
     of_values = [fmean(column) for column in zip(*rounds, strict=True)]
     whole = fmean(of_values)
     left = [
-        value - fmean(round_) - of_value + whole
+        [value - fmean(round_) - of_value + whole for value, of_value in zip(round_, of_values, strict=True)]
         for round_ in rounds
-        for value, of_value in zip(round_, of_values, strict=True)
     ]
+    squares = [sum(x * x for x in column) for column in zip(*left, strict=True)]
+    noisy = (i for i, square in enumerate(squares) if square > NOISY**2 * fmean(squares))
     freedom = (len(rounds) - 1) * (len(values) - 1)
-    return Spread(round(sqrt(2 * sum(x * x for x in left) / freedom), 12), freedom)
+    return Spread(round(sqrt(2 * sum(squares) / freedom), 12), freedom, frozenset(noisy))
+
+
+def _of_two(shared: Spread | None, one: int, other: int) -> Spread | None:
+    """What all values tell of these two; None: nothing, as one of them is noisier than the others."""
+    return None if shared is None or shared.noisy & {one, other} else shared
 
 
 def _pairs(
@@ -164,8 +179,10 @@ def mean(values: Sequence[float], ratios: bool | None = None) -> float:
 
 def _tested(steps: list[float], rounding: float, shared: Spread | None) -> tuple[float, float, float]:
     """Interval of their mean, and how likely such a one would be by chance, were it 0."""
-    spread = shared or Spread(0.0, len(steps) - 1)
-    middle, error = fmean(steps), max(stdev(steps), spread.deviation, rounding) / sqrt(len(steps))
+    spread = Spread(max(stdev(steps), rounding), len(steps) - 1)
+    if shared is not None and spread.deviation <= NOISY * shared.deviation:
+        spread = Spread(max(spread.deviation, shared.deviation), shared.freedom)
+    middle, error = fmean(steps), spread.deviation / sqrt(len(steps))
     if not error:
         return middle, middle, 1.0  # nothing but zeros
     from scipy import special  # Student's distribution, and the inverse of it

@@ -101,7 +101,8 @@ def _set_back(configs: Configs, note: Note) -> str:
         if (has, value) == (note.had, note.before):
             return ""
         if value not in note.plan.values:  # None is one of them where it was tried without a stored value
-            return f"{name} of {who} was left {'at ' + as_text(value) if has else 'unset'}, as somebody set it meanwhile."
+            as_it_is = f"at {as_text(value)}" if has else "unset"
+            return f"{name} of {who} was left {as_it_is}, as somebody set it meanwhile."
         values, unset = ({name: note.before}, []) if note.had else ({}, [name])
         with suppress(StaleConfigError):  # somebody changes it just now: look again
             configs.change(who, values, unset, "lab", f"end of experiment {note.id}", expected=stored.version)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from math import exp, sqrt
 
-from .judging import FAMILY_LEVEL, LEAST_PAIRS
+from .judging import FAMILY_LEVEL, LEAST_PAIRS, LEAST_POOLED
 from .measuring import MEASURES
 
 TYPICAL_SPREAD = 0.1
@@ -25,23 +25,24 @@ def enough_rounds(values: int) -> int:
     """The fewest that tell a doubling where rounds differ by 10 %.
 
     >>> enough_rounds(2), enough_rounds(5)
-    (4, 3)
+    (4, 5)
     """
-    return 4 if values == 2 else 3
+    return 4 if values == 2 else 5
 
 
 @cache
 def least_times(values: int, rounds: int) -> float | None:
     """The factor that a change must exceed to get a verdict where rounds differ by 10 %; None: it gets none.
 
-    >>> round(least_times(5, 6), 1), least_times(5, 2)
-    (1.2, None)
+    >>> round(least_times(5, 6), 1), round(least_times(5, 8), 1), least_times(5, 2)
+    (1.4, 1.2, None)
     """
     if rounds < LEAST_PAIRS:
         return None
     from scipy import special  # Student's distribution
 
-    t = float(special.stdtrit((rounds - 1) * (values - 1), 1 - FAMILY_LEVEL / compared(values) / 2))
+    pairs = 1 if values < 3 or rounds < LEAST_POOLED else values - 1  # whose spread is known together
+    t = float(special.stdtrit((rounds - 1) * pairs, 1 - FAMILY_LEVEL / compared(values) / 2))
     return exp(t * TYPICAL_SPREAD / sqrt(rounds))
 
 
