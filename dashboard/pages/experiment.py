@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from dashboard.broker import broker
 from dashboard.operations.kinds.experiment import shown
-from dashboard.operations.kinds.experiment_form import AS_IT_IS
+from dashboard.operations.kinds.experiment_form import UNSET
 from dashboard.operations.models import Operation
 from dashboard.presenters import effects, experiments, sweeps
 from dashboard.presenters.figures import moment as moment_of
@@ -89,7 +89,7 @@ def _again(outcome: Outcome) -> str:
         {
             "entity": plan.entity,
             "setting": plan.setting_name,
-            "values": ", ".join(AS_IT_IS if value is None else as_text(value) for value in plan.values),
+            "values": ", ".join(UNSET if value is None else as_text(value) for value in plan.values),
             "topic": plan.topic,
             "group": plan.group or "",
             "producers": plan.producers,

@@ -166,7 +166,7 @@ def _look_href(page: str, finding: Finding) -> str:
 
 
 def _shown(value: str) -> str:
-    return "as it is" if value == "-" else value
+    return "unset" if value == "-" else value
 
 
 def what_if_href(fields: Mapping[str, str]) -> str:

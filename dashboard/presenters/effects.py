@@ -209,7 +209,7 @@ def value_rows(outcome: Outcome, best: Sequence[int] = ()) -> list[ValueRow]:
             {e.measure: e for e in outcome.effects[index - 1]} if 0 < index <= len(outcome.effects) else {}
         )
         tags = ["compared with"] if index == 0 else []
-        tags += ["today"] if value is None or shown(value) == shown(outcome.today) else []
+        tags += ["today"] if outcome.is_todays(value) else []
         tags += ["frontier"] if index in best else []
         cells = [_cell(outcome, name, index, effects.get(name)) for name in names]
         rows.append(ValueRow(index, shown(value), index % 8, tags, cells))

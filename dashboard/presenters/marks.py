@@ -96,7 +96,7 @@ def _alert(firing: Firing, what: str, when: datetime, says: str, word: str, tone
 def of_experiment(outcome: Outcome, at_ms: int, ended: bool) -> Mark:
     """Its beginning or its end."""
     plan = outcome.plan
-    values = ", ".join("as it is" if value is None else str(value) for value in plan.values)
+    values = ", ".join("unset" if value is None else str(value) for value in plan.values)
     said = (outcome.verdicts[0] if len(outcome.verdicts) == 1 else outcome.state) if ended else values
     return Mark(
         key=f"{outcome.id}-{'end' if ended else 'start'}",

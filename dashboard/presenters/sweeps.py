@@ -109,7 +109,7 @@ def _spots(sweep: Sweep, x: Axis, y: Axis) -> list[Spot]:
     spots = []
     for point in sweep.points:
         at_x, at_y = x.at(point.latency), y.at(point.throughput)
-        name = shown(point.value) + (" (today)" if point.today and point.value is not None else "")
+        name = shown(point.value) + (" (today)" if point.today else "")
         others = [b for b in taken if not _around(b, at_x, at_y)]
         gap = 16.0 if point.today else 9.0  # a ring is around it
         box = place(at_x, at_y, len(name) * CHARACTER, LINE, others, inside, gap)
@@ -169,4 +169,7 @@ def words(sweep: Sweep) -> str:
         (p for p in best if p.latency <= today.latency and p.throughput >= today.throughput),
         key=lambda p: -p.throughput,
     )
-    return f"{said} Today's setting, {shown(today.value)}, lies behind it: {shown(better.value)} is better in both."
+    return (
+        f"{said} Today's setting, {shown(today.value)}, lies behind it: by the means of their windows "
+        f"{shown(better.value)} is better in both."
+    )

@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Measure. The setting is put back whatever happens; Ctrl-C ends it early and keeps what was measured.
 
-    A value of - stands for: as it is without a stored value.
+    A value of - stands for: unset, so that what is less near holds.
     """
     from ..lab.experiments.reach import enough_rounds, needed
     from ..lab.experiments.runner import run as run_plan
@@ -189,7 +189,7 @@ def _print(outcome: Outcome, json: bool) -> None:
 
 
 def _value(value: Any) -> str:
-    return "as it was" if value is None else str(value)
+    return "unset" if value is None else str(value)
 
 
 def _row(effect: Any) -> tuple[Any, ...]:

@@ -458,7 +458,7 @@ def test_of_a_sweep_each_value_is_shown_and_one_of_them_in_full(operator, broker
         "Certain against 1: throughput better with 10, 100, 500 and 1000; "
         "end-to-end latency better with 10, 100 and 500, worse with 1000." in page
     )
-    assert "setting, 1, lies behind it: 500 is better in both." in page
+    assert "setting, 1, lies behind it: by the means of their windows 500 is better in both." in page
     assert 'aria-label="Effects table"' in page and "1 → 500" in page
     assert operator.get("/lab/experiments/1a2b-cd/?value=x").status_code == 200
     assert operator.get("/lab/experiments/1a2b-cd/?value=99").status_code == 200

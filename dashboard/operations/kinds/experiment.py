@@ -17,7 +17,7 @@ from streamlab.configs.settings import as_text
 from streamlab.configs.store import Configs
 from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.judging import LEAST_PAIRS
-from streamlab.lab.experiments.notes import Outcome
+from streamlab.lab.experiments.notes import Outcome, is_todays
 from streamlab.lab.experiments.plan import Plan, plan_of
 from streamlab.lab.experiments.reach import compared, enough_rounds, needed
 from streamlab.lab.experiments.runner import run as run_plan
@@ -27,7 +27,7 @@ from streamlab.lab.loads.load import TOPIC_PREFIX, Load
 from streamlab.topics import Topics
 
 from ..kind import Job, Kind, Preview, Result, Spec, Stopped, Taken, WorldMoved
-from .experiment_form import AS_IT_IS, ExperimentForm
+from .experiment_form import UNSET, ExperimentForm
 from .fields import shell, some
 
 LOOK_EVERY_S = 0.5
@@ -38,9 +38,9 @@ THROUGHPUT = frozenset({"batch_size", "linger_ms", "compression_type", "acks"})
 def shown(value: Any) -> str:
     """
     >>> shown(None), shown(50)
-    ('as it is', '50')
+    ('unset', '50')
     """
-    return "as it is" if value is None else as_text(value)
+    return "unset" if value is None else as_text(value)
 
 
 def preview(broker: Broker, spec: Spec) -> Preview:
@@ -62,7 +62,7 @@ def preview(broker: Broker, spec: Spec) -> Preview:
             ("Until about", f"{clock(round(now_ms + plan.seconds * 1000))} UTC, begun now"),
             ("Put back to", back),
         ],
-        warnings=_warnings(broker, plan, today),
+        warnings=_warnings(broker, plan, today, name in own.values),
         blocked=_blocked(broker, plan),
         undo="It puts the setting back by itself: at the end, when it is cancelled, and when its process is killed.",
         world={"version": str(own.version)},
@@ -89,7 +89,7 @@ def _rounds(plan: Plan) -> str:
     return f"{enough} or more, as up to {compared(values)} figures are compared.{can}"
 
 
-def _warnings(broker: Broker, plan: Plan, today: Any) -> list[str]:
+def _warnings(broker: Broker, plan: Plan, today: Any, stored: bool) -> list[str]:
     said = []
     if plan.repetitions < LEAST_PAIRS:
         said.append(f"With {plan.repetitions} rounds there is no verdict: {LEAST_PAIRS} are the least.")
@@ -97,7 +97,7 @@ def _warnings(broker: Broker, plan: Plan, today: Any) -> list[str]:
         said.append(
             f"Too few rounds for a verdict on most changes: {needed(len(plan.values), plan.repetitions)}"
         )
-    if today is not None and not any(v is None or as_text(v) == as_text(today) for v in plan.values):
+    if today is not None and not any(is_todays(v, today, stored) for v in plan.values):
         said.append(f"Today's value, {as_text(today)}, is not among those that are tried.")
     said += [*_not_taken(broker, plan), *_of_load(broker, plan)]
     if plan.entity == "broker":
@@ -260,7 +260,7 @@ def command(spec: Spec) -> str:
         value = spec.get(field, default)
         if value != default:
             options += [option, quote(f"{value:g}" if isinstance(value, float) else str(value))]
-    values = [AS_IT_IS if value is None else quote(as_text(value)) for value in spec["values"]]
+    values = [UNSET if value is None else quote(as_text(value)) for value in spec["values"]]
     return shell("lab experiment run", quote(spec["entity"]), quote(spec["setting"]), *values, *options)
 
 

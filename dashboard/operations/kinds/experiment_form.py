@@ -19,8 +19,8 @@ from streamlab.topics import is_internal
 from ..kind import Form
 from .configure import described, entities, settings_of
 
-AS_IT_IS = "-"
-"""Among the values: without a stored value."""
+UNSET = "-"
+"""Among the values: none of the entity's own, so that what is less near holds."""
 SWEEPS: dict[str, tuple[Any, ...]] = {
     "linger_ms": (0, 50),
     "batch_size": (1, 1_024, 4_096, 16_384, 65_536),
@@ -104,7 +104,7 @@ class ExperimentForm(Form):
         said = f"Now {as_text(today)}. " if today is not None else ""
         self.fields["values"].help_text = (
             f"{said}Separated by commas, 2 to 8; the others are compared with the first. "
-            f"{AS_IT_IS} is without a stored value."
+            f"{UNSET} stands for unset."
         )
         self.initial.setdefault("values", ", ".join(_worth_a_try(name, table[name].choices, today)))
 
@@ -168,6 +168,8 @@ class ExperimentForm(Form):
         known = self.broker.admin().list_topics()
         if given["topic"] not in known:
             self.add_error("topic", f"There is no topic {given['topic']}.")
+        if given["group"] and given["group"] not in {g["group_id"] for g in self.broker.admin().list_groups()}:
+            self.add_error("group", f"There is no group {given['group']}.")
         return given
 
     def _plan(self, given: dict[str, Any]) -> Plan:
@@ -176,7 +178,7 @@ class ExperimentForm(Form):
             Plan(
                 entity=given["entity"],
                 setting=given["setting"],
-                values=[None if text == AS_IT_IS else text for text in texts],
+                values=[None if text == UNSET else text for text in texts],
                 topic=given["topic"],
                 group=given["group"] or None,
                 producers=given["producers"].strip(),

@@ -55,7 +55,7 @@ def sweep(outcome: Outcome) -> Sweep | None:
                 latency=mean([x for x, _ in windows]),
                 throughput=mean([y for _, y in windows]),
                 windows=windows,
-                today=_same(value, outcome.today) or (value is None and outcome.today is not None),
+                today=outcome.is_todays(value),
             )
         )
     if len(points) < 2:
@@ -92,7 +92,3 @@ def _measured(outcome: Outcome, names: Sequence[str]) -> str | None:
 def _windows(outcome: Outcome, index: int, low: str, high: str) -> list[tuple[float, float]]:
     pairs = [(run.figures.get(low), run.figures.get(high)) for run in outcome.runs if run.value == index]
     return [(x, y) for x, y in pairs if x is not None and y is not None]
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is not None and str(one) == str(other)

@@ -56,11 +56,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # when it is not done
     by: str = ""
     today: Any = None  # value in force when it began; None: not known
+    had: bool = False  # whether that was stored as the entity's own
     started_ms: int
     ended_ms: int  # of the newest window while it runs
     runs: list[Run] = []
     effects: list[list[Effect]] = []  # of each value but the first
     verdicts: list[str] = []  # in words, of each value but the first
+
+    def is_todays(self, value: Any) -> bool:
+        """Whether this value held when it began."""
+        return is_todays(value, self.today, self.had)
+
+
+def is_todays(value: Any, today: Any, had: bool) -> bool:
+    """`value` is one of a plan, `today` what is in force, `had` whether that is stored as the entity's own.
+
+    >>> is_todays(None, 5, had=False), is_todays(None, 20, had=True), is_todays(20, 20, had=True)
+    (True, False, True)
+    """
+    return not had if value is None else today is not None and str(value) == str(today)
 
 
 def open_note(connection: Connection, note: Note) -> None:
@@ -141,6 +155,7 @@ def incomplete(connection: Connection, note: Note, why: str) -> Outcome:
         why=why,
         by=note.by,
         today=note.today,
+        had=note.had,
         started_ms=note.started_ms,
         ended_ms=connection.server_time_ms(),
         runs=kept.runs if kept else [],
@@ -167,6 +182,7 @@ def begun(note: Note) -> Outcome:
         state="incomplete",
         by=note.by,
         today=note.today,
+        had=note.had,
         started_ms=note.started_ms,
         ended_ms=note.started_ms,
     )

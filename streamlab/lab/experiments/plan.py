@@ -30,7 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     entity: str  # as in `streamlab config`: client:checkout, group:revenue, topic:orders, broker
     setting: str
-    values: list[Value]  # None: as it is without a stored value
+    values: list[Value]  # None: unset, so that what is less near holds
     topic: str  # whose records are counted
     group: str | None = None  # whose commits and lag; None: only producing is measured
     producers: str = ""  # client ids that begin so tell request latencies; "" all of them
@@ -105,7 +105,7 @@ def distinct(plan: Plan) -> Plan:
     """
     for n, value in enumerate(plan.values):
         if value in plan.values[:n]:
-            told = "as it is (-)" if value is None else repr(value)
+            told = "unset (-)" if value is None else repr(value)
             raise IllegalArgumentError(
                 f"The value {told} is asked for twice; each value is tried once, in as many rounds as you like."
             )

@@ -95,7 +95,7 @@ def _measured(
     runs: list[Run] = []
     for done, index in enumerate(order):
         value = plan.values[index]
-        watch(done, len(order), f"{plan.setting_name} = {'as it was' if value is None else value}")
+        watch(done, len(order), f"{plan.setting_name} = {'unset' if value is None else value}")
         version = _set(connection, note, index, version)
         stop.wait(plan.warm_up_s)
         began_ms = connection.server_time_ms()
