@@ -169,6 +169,7 @@ def test_what_was_not_asked_for_is_guessed_from_what_runs(operator, broker, topi
         ({"values": "1, 1"}, "asked for twice"),
         ({"values": "1, many"}, "must be a"),
         ({"topic": "nowhere"}, "There is no topic nowhere"),
+        ({"group": "nobody"}, "There is no group nobody"),
         ({"entity": "planet:mars"}, "Select a valid choice"),
         ({"window_s": 3000, "repetitions": 20}, "at most 180"),
     ],

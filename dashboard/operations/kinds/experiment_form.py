@@ -137,12 +137,11 @@ class ExperimentForm(Form):
         return next((p.topic for p in sorted(positions)), "")
 
     def _reader_of(self, topic: str, groups: Iterable[str]) -> str:
-        if not topic:
+        if topic not in self.broker.admin().list_topics():
             return ""
-        for group in list(groups)[:20]:
-            if any(p.topic == topic for p in self.broker.admin().list_group_offsets(group).get(group, {})):
-                return group
-        return ""
+        there = list(self.broker.admin().list_partition_offsets(topic))
+        committed = self.broker.admin().list_group_offsets(dict.fromkeys(groups, there))
+        return next((group for group, found in committed.items() if found), "")
 
     def _given(self, name: str) -> Any:
         return self.data.get(name) if self.is_bound else self.initial.get(name)
@@ -168,7 +167,9 @@ class ExperimentForm(Form):
         known = self.broker.admin().list_topics()
         if given["topic"] not in known:
             self.add_error("topic", f"There is no topic {given['topic']}.")
-        if given["group"] and given["group"] not in {g["group_id"] for g in self.broker.admin().list_groups()}:
+        if given["group"] and given["group"] not in {
+            g["group_id"] for g in self.broker.admin().list_groups()
+        }:
             self.add_error("group", f"There is no group {given['group']}.")
         return given
 
