@@ -76,6 +76,6 @@ def _keep_an_admin_besides(user: User) -> None:
     """Of two who take the last two Admins away at once, the second is refused: the row is locked."""
     Group.objects.get_or_create(name=Role.ADMIN)
     Group.objects.select_for_update().get(name=Role.ADMIN)
-    others = User.objects.filter(is_active=True).exclude(pk=user.pk)
+    others = User.objects.filter(is_active=True).exclude(pk=user.pk).prefetch_related("groups")
     if not any(role_of(other) is Role.ADMIN for other in others):
         raise NotPossible(f"{user.username} is the last Admin; make somebody else one first.")

@@ -29,7 +29,7 @@ def role_of(user: User | AnonymousUser) -> Role | None:
         return None
     if user.is_superuser:
         return Role.ADMIN
-    names = set(user.groups.values_list("name", flat=True))
+    names = {group.name for group in user.groups.all()}  # which a list of people has read for all of them
     return max((role for role in Role if role in names), key=_RANK.__getitem__, default=None)
 
 

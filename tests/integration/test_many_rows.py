@@ -12,9 +12,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard.access import api_token
+from dashboard.access.models import User
 from dashboard.access.roles import Role
 from dashboard.access.scopes import API_READ
 from dashboard.alerts.models import Channel, Firing, Notice, Rule
+from dashboard.audit.models import Entry
+from dashboard.operations.models import Operation
 from dashboard.projections.models import DeadLetter, FailureGroup
 from tests.people import a_person
 
@@ -111,6 +114,29 @@ def test_channels_cost_no_query_each(program):
     assert grown(program, "/api/v1/alerts/channels", a_channel) == []
     found = program.get("/api/v1/alerts/channels").json()["items"]
     assert [channel["waiting"] for channel in found] == [2] * MANY
+
+
+def test_people_and_what_they_did_cost_no_query_each(redis_url, settings):
+    settings.STREAMLAB_URL = redis_url
+    admin = Client()
+    admin.force_login(a_person(Role.ADMIN))
+    for path, add in (("/people/", somebody), ("/audit/", an_operation), ("/operations/", an_operation)):
+        assert grown(admin, path, add) == [], path
+    assert admin.get("/people/").content.decode().count("somebody ") >= MANY
+    assert admin.get("/audit/").content.decode().count('href="/operations/') >= MANY
+
+
+def somebody(n: int) -> User:
+    return a_person(Role.OPERATOR, f"somebody {n}")
+
+
+def an_operation(n: int) -> None:
+    person = somebody(n)
+    made = Operation.objects.create(
+        kind="pause-group", subject="group revenue", spec={"group": "revenue"}, preview={"effect": "It waits."},
+        created_by=person, confirmed_by=person,
+    )  # fmt: skip
+    Entry.objects.create(user=person, who=person.username, action="operation.drafted", operation=made.pk)
 
 
 def test_the_page_of_alerts_costs_no_query_a_rule_or_channel(viewer):
