@@ -19,4 +19,7 @@ class AccessConfig(AppConfig):
     label = "access"
 
     def ready(self) -> None:
+        from . import sockets
+
+        sockets.listen()
         post_migrate.connect(make_roles, sender=self, dispatch_uid="access roles")

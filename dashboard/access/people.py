@@ -46,7 +46,7 @@ def change_role(user: User, role: Role, actor: Actor) -> None:
 
 @transaction.atomic
 def set_active(user: User, active: bool, actor: Actor) -> None:
-    """Whom this ends is out at once: sessions, sockets and tokens look each time. Raises NotPossible."""
+    """Whom this ends is out at once: sessions and tokens look each time, sockets are told. Raises NotPossible."""
     if user.is_active == active:
         return
     if not active and actor.user is not None and actor.user.pk == user.pk:

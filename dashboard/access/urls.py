@@ -1,14 +1,13 @@
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard.access import people_pages, token_pages
 from dashboard.access.middleware import no_role_needed
-from dashboard.access.views import SignIn, open_signin_link
+from dashboard.access.views import SignIn, SignOut, open_signin_link
 
 urlpatterns = [
     path("sign-in/", SignIn.as_view(redirect_authenticated_user=True), name="login"),
     path("sign-in/<str:token>", open_signin_link, name="signin-link"),
-    path("sign-out/", no_role_needed(LogoutView.as_view()), name="logout"),
+    path("sign-out/", no_role_needed(SignOut.as_view()), name="logout"),
     path("tokens/", token_pages.tokens, name="tokens"),
     path("tokens/<int:number>/revoke/", token_pages.revoke, name="token-revoke"),
     path("people/", people_pages.everybody, name="people"),

@@ -1,4 +1,4 @@
-"""Signing in, by a one-time link or by name and password. Signing out is Django's own."""
+"""Signing in, by a one-time link or by name and password, and out."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from typing import Any
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from dashboard.access import signin_link
+from dashboard.access import signin_link, sockets
 from dashboard.access.throttle import Buckets
 from dashboard.audit.signing_in import signs_in_with
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _WRONG = Buckets(per_s=1 / 30, burst=40)
 """Wrong passwords by address, whatever the names: one may be tried on many. Those of one name are counted by axes."""
+
+
+class SignOut(LogoutView):
+    def post(self, request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
+        person = request.user.pk
+        response = super().post(request, *args, **named)
+        if person is not None:
+            sockets.look_again(person)  # of their sessions only this one has ended
+        return response
 
 
 class SignIn(LoginView):

@@ -8,8 +8,10 @@ browser does not read, 4413 and 4429 when it says too much or too often.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
+from collections.abc import Awaitable
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +26,7 @@ from django.http import Http404
 
 from dashboard.access.models import User
 from dashboard.access.roles import role_of
+from dashboard.access.sockets import PATIENCE_S, group_of
 
 from .hub import Hub, hub
 from .mailbox import Mailbox
@@ -32,6 +35,8 @@ MAX_MESSAGE_CHARS = 2048
 MAX_MESSAGES, PER_SECONDS = 20, 10.0
 RECHECK_S = 30.0
 STUCK_S = 15.0
+
+log = logging.getLogger("streamlab.live")
 
 SIGNED_OUT, NO_SUCH_PAGE, TOO_SLOW, TOO_LONG, TOO_OFTEN, NOT_UNDERSTOOD = 4401, 4404, 4408, 4413, 4429, 4400
 
@@ -47,6 +52,10 @@ class LiveSocket(AsyncWebsocketConsumer):
         self._tasks: list[asyncio.Task[None]] = []
         await self.accept()  # a close code reaches the browser only over an open socket
         user = self.scope.get("user")
+        if (
+            user is not None and user.pk is not None
+        ):  # first, so that no change falls between looking and listening
+            await _quietly(self.channel_layer.group_add(group_of(user.pk), self.channel_name))
         if user is None or not await may_look(user):
             await self.close(SIGNED_OUT)
             return
@@ -56,6 +65,14 @@ class LiveSocket(AsyncWebsocketConsumer):
         for task in self._tasks:
             task.cancel()
         self._leave()
+        user = self.scope.get("user")
+        if user is not None and user.pk is not None:
+            await _quietly(self.channel_layer.group_discard(group_of(user.pk), self.channel_name))
+
+    async def look_again(self, event: dict[str, Any]) -> None:
+        """Something about this person was changed: see `dashboard/access/sockets.py`."""
+        if self._tasks and not await may_still_look(self.scope):
+            await self._end(SIGNED_OUT)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if not self._tasks:
@@ -109,7 +126,7 @@ class LiveSocket(AsyncWebsocketConsumer):
             await self.send(bytes_data=await self._mailbox.take())
 
     async def _guard(self) -> None:
-        """Looks every second whether the browser reads, and every RECHECK_S whether it may still look."""
+        """Looks every second whether the browser reads, and every RECHECK_S whether it may still look, told or not."""
         checked = time.monotonic()
         while True:
             await asyncio.sleep(1)
@@ -123,6 +140,14 @@ class LiveSocket(AsyncWebsocketConsumer):
     async def _end(self, code: int) -> None:
         self._leave()
         await self.close(code)
+
+
+async def _quietly(done: Awaitable[None]) -> None:
+    """Without the channel layer a socket is not told of changes, and looks by itself."""
+    try:
+        await asyncio.wait_for(done, PATIENCE_S)
+    except Exception as error:
+        log.warning("A socket cannot be told of changes; it looks every %.0f s: %s", RECHECK_S, error)
 
 
 @database_sync_to_async

@@ -15,10 +15,14 @@ import pytest
 import redis
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.layers import get_channel_layer
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.test import Client
 
+from dashboard.access import people
 from dashboard.access.models import User
+from dashboard.audit.trail import Actor
 from dashboard.config.asgi import application
 from dashboard.live import socket as live_socket
 from dashboard.live.hub import hub
@@ -272,6 +276,55 @@ async def test_a_socket_does_not_outlive_the_sign_in(live, monkeypatch, change):
         while "code" not in event:
             event = await browser.hear()
         assert event["code"] == 4401
+
+
+@pytest.mark.parametrize("change", ["deactivated on the page", "no role any more", "signed out on the page"])
+async def test_sockets_are_told_at_once_when_their_sign_in_ends(live, settings, monkeypatch, change):
+    monkeypatch.setattr(live_socket, "RECHECK_S", 3_600.0)
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [live], "prefix": "test:channels"},
+        }
+    }
+    await _publish(live, busy_snapshot())
+    cookie, other = await sync_to_async(_sign_in)(), await sync_to_async(_sign_in)("somebody-else")
+    async with a_browser("/", other) as stays, a_browser("/", cookie) as goes:
+        await stays.hear()
+        await goes.hear()
+        await sync_to_async(_end_on_the_page)(change, cookie)
+        event = await goes.hear()
+        while "code" not in event:
+            event = await goes.hear()
+        assert event["code"] == 4401
+        await _publish(live, busy_snapshot(), as_of_ms=now_ms() + 60_000)
+        assert "code" not in await stays.hear()
+    await get_channel_layer().flush()
+
+
+def _end_on_the_page(change: str, cookie: str) -> None:
+    user = User.objects.get(username="viewer")
+    if change == "deactivated on the page":
+        people.set_active(user, False, Actor(None))
+    elif change == "no role any more":
+        user.groups.clear()
+    else:
+        browser = Client()
+        browser.cookies[django_settings.SESSION_COOKIE_NAME] = cookie
+        assert browser.post("/sign-out/").status_code == 302
+
+
+async def test_a_person_is_deactivated_although_no_socket_can_be_told(live, settings, caplog):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]},
+        }
+    }
+    await sync_to_async(_sign_in)()
+    await sync_to_async(_end_on_the_page)("deactivated on the page", "")
+    assert not (await User.objects.aget(username="viewer")).is_active
+    assert "look within half a minute" in caplog.text
 
 
 def _end_sign_in(change: str, cookie: str) -> None:
