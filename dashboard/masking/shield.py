@@ -28,6 +28,8 @@ MASK = "▒▒▒▒"
 HIDDEN = "▒▒▒▒ hidden by masking rules"
 KEY, VALUE = "@key", "@value"
 _DLQ = ".dlq"
+_LONGEST = 249
+"""Characters of a topic's name."""
 _SAID = {
     letter_headers.SPRING_MESSAGE,
     letter_headers.SPRING_TRACE,
@@ -80,8 +82,11 @@ def holds_for(pattern: str, topic: str) -> bool:
         return True
     if not topic.endswith(_DLQ):
         return False
+    name = topic.removesuffix(_DLQ)
+    if len(topic) == _LONGEST and pattern.startswith(name[: -len("-01234567")]):
+        return True  # the name of a long topic is cut, with a checksum behind it
     # <topic>.<group>.dlq: either may hold dots, so every way to read the name counts
-    words = topic.removesuffix(_DLQ).split(".")
+    words = name.split(".")
     return any(fnmatchcase(".".join(words[:n]), pattern) for n in range(1, len(words)))
 
 

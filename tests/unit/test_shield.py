@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.masking.shield import EventShield, Rule, Shield, problem_with
+from dashboard.masking.shield import EventShield, Rule, Shield, holds_for, problem_with
 from streamlab.delivery import letter_headers
+from streamlab.delivery.dead_letter_topics import dlq_topic
 from streamlab.model import ConsumerRecord
 
 SECRET = "s3cret-7f1e"
@@ -143,3 +144,11 @@ def test_the_history_hides_what_was_said_of_records_of_such_topics_alone():
 @pytest.mark.parametrize("field", ["", "$", "$.[", "a b", "@everything", "a" * 300, "x[0]"])
 def test_what_no_rule_can_hide_is_refused(field):
     assert problem_with(field)
+
+
+@pytest.mark.parametrize("length", [1, 100, 200, 234, 235, 236, 237, 248, 249])
+@pytest.mark.parametrize("group", ["revenue", "g" * 240, "Umsatz: täglich"])
+def test_a_rule_holds_for_the_dead_letters_of_a_topic_however_their_name_was_cut(length, group):
+    topic = "orders-".rjust(length, "x")[:length]
+    assert holds_for(topic, dlq_topic(topic, group))
+    assert not holds_for(f"y{topic}"[:249], dlq_topic(topic, group))
