@@ -166,7 +166,7 @@ def test_a_replay_of_many_says_how_many_and_where_to_before_it_does_anything(
     run(operation)
     until(lambda: sorted(handler.handled) == numbered(3), 60, "all three were handled")
     until(lambda: states(projector, operator) == ["recovered"] * 3, 60, "three recovered letters")
-    publish(redis_url, busy_snapshot())
+    publish(redis_url, a_snapshot(a_topic_snapshot(), a_group()))
     html = html_of(operator, "/")
     assert "3 records died in the last 15 minutes" in html, "a replay undoes no death"
     assert "No letter is dead any more" in html
