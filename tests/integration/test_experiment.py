@@ -343,6 +343,32 @@ def test_a_first_commit_far_into_a_log_is_neither_throughput_nor_lag(broker):
     assert figures["lag"] == 0
 
 
+def test_a_window_begins_when_the_backlog_of_the_value_before_is_worked_off(broker, topic):
+    produce(broker, topic, numbered(6_000))
+    place, over = TopicPartition(topic, 0), threading.Event()
+
+    def read():
+        offset = 0
+        while not over.wait(0.2):
+            [end] = broker.admin().list_partition_offsets(topic).values()
+            offset = min(end.log_end, offset + 300)
+            broker.admin().alter_group_offsets("readers", {place: offset})
+
+    broker.admin().alter_group_offsets("readers", {place: 0})
+    window = Window(broker.connection, a_plan(topic, group="readers", warm_up_s=1.0, window_s=2.0))
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        assert window.measure(threading.Event())["lag_ms"] is None, "so late was the value before"
+        assert window.warm_up(threading.Event())
+        figures = window.measure(threading.Event())
+        assert figures["lag_ms"] is not None and figures["rate_out"] > 0
+        assert not window.warm_up(threading.Event())
+    finally:
+        over.set()
+        reading.join()
+
+
 @pytest.mark.faults
 def test_one_that_is_killed_is_put_back_by_the_lab_and_marked_incomplete(broker, topic, redis_url, tmp_path):
     broker.configs().set(CLIENT, {"linger_ms": 3})

@@ -20,6 +20,10 @@ from ...topics import Topics
 from .plan import Plan
 
 LOOK_EVERY_S = 1.0
+WORKS_OFF_S = 20.0
+"""So long a value is given, after its warm-up, to work off what the value before it has left."""
+BACKLOG_S, FALLING = 0.5, 0.1
+"""A lag of what comes in in half a second is a backlog; it is worked off while it falls by a tenth of what comes in."""
 
 
 class Measure(NamedTuple):
@@ -51,6 +55,9 @@ MEASURES = {
         Measure("server_cpu", "CPU of the server", "share of a core", False),
     )
 }
+
+OF_A_BACKLOG = ("lag", "lag_ms", "e2e_p50", "e2e_p95", "e2e_p99")
+"""What says more of the value before, while the group works off what that has left."""
 
 CARED_FOR = ("rate_in", "rate_out", "e2e_", "queue_", "request_", "lag_ms")
 """How measures begin that users feel, in the order in which they are told; the others only help to explain them.
@@ -99,8 +106,25 @@ class Window:
         self._connection, self._plan = connection, plan
         self._partitions = range(Topics(connection, 0).require(plan.topic).partitions)
 
+    def warm_up(self, stop: threading.Event) -> bool:
+        """Takes `warm_up_s`, and longer while the group works off what the value before has left.
+
+        Else that would count as how late this value is. Returns whether it took longer.
+        """
+        stop.wait(max(0.0, self._plan.warm_up_s - LOOK_EVERY_S))
+        until, before, longer = time.monotonic() + WORKS_OFF_S, self._counters(), False
+        while not stop.wait(min(LOOK_EVERY_S, self._plan.warm_up_s)) and time.monotonic() < until:
+            after = self._counters()
+            if not _works_off(before, after):
+                break
+            before, longer = after, True
+        return longer
+
     def measure(self, stop: threading.Event) -> Figures:
-        """Takes `window_s`, less when `stop` is set, after which nothing of it counts."""
+        """Takes `window_s`, less when `stop` is set, after which nothing of it counts.
+
+        How late the group is is not known while it works off a backlog of another value.
+        """
         before, clients_before, lags = self._counters(), self._clients(), []
         began, until = before.committed, time.monotonic() + self._plan.window_s
         while not stop.wait(min(LOOK_EVERY_S, max(0.0, until - time.monotonic()))):
@@ -112,12 +136,13 @@ class Window:
                 break
         after = self._counters()
         lag, found = statistics.fmean(lags) if lags else None, _differences(before, after)
-        return found | {
+        figures = found | {
             "rate_out": _consumed(began, after.committed, after.at - before.at),
             "lag": lag,
             "lag_ms": 1000 * lag / rate if lag is not None and (rate := found["rate_in"]) else None,
             **(self._latencies(clients_before, self._clients()) if self._plan.tells_latencies else {}),
         }
+        return figures | dict.fromkeys(OF_A_BACKLOG) if _works_off(before, after) else figures
 
     def _counters(self) -> _Counters:
         """Commits are read before log ends, so that the lag is never negative."""
@@ -162,6 +187,15 @@ class Window:
             **{f"request_p{p}": _known(percentile(requests, p)) for p in (50, 95, 99)},
             "fetch_p99": _known(percentile(sketch(reading, "fetch-latency"), 99)),
         }
+
+
+def _works_off(before: _Counters, after: _Counters) -> bool:
+    """Whether there was a backlog, and more was got through than came in; where nothing comes in, that is the load."""
+    came_in = sum(after.ends) - sum(before.ends)
+    if before.lag is None or after.lag is None or not came_in:
+        return False
+    backlog = before.lag > BACKLOG_S * came_in / (after.at - before.at)
+    return backlog and before.lag - after.lag > FALLING * came_in
 
 
 def _differences(before: _Counters, after: _Counters) -> Figures:

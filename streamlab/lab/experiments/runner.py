@@ -95,9 +95,11 @@ def _measured(
     runs: list[Run] = []
     for done, index in enumerate(order):
         value = plan.values[index]
-        watch(done, len(order), f"{plan.setting_name} = {'unset' if value is None else value}")
+        now = f"{plan.setting_name} = {'unset' if value is None else value}"
+        watch(done, len(order), now)
         version = _set(connection, note, index, version)
-        stop.wait(plan.warm_up_s)
+        if window.warm_up(stop):
+            watch(done, len(order), f"{now}, after the backlog of the value before")
         began_ms = connection.server_time_ms()
         figures = window.measure(stop)
         if stop.is_set():
