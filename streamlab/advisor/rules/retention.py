@@ -18,6 +18,8 @@ USED = Limit("retention used", 0.5, 0.4, "share", "of retention.ms that the olde
 LIMITS = (USED,)
 CALM_SHARE = 0.75
 """Below this a lag that does not grow older is left alone."""
+LOSS_COMES_FIRST = 1e6
+"""Of what is as urgent, nothing else cannot be made good again."""
 
 
 class Edge(NamedTuple):
@@ -95,7 +97,7 @@ def _finding(
         group=name,
         topic=topic,
         urgency=Urgency.NOW if urgent else Urgency.SOON,
-        weight=1e9 + lost if lost else (edge.used if edge else 0.0),
+        weight=1e9 + lost if lost else LOSS_COMES_FIRST + (edge.used if edge else 0.0),
         title=f"{name} loses records of {topic}" if lost else f"{name} is about to lose records of {topic}",
         symptom=_symptom(edge, lost, limit, left_s),
         cause=_cause(group, limit),
