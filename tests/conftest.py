@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
-from _pytest.runner import runtestprotocol
 
 import streamlab
 from streamlab.broker import Broker
@@ -23,7 +22,7 @@ from streamlab.configs import agent
 from streamlab.embedded import EmbeddedServer
 
 from .cluster import Cluster
-from .stalls import TRIES, Stalls
+from .stalls import Stalls
 from .waiting import until
 
 # No example fails for being slow: that says how busy the machine is.
@@ -74,22 +73,19 @@ ON_BOTH_ENGINES = {
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """A test of short times during which the machine stood still is tried again: see tests/stalls.py."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Where a test of short times fails while the machine stood still, that says nothing: see tests/stalls.py."""
     if item.get_closest_marker("short_times") is None:
-        return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for _ in range(TRIES):
-        item._initrequest()  # type: ignore[attr-defined]
-        with Stalls() as stalls:
-            reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        if not stalls.noticed or not any(report.failed for report in reports):
-            break
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+        return (yield)
+    stalls = Stalls()
+    try:
+        with stalls:
+            return (yield)
+    except (Exception, pytest.fail.Exception) as failure:
+        if not stalls.noticed:
+            raise
+        pytest.skip(f"The machine stood still for {stalls.longest_s:.1f} s, so nothing is said by: {failure}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Machines that stand still for a moment: noticing it, and making a machine do it.
 
-A test whose times are shorter than such a moment is marked `short_times`. It is tried again when this process was not
-run for a while during it, for then its outcome says nothing; what fails on a machine that runs has failed.
+A test whose times are shorter than such a moment is marked `short_times`. Should it fail while this process was not run
+for a while, that says nothing, and it counts as skipped; what fails on a machine that runs has failed.
 
     python -m tests.stalls 2.5 10 .venv/bin/python -m pytest tests/integration
 
@@ -19,7 +19,6 @@ import threading
 import time
 from pathlib import Path
 
-TRIES = 5
 NOTICED_S = 0.2
 """Shorter ones disturb no test."""
 _LOOK_EVERY_S = 0.02
