@@ -17,6 +17,7 @@ _ALWAYS = {
     "503": "The broker, or the sampler that measures it, does not answer. Try again after `Retry-After`.",
 }
 _OF_PATHS = {"404": "There is no such thing (any more)."}
+_OF_MOMENTS = {"404": "Nothing is kept of that moment; `nearest_ms` is one that is kept."}
 _OF_WRITES = {
     "400": "The body is no JSON.",
     "409": "Not in this state, or not as the broker is now.",
@@ -53,7 +54,9 @@ class DescribedApi(NinjaAPI):
 
 
 def _complete(operation: dict[str, Any], named: bool, writes: bool, needed: Token) -> None:
-    problems = {**_ALWAYS, **(_OF_PATHS if named else {}), **(_OF_WRITES if writes else {})}
+    winds = any(asked["name"] == "at" for asked in operation.get("parameters", ()))
+    of_names = _OF_PATHS if named else _OF_MOMENTS if winds else {}
+    problems = {**_ALWAYS, **of_names, **(_OF_WRITES if writes else {})}
     operation["responses"] = {str(status): answer for status, answer in operation["responses"].items()}
     for status, says in sorted(problems.items()):
         operation["responses"].setdefault(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
-from dashboard.pages import moments
 from dashboard.pages.moments import Gone, Moment
 from dashboard.presenters import groups as presenter
 from dashboard.projections.models import Rebalance
 from streamlab.metrics.snapshot import GroupSnapshot
 
+from .at import At, moment_of
 from .door import reads
 from .paging import Page, Paging, page_of
 
@@ -84,11 +84,11 @@ class PastRebalance(Schema):
     took_ms: float | None
 
 
-class GroupQuery(Paging):
+class GroupQuery(At, Paging):
     q: str = Field("", max_length=300, description="Part of the name.")
 
 
-class LagQuery(Paging):
+class LagQuery(At, Paging):
     group: str = Field("", max_length=500)
     topic: str = Field("", max_length=249)
 
@@ -119,7 +119,7 @@ def _group(moment: Moment, name: str) -> GroupSnapshot:
 @router.get("/groups", auth=reads, response=Page[Group], operation_id="list_groups")
 def groups(request: HttpRequest, query: Query[GroupQuery]) -> object:
     """Groups by name, each with its status in a word."""
-    moment, wanted = moments.current(), query.q.lower()
+    moment, wanted = moment_of(query), query.q.lower()
     found = [group for name, group in sorted(moment.snapshot.groups.items()) if wanted in name.lower()]
     start = (query.page - 1) * query.limit
     moment.trends(group.group for group in found[start : start + query.limit])  # in one round trip
@@ -131,7 +131,7 @@ def lag(request: HttpRequest, query: Query[LagQuery]) -> object:
     """How far behind: a line for each group and partition, the largest lag first."""
     found = [
         (group.group, position)
-        for group in moments.current().snapshot.groups.values()
+        for group in moment_of(query).snapshot.groups.values()
         for position in group.partitions
         if query.group in ("", group.group) and query.topic in ("", position.topic)
     ]
@@ -144,9 +144,9 @@ def _position(found: object) -> dict[str, object]:
 
 
 @router.get("/groups/{path:group}/offsets", auth=reads, response=list[Position], operation_id="get_offsets")
-def offsets(request: HttpRequest, group: str) -> object:
+def offsets(request: HttpRequest, group: str, query: Query[At]) -> object:
     """What the group has committed, by topic and partition."""
-    return [_position(position) for position in _group(moments.current(), group).partitions]
+    return [_position(position) for position in _group(moment_of(query), group).partitions]
 
 
 @router.get(
@@ -162,9 +162,9 @@ def rebalances(request: HttpRequest, group: str, query: Query[Paging]) -> object
 
 
 @router.get("/groups/{path:group}", auth=reads, response=GroupInFull, operation_id="get_group")
-def group(request: HttpRequest, group: str) -> object:
+def group(request: HttpRequest, group: str, query: Query[At]) -> object:
     """One group with its members."""
-    moment = moments.current()
+    moment = moment_of(query)
     found = _group(moment, group)
     return {
         **_fields(found, moment),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Query, Router, Schema
 
 from dashboard import health as parts
-from dashboard.pages import moments, overview, trouble
+from dashboard.pages import overview, trouble
 from dashboard.presenters import health as presenter
 from streamlab.metrics.snapshot import Snapshot
 
+from .at import At, moment_of
 from .door import reads
 
 router = Router(tags=["Health"])
@@ -68,9 +69,9 @@ def health(request: HttpRequest) -> object:
 
 
 @router.get("/overview", auth=reads, response=Overview, operation_id="get_overview")
-def get_overview(request: HttpRequest) -> object:
-    """The newest snapshot in short, with what to look at first."""
-    moment = moments.current()
+def get_overview(request: HttpRequest, query: Query[At]) -> object:
+    """The broker in short, with what to look at first. What failed is known of now only."""
+    moment = moment_of(query)
     snapshot = moment.snapshot
     trends = moment.trends(snapshot.groups)
     verdict = presenter.verdict(snapshot, trends, trouble.of_all(moment))

@@ -23,7 +23,8 @@ from pydantic import BaseModel
 from dashboard.access.caller import NotAllowed, NotSignedIn
 from dashboard.access.throttle import TooOften
 from dashboard.operations.life import NotNow
-from dashboard.pages.moments import Gone, NoMeasurements
+from dashboard.pages.moments import Gone, NoMeasurements, NotKept
+from dashboard.pages.winding import readable
 from streamlab.errors import (
     GroupIdNotFoundError,
     IllegalArgumentError,
@@ -53,6 +54,7 @@ class Problem(BaseModel):
     title: str
     detail: str
     errors: list[FieldProblem] = []
+    nearest_ms: int | None = None  # a moment that is kept, where the one that was asked for is not
 
 
 class AskedWrongly(Exception):
@@ -65,9 +67,19 @@ class AskedWrongly(Exception):
         ]
 
 
-def problem(status: int, detail: str, errors: list[FieldProblem] | None = None) -> HttpResponse:
-    body = Problem(status=status, title=HTTPStatus(status).phrase, detail=detail, errors=errors or [])
-    response = HttpResponse(orjson.dumps(body.model_dump()), content_type=CONTENT_TYPE, status=status)
+def problem(
+    status: int, detail: str, errors: list[FieldProblem] | None = None, nearest_ms: int | None = None
+) -> HttpResponse:
+    body = Problem(
+        status=status,
+        title=HTTPStatus(status).phrase,
+        detail=detail,
+        errors=errors or [],
+        nearest_ms=nearest_ms,
+    )
+    response = HttpResponse(
+        orjson.dumps(body.model_dump(exclude_none=True)), content_type=CONTENT_TYPE, status=status
+    )
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
@@ -106,6 +118,8 @@ def of_error(error: Exception) -> HttpResponse:
             return of_error(wrong)
         case HttpError():
             return problem(error.status_code, str(error))
+        case NotKept():
+            return _not_kept(error)
         case NoMeasurements() | RetriableError():
             return problem(503, str(error))
         case IllegalArgumentError() | TopicError() | RecordError():
@@ -114,6 +128,12 @@ def of_error(error: Exception) -> HttpResponse:
             return problem(409, str(error))
     log.error("The API failed in a way that was not foreseen", exc_info=error)
     return problem(500, "That was not foreseen; the server's log has it.")
+
+
+def _not_kept(reason: NotKept) -> HttpResponse:
+    nearest_ms = reason.nearest_ms
+    kept = "" if nearest_ms is None else f" The nearest that is kept: {readable(nearest_ms)}."
+    return problem(404, f"{reason}{kept}", nearest_ms=nearest_ms)
 
 
 def _field(found: dict[str, Any]) -> FieldProblem:

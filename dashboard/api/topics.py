@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
-from dashboard.pages import moments
 from dashboard.pages.moments import Gone
 from streamlab.metrics.snapshot import TopicSnapshot
 
+from .at import At, moment_of
 from .door import reads
 from .paging import Page, Paging, page_of
 
@@ -49,7 +49,7 @@ class TopicInFull(Topic):
     all_partitions: list[Partition]
 
 
-class TopicQuery(Paging):
+class TopicQuery(At, Paging):
     q: str = Field("", max_length=300, description="Part of the name.")
     internal: bool = Field(False, description="With those whose names begin with two underscores.")
 
@@ -74,16 +74,16 @@ def topics(request: HttpRequest, query: Query[TopicQuery]) -> object:
     wanted = query.q.lower()
     found = [
         topic
-        for name, topic in sorted(moments.current().snapshot.topics.items())
+        for name, topic in sorted(moment_of(query).snapshot.topics.items())
         if wanted in name.lower() and (query.internal or not topic.internal)
     ]
     return page_of(found, query, _fields)
 
 
 @router.get("/topics/{topic}", auth=reads, response=TopicInFull, operation_id="get_topic")
-def topic(request: HttpRequest, topic: str) -> object:
+def topic(request: HttpRequest, topic: str, query: Query[At]) -> object:
     """One topic with its partitions."""
-    snapshot = moments.current().snapshot
+    snapshot = moment_of(query).snapshot
     if topic not in snapshot.topics:
         raise Gone(f"There is no topic {topic}.")
     found = snapshot.topics[topic]

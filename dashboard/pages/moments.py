@@ -190,7 +190,7 @@ def at(at_ms: int) -> Moment:
         newest = _newest(connection.url).get()
         if newest is not None and newest.as_of_ms <= at_ms:
             return Moment(newest, History(connection), past=True)
-        found = past.at(at_ms)
+        found = past.at(max(0, at_ms))  # no ID of a stream lies before 1970
         if found is None:
             nearest_ms = past.oldest_ms()
             raise NotKept("Nothing is kept of that moment.", nearest_ms)

@@ -21,6 +21,19 @@ from dashboard.charts import Chart
 from .moments import Moment
 
 
+def moment_ms(text: str) -> int | None:
+    """ISO 8601, without a zone in UTC, as ms since 1970; None: it is no time.
+
+    >>> moment_ms("2023-11-14T22:13:20"), moment_ms("2023-11-14T23:13:20+01:00"), moment_ms("noon")
+    (1700000000000, 1700000000000, None)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 @dataclass(frozen=True)
 class Address:
     """Where somebody looks: the page's own path and query, and what the path names."""
@@ -36,11 +49,7 @@ class Address:
     @property
     def at_ms(self) -> int | None:
         """The earlier moment that is asked for, as in `?at=2026-01-31T08:30:00`; None: now, or it is no time."""
-        try:
-            moment = datetime.fromisoformat(self.query.get("at", ""))
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        except (ValueError, OverflowError):
-            return None
+        return moment_ms(self.query.get("at", ""))
 
     @property
     def no_time(self) -> str:

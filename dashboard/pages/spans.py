@@ -41,8 +41,18 @@ def asked(address: Address) -> Span:
 
 def ring_step_ms(span: Span, moment: Moment) -> int:
     """Of the finest ring that holds the whole span in a number of points that can be drawn."""
-    fine = finest_step_ms(moment.as_of_ms - span.window_ms, moment.now_ms)
-    return fine if span.window_ms // fine <= MOST_POINTS else max(fine, 60_000)
+    return ring_between(moment.as_of_ms - span.window_ms, moment.as_of_ms, moment.now_ms)
+
+
+def ring_between(start_ms: int, end_ms: int, now_ms: int) -> int:
+    """Step of that ring in ms, for any two moments.
+
+    >>> now_ms = 1_700_000_000_000
+    >>> [ring_between(now_ms - ago_s * 1000, now_ms - 60_000, now_ms) for ago_s in (120, 3_600, 86_400)]
+    [1000, 10000, 60000]
+    """
+    fine = finest_step_ms(start_ms, now_ms)
+    return fine if (end_ms - start_ms) // fine <= MOST_POINTS else max(fine, 60_000)
 
 
 def step_ms(span: Span, moment: Moment) -> int:
@@ -50,14 +60,21 @@ def step_ms(span: Span, moment: Moment) -> int:
 
     A ring that has more cells than can be drawn is drawn in steps of several cells.
     """
-    ring_ms = ring_step_ms(span, moment)
-    cells = -(-span.window_ms // ring_ms // MOST_POINTS)
+    return drawn_step_ms(span.window_ms, ring_step_ms(span, moment))
+
+
+def drawn_step_ms(window_ms: int, ring_ms: int) -> int:
+    cells = -(-window_ms // ring_ms // MOST_POINTS)
     return ring_ms * max(1, cells)
 
 
 def reader(span: Span, moment: Moment) -> Read:
     """Reads a line in the steps of the chart: of a lag the highest of each step, of all else the mean."""
-    ring_ms, chart_ms = ring_step_ms(span, moment), step_ms(span, moment)
+    return reader_in_steps(moment, ring_step_ms(span, moment), step_ms(span, moment))
+
+
+def reader_in_steps(moment: Moment, ring_ms: int, chart_ms: int) -> Read:
+    """`chart_ms`: a multiple of the ring's step."""
     read = moment.reader(ring_ms)
     if ring_ms == chart_ms:
         return read

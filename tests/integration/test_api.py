@@ -8,11 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.access import api_token
 from dashboard.access.roles import Role
 from dashboard.api.urls import api
 from dashboard.audit.models import Entry
@@ -24,6 +22,7 @@ from streamlab.model import TopicPartition
 from tests.builders import a_group_that_read, a_topic, numbered, produce
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
+from tests.programs import Program, problem_of
 from tests.snapshots import a_group, a_snapshot
 from tests.snapshots import a_topic as measured_topic
 
@@ -31,32 +30,6 @@ pytestmark = pytest.mark.django_db
 
 ALL = ("records:read", "operations:write")
 WRITING = ("operations:write", "alerts:write", "records:reveal")
-
-
-class Program:
-    """Somebody's program, with a token of the given scopes."""
-
-    def __init__(self, role: Role | None, *scopes: str):
-        owner = a_person(role)
-        self.row, token = api_token.create(owner, "a program", scopes)
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._client = Client(headers=self._headers)
-
-    def get(self, path: str, **query: Any) -> HttpResponse:
-        return self._client.get(f"/api/v1{path}", query)
-
-    def post(self, path: str, body: Any = None) -> HttpResponse:
-        return self._client.post(f"/api/v1{path}", json.dumps(body or {}), content_type="application/json")
-
-    def asks(self, path: str, **query: Any) -> Any:
-        response = self.get(path, **query)
-        assert response.status_code == 200, response.content.decode()[:1_000]
-        return response.json()
-
-    def does(self, path: str, body: Any = None, status: int = 200) -> Any:
-        response = self.post(path, body)
-        assert response.status_code == status, response.content.decode()[:1_000]
-        return response.json()
 
 
 @pytest.fixture
@@ -73,14 +46,6 @@ def operator(here: str) -> Program:
 @pytest.fixture
 def viewer(here: str) -> Program:
     return Program(Role.VIEWER, *ALL, "api:read")
-
-
-def problem_of(response: HttpResponse, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.content.decode()[:1_000]
-    assert response.headers["Content-Type"] == "application/problem+json"
-    body = response.json()
-    assert body["status"] == status and body["detail"]
-    return body
 
 
 def test_topics_groups_and_lag_are_those_that_were_measured(viewer, here):

@@ -141,7 +141,7 @@ def here(redis_url: str, settings: Settings, broker: Broker) -> Given:
         {
             "topic": "orders", "partition": "0", "offset": "0", "dlq": dlq, "group": "revenue", "token": "x",
             "instance": "till", "subject": "orders-value", "version": "1", "id": "1", "kind": "webhook", "rest": "x",
-            "resource": "x", "ending": "json",
+            "resource": "x", "ending": "json", "what": "topic",
         },
         {
             "operations/": operation.pk, "api/v1/operations/": operation.pk, "alerts/rules/": rule.pk,
