@@ -31,6 +31,7 @@ from . import (
     retries,
     schemas,
     topics,
+    what_if,
 )
 from .body import BodyParser
 from .description import DescribedApi
@@ -63,6 +64,7 @@ for part in (
     channels,
     experiments,
     advice,
+    what_if,
     audit,
 ):
     api.add_router("", part.router)

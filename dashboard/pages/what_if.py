@@ -66,7 +66,7 @@ def _whole(address: Address, name: str, otherwise: int, most: int) -> int:
 @fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     snapshot = moment.snapshot
-    topic, group = _chosen(snapshot, address)
+    topic, group = chosen(snapshot, address)
     choices = {
         "play_command": commands.PLAY_WITH_KEY,
         "topics": sorted(t.topic for t in snapshot.topics.values() if not t.internal),
@@ -78,12 +78,12 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         asked = address.query.get("topic", "")
         return {**choices, "problem": f"There is no topic “{asked}” now." if asked else ""}
     try:
-        return {**choices, **_answers(moment, address, topic, group)}
+        return {**choices, **answers(moment, address, topic, group)}
     except StreamlabError as error:
         return {**choices, "problem": str(error)}
 
 
-def _chosen(snapshot: Snapshot, address: Address) -> tuple[TopicSnapshot | None, GroupSnapshot | None]:
+def chosen(snapshot: Snapshot, address: Address) -> tuple[TopicSnapshot | None, GroupSnapshot | None]:
     """The topic and the group that are asked about; what is left open is chosen by who reads what."""
     topic = snapshot.topics.get(address.query.get("topic", ""))
     group = snapshot.groups.get(address.query.get("group", ""))
@@ -99,7 +99,7 @@ def _chosen(snapshot: Snapshot, address: Address) -> tuple[TopicSnapshot | None,
     return topic, group
 
 
-def _answers(
+def answers(
     moment: Moment, address: Address, topic: TopicSnapshot, group: GroupSnapshot | None
 ) -> dict[str, Any]:
     past = Past(broker().connection).at(moment.as_of_ms - LOOK_BACK_MS)
