@@ -8,6 +8,7 @@ records:read     read records, retries and dead letters, masked where rules say 
 records:reveal   read them as they are; each look is audited, and its owner must be an Admin
 operations:write draft, confirm, cancel and take back operations
 alerts:write     make, change and mute alert rules, say that somebody is at an alert; of an Admin's, channels too
+masking:write    add and remove masking rules; its owner must be an Admin
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from dashboard.access.roles import Role
 
 SCHEMAS_READ, SCHEMAS_WRITE, API_READ = "schemas:read", "schemas:write", "api:read"
 RECORDS_READ, RECORDS_REVEAL, OPERATIONS_WRITE = "records:read", "records:reveal", "operations:write"
-ALERTS_WRITE = "alerts:write"
+ALERTS_WRITE, MASKING_WRITE = "alerts:write", "masking:write"
 SCOPES: Mapping[str, str] = {
     API_READ: "Figures, groups, operations, dead letters, audit",
     RECORDS_READ: "What records hold, masked where rules say so",
     RECORDS_REVEAL: "What records hold, as it is; audited",
     OPERATIONS_WRITE: "Draft, confirm, cancel and take back operations",
     ALERTS_WRITE: "Make and mute alert rules; an Admin's: channels too",
+    MASKING_WRITE: "Add and remove masking rules",
     SCHEMAS_READ: "Read the schema registry",
     SCHEMAS_WRITE: "Register and delete schemas, set levels",
 }
@@ -37,6 +39,7 @@ _ROLES: Mapping[str, Role] = {
     RECORDS_REVEAL: Role.ADMIN,
     OPERATIONS_WRITE: Role.OPERATOR,
     ALERTS_WRITE: Role.OPERATOR,
+    MASKING_WRITE: Role.ADMIN,
     SCHEMAS_READ: Role.VIEWER,
     SCHEMAS_WRITE: Role.OPERATOR,
     INGEST: Role.OPERATOR,
@@ -48,6 +51,7 @@ _IMPLIED = {
     RECORDS_REVEAL: {RECORDS_READ},
     OPERATIONS_WRITE: {API_READ},
     ALERTS_WRITE: {API_READ},
+    MASKING_WRITE: {API_READ},
 }
 
 

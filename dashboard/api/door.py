@@ -11,11 +11,18 @@ from ninja.security.base import AuthBase
 
 from dashboard.access.caller import Caller, NotAllowed, caller_of, pace
 from dashboard.access.roles import Role
-from dashboard.access.scopes import ALERTS_WRITE, API_READ, OPERATIONS_WRITE, RECORDS_READ, RECORDS_REVEAL
+from dashboard.access.scopes import (
+    ALERTS_WRITE,
+    API_READ,
+    MASKING_WRITE,
+    OPERATIONS_WRITE,
+    RECORDS_READ,
+    RECORDS_REVEAL,
+)
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 
-_REFUSAL_AUDITED = (OPERATIONS_WRITE, ALERTS_WRITE, RECORDS_REVEAL)
+_REFUSAL_AUDITED = (OPERATIONS_WRITE, ALERTS_WRITE, RECORDS_REVEAL, MASKING_WRITE)
 
 
 class Token(AuthBase):
@@ -49,6 +56,9 @@ operates = Token(Role.OPERATOR, OPERATIONS_WRITE)
 rules_alerts = Token(Role.OPERATOR, ALERTS_WRITE)
 tells = Token(Role.ADMIN, ALERTS_WRITE)
 """Makes channels: they send what the broker knows to somewhere else."""
+administers = Token(Role.ADMIN, API_READ)
+"""Reads what only Admins see."""
+masks = Token(Role.ADMIN, MASKING_WRITE)
 
 
 def caller(request: HttpRequest) -> Caller:

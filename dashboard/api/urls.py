@@ -26,6 +26,7 @@ from . import (
     health,
     history,
     lab,
+    masking,
     operations,
     records,
     retries,
@@ -65,6 +66,7 @@ for part in (
     experiments,
     advice,
     what_if,
+    masking,
     audit,
 ):
     api.add_router("", part.router)

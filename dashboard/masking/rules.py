@@ -7,6 +7,8 @@ from django.db import IntegrityError, transaction
 
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
+from dashboard.broker import broker
+from streamlab.errors import StreamlabError
 from streamlab.events import EVENTS_TOPIC
 
 from .models import MaskingRule
@@ -26,6 +28,20 @@ def shield_among(known: list[Rule], *topics: str) -> Shield:
     if EVENTS_TOPIC in topics:
         return EventShield(known)
     return Shield([rule for rule in known if any(holds_for(rule.topics, topic) for topic in topics)])
+
+
+def listed() -> list[tuple[MaskingRule, list[str]]]:
+    """Every rule with the topics of now that it holds for; with none while the broker does not answer."""
+    topics = _topics()
+    found = MaskingRule.objects.order_by("topics", "field")
+    return [(rule, [name for name in topics if holds_for(rule.topics, name)]) for rule in found]
+
+
+def _topics() -> list[str]:
+    try:
+        return sorted(broker().admin().list_topics())
+    except StreamlabError:
+        return []
 
 
 def add(topics: str, field: str, actor: Actor) -> MaskingRule:

@@ -11,12 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.access.needs import needs_role, show
 from dashboard.access.roles import Role
 from dashboard.audit.trail import actor_of
-from dashboard.broker import broker
-from streamlab.errors import StreamlabError
 
 from . import rules
 from .models import MaskingRule
-from .shield import holds_for
 
 
 class RuleForm(forms.Form):
@@ -46,16 +43,8 @@ def masking(request: HttpRequest) -> HttpResponse:
                 return redirect("masking")
             except ValidationError as reason:
                 form.add_error(reason.code, reason.message)
-    found, topics = MaskingRule.objects.order_by("topics", "field"), _topics()
-    rows = [(rule, [name for name in topics if holds_for(rule.topics, name)]) for rule in found]
+    rows = rules.listed()
     return show(request, "access/masking.html", "Masking", "masking", status, form=form, rows=rows)
-
-
-def _topics() -> list[str]:
-    try:
-        return sorted(broker().admin().list_topics())
-    except StreamlabError:
-        return []
 
 
 @needs_role(Role.ADMIN)
