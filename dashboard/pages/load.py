@@ -52,7 +52,6 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "row": row,
         "processes": status.processes if status else [],
         "scenario": scenario,
-        "drawn": desired is not None or load.topic_name in moment.snapshot.topics,
         "summary": loads.summary(load),
         "looks": [loads.look_link(look, load) for look in (scenario.look if scenario else _OWN)],
         "levers": [part for part in _levers(scenario, load) if part[1]] if scenario else [],
@@ -74,10 +73,20 @@ def _levers(scenario: Scenario, load: Load) -> list[tuple[str, list[loads.LeverB
 
 
 def charts(moment: Moment, address: Address) -> list[Chart]:
-    """Empty until it was started once, then they fill by themselves; after it has stopped they tell what was."""
+    """None before it is started; then they fill by themselves, and after it has stopped they tell what was."""
     load = Load(name=address.args["name"])
-    source = None if load.topic_name in moment.snapshot.topics else nothing
+    there = load.topic_name in moment.snapshot.topics
+    if not there and not _wanted(load.name):
+        return []
+    source = None if there else nothing
     return charts_of(load, "load", ", over the last 15 minutes", source=source)
+
+
+def _wanted(name: str) -> bool:
+    try:
+        return Loads(broker().connection).get(name) is not None
+    except StreamlabError:
+        return False
 
 
 def nothing(what: str, name: str, field: str, since_ms: int) -> Columns:
