@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import Count, Q, QuerySet
 
 from dashboard.access import signin_link
 from dashboard.access.models import User
@@ -14,6 +15,20 @@ from dashboard.audit.trail import Actor
 
 class NotPossible(Exception):
     """Raised when it would lock everybody out, or make no sense. Its text says why."""
+
+
+def everybody() -> QuerySet[User]:
+    """By name, each with `tokens`, how many of theirs are not revoked."""
+    tokens = Count("api_tokens", filter=Q(api_tokens__revoked_at=None))
+    return User.objects.prefetch_related("groups").annotate(tokens=tokens).order_by("username")
+
+
+def shown_role(user: User) -> str:
+    """The role; of somebody who is deactivated the one that they would have; "" for none."""
+    if role := role_of(user):
+        return role.value
+    names = {group.name for group in user.groups.all()}
+    return next((role.value for role in reversed(Role) if role in names), "")
 
 
 @transaction.atomic

@@ -8,7 +8,6 @@ from functools import wraps
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.validators import UnicodeUsernameValidator
-from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -18,7 +17,7 @@ from dashboard.access import people
 from dashboard.access.models import User
 from dashboard.access.needs import needs_role, person, show
 from dashboard.access.people import NotPossible
-from dashboard.access.roles import Role, role_of
+from dashboard.access.roles import Role
 from dashboard.audit import trail
 from dashboard.audit.trail import actor_of
 from dashboard.pages.database import page_of
@@ -56,9 +55,7 @@ def everybody(request: HttpRequest) -> HttpResponse:
 def _shown(
     request: HttpRequest, form: PersonForm, status: int = 200, user: User | None = None, path: str = ""
 ) -> HttpResponse:
-    tokens = Count("api_tokens", filter=Q(api_tokens__revoked_at=None))
-    found = User.objects.prefetch_related("groups").annotate(tokens=tokens).order_by("username")
-    listed = page_of(found, Address(reverse("people"), {}, request.GET))
+    listed = page_of(people.everybody(), Address(reverse("people"), {}, request.GET))
     response = show(
         request,
         "access/people.html",
@@ -67,19 +64,13 @@ def _shown(
         status,
         form=form,
         list=listed,
-        rows=[(one, role_of(one) or _asleep(one), one.pk == person(request).pk) for one in listed.rows],
+        rows=[(one, people.shown_role(one), one.pk == person(request).pk) for one in listed.rows],
         roles=list(Role),
         link=request.build_absolute_uri(path) if path else "",
         link_of=user,
     )
     response.headers["Cache-Control"] = "no-store, private"
     return response
-
-
-def _asleep(user: User) -> str:
-    """The role that somebody who is deactivated would have."""
-    names = {group.name for group in user.groups.all()}
-    return next((role.value for role in reversed(Role) if role in names), "")
 
 
 def _step(step: Callable[[HttpRequest, User], HttpResponse | None]) -> Callable[..., HttpResponse]:

@@ -9,6 +9,8 @@ records:reveal   read them as they are; each look is audited, and its owner must
 operations:write draft, confirm, cancel and take back operations
 alerts:write     make, change and mute alert rules, say that somebody is at an alert; of an Admin's, channels too
 masking:write    add and remove masking rules; its owner must be an Admin
+people:write     change people's roles, end and restore their access; its owner must be an Admin
+tokens:write     revoke its owner's tokens; of an Admin's, anybody's
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dashboard.access.roles import Role
 SCHEMAS_READ, SCHEMAS_WRITE, API_READ = "schemas:read", "schemas:write", "api:read"
 RECORDS_READ, RECORDS_REVEAL, OPERATIONS_WRITE = "records:read", "records:reveal", "operations:write"
 ALERTS_WRITE, MASKING_WRITE = "alerts:write", "masking:write"
+PEOPLE_WRITE, TOKENS_WRITE = "people:write", "tokens:write"
 SCOPES: Mapping[str, str] = {
     API_READ: "Figures, groups, operations, dead letters, audit",
     RECORDS_READ: "What records hold, masked where rules say so",
@@ -28,6 +31,8 @@ SCOPES: Mapping[str, str] = {
     OPERATIONS_WRITE: "Draft, confirm, cancel and take back operations",
     ALERTS_WRITE: "Make and mute alert rules; an Admin's: channels too",
     MASKING_WRITE: "Add and remove masking rules",
+    PEOPLE_WRITE: "Change roles, deactivate and activate people",
+    TOKENS_WRITE: "Revoke tokens of your own; an Admin's: anybody's",
     SCHEMAS_READ: "Read the schema registry",
     SCHEMAS_WRITE: "Register and delete schemas, set levels",
 }
@@ -40,6 +45,8 @@ _ROLES: Mapping[str, Role] = {
     OPERATIONS_WRITE: Role.OPERATOR,
     ALERTS_WRITE: Role.OPERATOR,
     MASKING_WRITE: Role.ADMIN,
+    PEOPLE_WRITE: Role.ADMIN,
+    TOKENS_WRITE: Role.VIEWER,
     SCHEMAS_READ: Role.VIEWER,
     SCHEMAS_WRITE: Role.OPERATOR,
     INGEST: Role.OPERATOR,
@@ -52,6 +59,8 @@ _IMPLIED = {
     OPERATIONS_WRITE: {API_READ},
     ALERTS_WRITE: {API_READ},
     MASKING_WRITE: {API_READ},
+    PEOPLE_WRITE: {API_READ},
+    TOKENS_WRITE: {API_READ},
 }
 
 

@@ -19,8 +19,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.access import api_token
 from dashboard.access.models import ApiToken, User
 from dashboard.access.needs import person, show
-from dashboard.access.roles import Role, has_role
+from dashboard.access.roles import has_role
 from dashboard.access.scopes import INGEST, SCOPES, is_scope, least_role
+from dashboard.access.tokens import NotYours, end, visible_to
 from dashboard.audit import trail
 from dashboard.audit.trail import actor_of
 from dashboard.pages.database import RowsPage, page_of
@@ -102,21 +103,17 @@ def _make(request: HttpRequest, form: TokenForm) -> str:
 
 
 def _rows(request: HttpRequest, viewer: User) -> RowsPage:
-    found = ApiToken.objects.select_related("owner").order_by("-created_at")
-    if not has_role(viewer, Role.ADMIN):
-        found = found.filter(owner=viewer)
-    return page_of(found, Address(request.path, {}, request.GET))
+    return page_of(visible_to(viewer), Address(request.path, {}, request.GET))
 
 
 @require_POST
 def revoke(request: HttpRequest, number: int) -> HttpResponse:
     """One's own, or anybody's for an Admin."""
     row = get_object_or_404(ApiToken.objects.select_related("owner"), pk=number)
-    viewer = person(request)
-    if row.owner_id != viewer.pk and not has_role(viewer, Role.ADMIN):
-        trail.record(actor_of(request), "access.refused", f"revoke {row.prefix}…")
-        raise Http404("There is no such token of yours.")
-    if api_token.revoke(row):
-        trail.record(actor_of(request), "token.revoked", str(row))
+    try:
+        ended = end(row, person(request), actor_of(request))
+    except NotYours as reason:
+        raise Http404(str(reason)) from reason
+    if ended:
         messages.success(request, f"{row.prefix}… opens nothing any more.")
     return redirect("tokens")

@@ -16,13 +16,22 @@ from dashboard.access.scopes import (
     API_READ,
     MASKING_WRITE,
     OPERATIONS_WRITE,
+    PEOPLE_WRITE,
     RECORDS_READ,
     RECORDS_REVEAL,
+    TOKENS_WRITE,
 )
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 
-_REFUSAL_AUDITED = (OPERATIONS_WRITE, ALERTS_WRITE, RECORDS_REVEAL, MASKING_WRITE)
+_REFUSAL_AUDITED = (
+    OPERATIONS_WRITE,
+    ALERTS_WRITE,
+    RECORDS_REVEAL,
+    MASKING_WRITE,
+    PEOPLE_WRITE,
+    TOKENS_WRITE,
+)
 
 
 class Token(AuthBase):
@@ -59,6 +68,8 @@ tells = Token(Role.ADMIN, ALERTS_WRITE)
 administers = Token(Role.ADMIN, API_READ)
 """Reads what only Admins see."""
 masks = Token(Role.ADMIN, MASKING_WRITE)
+manages_people = Token(Role.ADMIN, PEOPLE_WRITE)
+revokes = Token(Role.VIEWER, TOKENS_WRITE)
 
 
 def caller(request: HttpRequest) -> Caller:

@@ -21,6 +21,7 @@ from ninja.errors import HttpError, ValidationError
 from pydantic import BaseModel
 
 from dashboard.access.caller import NotAllowed, NotSignedIn
+from dashboard.access.people import NotPossible
 from dashboard.access.throttle import TooOften
 from dashboard.operations.life import NotNow
 from dashboard.pages.moments import Gone, NoMeasurements, NotKept
@@ -105,7 +106,7 @@ def of_error(error: Exception) -> HttpResponse:
             response = problem(429, str(error))
             response.headers["Retry-After"] = str(error.retry_after_s)
             return response
-        case NotNow():
+        case NotNow() | NotPossible():
             return problem(409, str(error))
         case AskedWrongly():
             return problem(422, str(error), error.errors)

@@ -28,9 +28,11 @@ from . import (
     lab,
     masking,
     operations,
+    people,
     records,
     retries,
     schemas,
+    tokens,
     topics,
     what_if,
 )
@@ -67,6 +69,8 @@ for part in (
     advice,
     what_if,
     masking,
+    people,
+    tokens,
     audit,
 ):
     api.add_router("", part.router)

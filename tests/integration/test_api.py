@@ -29,7 +29,14 @@ from tests.snapshots import a_topic as measured_topic
 pytestmark = pytest.mark.django_db
 
 ALL = ("records:read", "operations:write")
-WRITING = ("operations:write", "alerts:write", "records:reveal", "masking:write")
+WRITING = (
+    "operations:write",
+    "alerts:write",
+    "records:reveal",
+    "masking:write",
+    "people:write",
+    "tokens:write",
+)
 
 
 @pytest.fixture

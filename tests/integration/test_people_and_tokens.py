@@ -98,8 +98,8 @@ def test_a_token_that_makes_no_sense_is_not_made(operator, fields, says):
 @pytest.mark.parametrize(
     ("role", "offered", "may_ingest"),
     [
-        (Role.VIEWER, {"api:read", "records:read", "schemas:read"}, False),
-        (Role.OPERATOR, set(SCOPES) - {"records:reveal", "masking:write"}, True),
+        (Role.VIEWER, {"api:read", "records:read", "schemas:read", "tokens:write"}, False),
+        (Role.OPERATOR, set(SCOPES) - {"records:reveal", "masking:write", "people:write"}, True),
         (Role.ADMIN, set(SCOPES), True),
     ],
 )

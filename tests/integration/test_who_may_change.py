@@ -49,6 +49,7 @@ VIEWERS_MAY = {
     "logout": "goes",
     "tokens": "makes tokens of their own",
     "token-revoke": "ends tokens of their own",
+    "api/v1/tokens/<int:number>": "ends tokens of their own",
     "schema-check": "asks whether a schema would do",
     "subjects/(?P<subject>.+)$": "asks whether a schema is there",
     "compatibility/subjects/(?P<subject>.+)/versions/(?P<version>[^/]+)$": "asks whether a schema would do",
@@ -148,6 +149,7 @@ def here(redis_url: str, settings: Settings, broker: Broker) -> Given:
             "alerts/channels/": channel.pk, "alerts/": firing.pk, "api/v1/alerts/rules/": rule.pk,
             "api/v1/alerts/channels/": channel.pk, "api/v1/alerts/": firing.pk, "masking/": hidden.pk,
             "api/v1/masking/": hidden.pk, "people/": owner.pk, "tokens/": theirs.pk,
+            "api/v1/people/": owner.pk, "api/v1/tokens/": theirs.pk,
         },
     )  # fmt: skip
 

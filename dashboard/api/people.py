@@ -1,0 +1,81 @@
+"""People: who may come in, and as what. Admins only, as their page. Adding people and sign-in links is not offered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Schema
+
+from dashboard.access import people
+from dashboard.access.models import User
+from dashboard.access.people import NotPossible
+from dashboard.access.roles import Role
+from dashboard.audit import trail
+from dashboard.audit.trail import Actor
+from dashboard.pages.moments import Gone
+
+from .door import actor, administers, manages_people
+from .paging import Page, Paging, page_of
+
+router = Router(tags=["People"])
+_MOST_NUMBER = 2**63 - 1
+
+
+class Person(Schema):
+    number: int
+    name: str
+    role: str = Field(description="Of somebody who is deactivated: the one they would have. Empty: none.")
+    active: bool
+    tokens: int = Field(description="That are not revoked.")
+
+
+class PersonChange(Schema):
+    role: Role | None = Field(None, description="Viewer, Operator or Admin; empty: as it is.")
+    active: bool | None = Field(None, description="false ends sessions, sockets and tokens at once.")
+
+
+@router.get("/people", auth=administers, response=Page[Person], operation_id="list_people")
+def everybody(request: HttpRequest, query: Query[Paging]) -> object:
+    """People by name."""
+    return page_of(people.everybody(), query, _out)
+
+
+@router.patch("/people/{int:number}", auth=manages_people, response=Person, operation_id="change_person")
+def change(request: HttpRequest, number: int, body: PersonChange) -> object:
+    """Change a role, deactivate, activate. An Admin is always left: 409 for the last one, and for oneself."""
+    found, who = _person(number), actor(request)
+    try:
+        with transaction.atomic():
+            _change(found, body, who)
+    except NotPossible as reason:
+        trail.record(who, "person.refused", found.username, step="api", error=str(reason))
+        raise
+    return _out(_person(number))
+
+
+def _change(found: User, body: PersonChange, who: Actor) -> None:
+    """Raises NotPossible."""
+    if body.role is not None:
+        people.change_role(found, body.role, who)
+    if body.active is not None:
+        people.set_active(found, body.active, who)
+
+
+def _person(number: int) -> User:
+    """As `everybody` finds them. Raises Gone."""
+    found = people.everybody().filter(pk=min(number, _MOST_NUMBER)).first()
+    if found is None:
+        raise Gone(f"There is nobody with the number {number}.")
+    return found
+
+
+def _out(person: Any) -> dict[str, Any]:
+    return {
+        "number": person.pk,
+        "name": person.username,
+        "role": people.shown_role(person),
+        "active": person.is_active,
+        "tokens": person.tokens,
+    }
