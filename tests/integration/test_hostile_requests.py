@@ -49,7 +49,7 @@ def here(redis_url: str, settings: Settings, broker: Broker) -> Given:
     names = {
         "topic": "orders", "partition": "0", "offset": "0", "dlq": "orders.revenue.dlq", "group": "revenue",
         "instance": "till", "subject": "orders-value", "version": "1", "id": "1", "kind": "webhook", "rest": "x",
-        "resource": "x", "token": "x", "ending": "json",
+        "resource": "x", "token": "x", "ending": "json", "what": "topic",
     }  # fmt: skip
     return Given(names, {"": 1})
 
@@ -74,6 +74,8 @@ def test_no_body_breaks_an_address_for_programs(here, program, body):
     for route in ROUTES:
         if not route.pattern.startswith(("api/v1/", "schema-registry/", "ingest/")):
             continue
+        if route.pattern.startswith("api/v1/tokens/"):
+            continue  # it would end the program's own
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             response = program.generic(method, here.path(route), body, "application/json")
             if response.status_code >= 500 and response.status_code != 503:
