@@ -94,7 +94,7 @@ def everywhere(topic: str, operation: Operation) -> list[str]:
     values = {
         "topic": topic, "partition": "0", "offset": "0", "dlq": dlq, "group": "billing", "token": "x", "instance": "x",
         "subject": f"{topic}-value", "version": "1", "id": "1", "kind": "webhook", "rest": "x", "resource": "x",
-        "ending": "json",
+        "ending": "json", "what": "topic",
     }  # fmt: skip
     numbers = {"": operation.pk}
     given, paths = Given(values, numbers), []
