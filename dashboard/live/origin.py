@@ -6,13 +6,19 @@ is somebody else: cookies do not tell ports apart.
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from channels.security.websocket import WebsocketDenier
 from django.conf import settings
 from django.http.request import is_same_domain, split_domain_port, validate_host
+from redis.exceptions import RedisError
 
+log = logging.getLogger(__name__)
+
+TRY_AGAIN_LATER = 1013
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -24,7 +30,12 @@ class OurOrigin:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         inside = self._application if is_ours(scope) else WebsocketDenier()
-        return await inside(scope, receive, send)
+        try:
+            return await inside(scope, receive, send)
+        except RedisError as error:  # of the sessions: without them nobody knows who asks
+            log.warning("A live feed is refused until Redis answers: %s", error)
+            with suppress(RuntimeError):  # it is closed already
+                await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
 
 
 def is_ours(scope: dict[str, Any]) -> bool:

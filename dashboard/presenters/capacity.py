@@ -104,7 +104,10 @@ def _of_programs(wanted: Demand, found: Estimate) -> list[_Row]:
     if found.handlers is not None and wanted.handler_ms is not None:
         handlers = f"{comes} × {duration(wanted.handler_ms).plain}"
         rows.append(("Handlers at once, a group", handlers, _number(max(1.0, found.handlers))))
-    return [*rows, ("Partitions, at least", "ten a master, one for each handler", f"{found.partitions:,}")]
+    by = "ten a master, one for each handler"
+    if found.handlers is None:
+        by = "ten a master; more for handlers, whose time is not known"
+    return [*rows, ("Partitions, at least", by, f"{found.partitions:,}")]
 
 
 def _us(cores: float, batches: float) -> str:

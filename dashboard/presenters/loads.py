@@ -66,13 +66,13 @@ def status_of(desired: Desired, status: LoadStatus | None) -> Status:
         return Status("waits for the lab", Tone.WARN, "No lab runs, or it has not looked yet")
     if status.problem:
         return Status("cannot run", Tone.BAD, status.problem)
-    away = [p.name for p in status.processes if p.pid is None]
-    if away:
-        return Status("restarting", Tone.WARN, f"{', '.join(away)} will be started again")
+    away = [p for p in status.processes if p.pid is None]
+    if any(p.restarts for p in away):
+        return Status("starts again", Tone.WARN, f"{', '.join(p.name for p in away)} will be started again")
+    if away or len(status.processes) < desired.load.processes:
+        return Status("starts", Tone.NOTE)
     if status.version != desired.version:
-        return Status("taking over a change", Tone.NOTE)
-    if len(status.processes) < desired.load.processes:
-        return Status("starting", Tone.NOTE)
+        return Status("takes over a change", Tone.NOTE)
     return Status("runs", Tone.OK, plural(len(status.processes), "process", "processes"))
 
 

@@ -92,9 +92,10 @@ def steps(operation: Operation) -> str:
 
 
 def time_left(operation: Operation, now_ms: int) -> str:
-    """In words, from the pace so far; "" when it cannot be told."""
+    """In words, from the pace so far; "" when it cannot be told, as after a worker's death, which is no pace."""
     if (
         operation.state != State.RUNNING
+        or operation.runs > 1
         or not operation.total
         or not operation.done
         or not operation.started_at

@@ -81,13 +81,14 @@ def of_group(
         default="",
     )
     standing = look(name)
+    tone = Tone.NOTE if group.paused and worst in (LagStatus.STOP, LagStatus.STALL) else TONES[worst]
     counts = [
         (Status(status.value, TONES[status]), by_status[status])
         for status in burrow.WORST_FIRST
         if status in by_status
     ]
     return GroupStanding(
-        status=Status(worst.value, TONES[worst], _rule(standing) if standing else ""),
+        status=Status(worst.value, tone, _rule(standing) if standing else ""),
         partition=name,
         rule=_rule(standing) if standing else "the group reads no partition yet",
         numbers=numbers(standing) if standing else "",

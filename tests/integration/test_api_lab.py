@@ -53,7 +53,7 @@ def test_a_load_says_what_is_wanted_what_runs_and_its_rates(viewer, loads, broke
     broker.admin().create_topics({load.topic_name: {"num_partitions": load.partitions}})
     publish(redis_url, a_snapshot(a_topic(load.topic_name, load.partitions), a_group(load.group_id, lag=40)))
     found = viewer.asks(f"/lab/loads/{load.name}")
-    assert found["status"]["word"] == "restarting" and viewer.asks("/lab/loads")["lab_runs"]
+    assert found["status"]["word"] == "starts again" and viewer.asks("/lab/loads")["lab_runs"]
     assert found["processes"] == [{"name": "reader-1", "pid": None, "restarts": 2}]
     assert (found["figures"]["lag"], found["figures"]["partitions"]) == (40, load.partitions)
     assert found["figures"]["rate"] is not None

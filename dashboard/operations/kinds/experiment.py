@@ -59,7 +59,7 @@ def preview(broker: Broker, spec: Spec) -> Preview:
             ("Latencies", _latencies(plan)),
             ("Each window", f"{plan.warm_up_s:g} s warm-up, then {plan.window_s:g} s"),
             ("Rounds for a verdict", _rounds(plan)),
-            ("Until about", f"{clock(round(now_ms + plan.seconds * 1000))} UTC, begun now"),
+            ("Ends about", f"{clock(round(now_ms + plan.seconds * 1000))} UTC, if begun at {clock(now_ms)}"),
             ("Put back to", back),
         ],
         warnings=_warnings(broker, plan, today, name in own.values),
