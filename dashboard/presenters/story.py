@@ -49,7 +49,7 @@ def scenes(scenario: Scenario) -> list[Scene]:
             )
             for n, lever in enumerate(scenario.levers)
         ],
-        Scene("The end", "What helped, and why?" if helped(scenario) else "What have we seen?", stops=True),
+        Scene("The end", "What helps, and why?" if helped(scenario) else "What have we seen?", stops=True),
     ]
 
 
@@ -59,7 +59,7 @@ def helped(scenario: Scenario) -> list[Lever]:
 
 def recall(scenario: Scenario) -> list[tuple[str, list[Lever]]]:
     """What the end puts together, under a title each: the answer to its question."""
-    parts = {"happens": "What happened", "no help": "What did not help", "helps": "What helped"}
+    parts = {"happens": "What happens", "no help": "What does not help", "helps": "What helps"}
     found = [(title, [one for one in scenario.levers if one.role == role]) for role, title in parts.items()]
     return [(title, levers) for title, levers in found if levers]
 
