@@ -29,3 +29,5 @@ application = ProtocolTypeRouter(
 # What is loaded by now stays: collections need not walk it (40 ms, in which no page is drawn and no frame sent).
 gc.collect()
 gc.freeze()
+# A large page makes some ten thousand objects and drops them all: looked through once, not every 700.
+gc.set_threshold(50_000, 10, 10)
