@@ -50,7 +50,7 @@ def test_a_scenario_is_started_watched_turned_and_stopped(open_page, loads):
     page.get_by_role("button", name="Start Poison records").click()
     page.wait_for_url(re.compile("/lab/poison-records/"))
     expect(page.locator("#headline")).to_contain_text("It runs", timeout=60_000)
-    dead = page.locator("#figures div", has_text="Dead letters").locator("dd").first
+    dead = page.locator("#figures div", has_text="Died").locator("dd").first
     expect(dead).not_to_have_text(re.compile(r"^\s*[0—]"), timeout=60_000)
 
     expect(page.locator(".plot .main-svg").first).to_be_visible(timeout=30_000)
