@@ -189,7 +189,8 @@ def test_many_that_hang_hold_nobody_else_up(installation):
             installation.looks = tuple(groups[:n])
             until(lambda n=n: len(there.received) == n, 60, "the one that answers is told at once")
         until(lambda: len(hanging.received) >= 12, 60, "each of the others is being told its first")
-        assert installation.rows("SELECT count(*) FROM alerts_notice WHERE state = 'told'") == [(3,)]
+        told = "SELECT count(*) FROM alerts_notice WHERE state = 'told'"
+        until(lambda: installation.rows(told) == [(3,)], 20, "and noted, of nobody else")
         hanging.release.set()
         hanging.holds.clear()
         until(lambda: installation.rows("SELECT DISTINCT state FROM alerts_notice") == [("told",)], 60)

@@ -99,10 +99,15 @@ def aftermath(request, tmp_path_factory):
                     crew.hire()
                     next_kill = time.monotonic() + draw.uniform(0.3, 2.5)
                 time.sleep(0.1)
+            until(lambda: members(broker) == WORKERS, 60, "who was hired last is at work, who was killed is out")
             crew.dismiss()
         finally:
             crew.kill_all()
         yield broker, topic, crew
+
+
+def members(broker) -> int:
+    return len(broker.admin().describe_groups([GROUP])[GROUP]["members"])
 
 
 def all_settled(broker, partitions) -> bool:
