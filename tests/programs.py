@@ -17,9 +17,19 @@ class Program:
     """Somebody's program, with a token of the given scopes."""
 
     def __init__(self, role: Role | None, *scopes: str, name: str = ""):
-        owner = a_person(role, name)
-        self.row, token = api_token.create(owner, "a program", scopes)
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._show(api_token.create(a_person(role, name), "a program", scopes)[1])
+
+    @classmethod
+    def with_token(cls, token: str) -> Program:
+        """Somebody's who was given one."""
+        found = cls.__new__(cls)
+        found._show(token)
+        return found
+
+    def _show(self, token: str) -> None:
+        row = api_token.find(token)
+        assert row is not None
+        self.row, self._headers = row, {"Authorization": f"Bearer {token}"}
         self._client = Client(headers=self._headers)
 
     def get(self, path: str, **query: Any) -> HttpResponse:

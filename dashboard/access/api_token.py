@@ -1,7 +1,7 @@
 """API tokens: made once, shown once, kept as a hash.
 
 A token is 32 random bytes, so a plain hash is enough: nobody can try them all. It acts for its owner: it may do what
-its scopes say, and no more than the owner's role allows.
+its scopes say, and no more than the owner's role allows. One that another token made ends with that one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -26,10 +27,25 @@ class NoSuchScope(ValueError):
     """Raised when a token is to have a scope that does not exist."""
 
 
+class Ended(Exception):
+    """Raised when the token that is to make another one was revoked or has expired meanwhile."""
+
+
+@transaction.atomic
 def create(
-    owner: User, name: str, scopes: Iterable[str], expires_at: datetime | None = None
+    owner: User,
+    name: str,
+    scopes: Iterable[str],
+    expires_at: datetime | None = None,
+    made_with: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:
-    """The row, and the token, which is known only now. Raises NoSuchScope."""
+    """The row, and the token, which is known only now. Raises NoSuchScope, Ended."""
+    # `revoke` waits for the row or comes first: no token slips in behind the revocation of the one that makes it.
+    if (
+        made_with is not None
+        and in_force().select_for_update(of=("self",)).filter(pk=made_with.pk).first() is None
+    ):
+        raise Ended("The token that asks was revoked or has expired.")
     wanted = sorted(set(scopes))
     for scope in wanted:
         if not is_scope(scope):
@@ -42,6 +58,7 @@ def create(
         token_hash=_hash(token),
         scopes=wanted,
         expires_at=expires_at,
+        made_with=made_with,
     )
     return row, token
 
@@ -61,9 +78,17 @@ def in_force() -> QuerySet[ApiToken]:
     return ApiToken.objects.filter(alive, revoked_at=None, owner__is_active=True)
 
 
-def revoke(row: ApiToken) -> bool:
-    """False when somebody did so before."""
-    return bool(ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()))
+@transaction.atomic
+def revoke(row: ApiToken) -> list[ApiToken]:
+    """End it and all that were made with it, theirs too. Those that this ended; none when somebody did so before."""
+    ended: list[ApiToken] = []
+    level = [row.pk]
+    while level:
+        found = ApiToken.objects.select_for_update(of=("self",)).select_related("owner").filter(pk__in=level)
+        ended += [one for one in found if one.revoked_at is None]
+        ApiToken.objects.filter(pk__in=level, revoked_at=None).update(revoked_at=timezone.now())
+        level = list(ApiToken.objects.filter(made_with__in=level).values_list("pk", flat=True))
+    return ended
 
 
 def _note_use(row: ApiToken) -> None:

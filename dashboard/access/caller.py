@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
 from dashboard.access import api_token
-from dashboard.access.models import User
+from dashboard.access.models import ApiToken, User
 from dashboard.access.roles import Role, has_role
 from dashboard.access.scopes import allows
 from dashboard.access.throttle import Buckets
@@ -44,7 +44,12 @@ class NotAllowed(Exception):
 class Caller:
     user: User
     scopes: tuple[str, ...] | None  # None: a person in a browser, who may do what the role allows
-    token: str = ""  # how the token begins; "": a person in a browser
+    row: ApiToken | None = None  # the token; None: a person in a browser
+
+    @property
+    def token(self) -> str:
+        """How the token begins; "": a person in a browser."""
+        return self.row.prefix if self.row else ""
 
     def may(self, role: Role, scope: str) -> bool:
         return has_role(self.user, role) and (self.scopes is None or allows(self.scopes, scope))
@@ -67,7 +72,7 @@ def caller_of(request: HttpRequest) -> Caller:
         if row is None:
             _WRONG.take(address)
             raise NotSignedIn("The token is unknown, expired or revoked.")
-        return Caller(row.owner, tuple(row.scopes), row.prefix)
+        return Caller(row.owner, tuple(row.scopes), row)
     user: User | AnonymousUser = request.user  # type: ignore[assignment]
     if not isinstance(user, User) or not user.is_active:
         raise NotSignedIn(

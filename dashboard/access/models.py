@@ -38,6 +38,8 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True)  # None: never
     last_used_at = models.DateTimeField(null=True)  # to the minute; None: never used
     revoked_at = models.DateTimeField(null=True)  # None: in force
+    # The token that asked the API for this one; None: a person made it, or a command.
+    made_with = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="made")
 
     def __str__(self) -> str:
         return f"{self.prefix}… of {self.owner}: {self.name}"

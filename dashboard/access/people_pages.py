@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 
-from django import forms
 from django.contrib import messages
-from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import people
+from dashboard.access.forms import PersonForm, RoleForm
 from dashboard.access.models import User
 from dashboard.access.needs import needs_role, person, show
 from dashboard.access.people import NotPossible
@@ -22,17 +21,6 @@ from dashboard.audit import trail
 from dashboard.audit.trail import actor_of
 from dashboard.pages.database import page_of
 from dashboard.pages.page import Address
-
-ROLES = [(role.value, role.value) for role in Role]
-
-
-class PersonForm(forms.Form):
-    username = forms.CharField(label="Name", max_length=150, validators=[UnicodeUsernameValidator()])
-    role = forms.ChoiceField(label="Role", choices=ROLES)
-
-
-class RoleForm(forms.Form):
-    role = forms.ChoiceField(choices=ROLES)
 
 
 @needs_role(Role.ADMIN)

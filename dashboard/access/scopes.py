@@ -9,8 +9,8 @@ records:reveal   read them as they are; each look is audited, and its owner must
 operations:write draft, confirm, cancel and take back operations
 alerts:write     make, change and mute alert rules, say that somebody is at an alert; of an Admin's, channels too
 masking:write    add and remove masking rules; its owner must be an Admin
-people:write     change people's roles, end and restore their access; its owner must be an Admin
-tokens:write     revoke its owner's tokens; of an Admin's, anybody's
+people:write     add people, change their roles, end and restore their access; its owner must be an Admin
+tokens:write     make tokens of its owner that may no more than itself, and revoke them; of an Admin's, anybody's
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SCOPES: Mapping[str, str] = {
     OPERATIONS_WRITE: "Draft, confirm, cancel and take back operations",
     ALERTS_WRITE: "Make and mute alert rules; an Admin's: channels too",
     MASKING_WRITE: "Add and remove masking rules",
-    PEOPLE_WRITE: "Change roles, deactivate and activate people",
-    TOKENS_WRITE: "Revoke tokens of your own; an Admin's: anybody's",
+    PEOPLE_WRITE: "Add people, change roles, deactivate and activate",
+    TOKENS_WRITE: "Make and revoke tokens of your own; an Admin's: revoke anybody's",
     SCHEMAS_READ: "Read the schema registry",
     SCHEMAS_WRITE: "Register and delete schemas, set levels",
 }

@@ -1,10 +1,14 @@
-"""Whose tokens somebody sees and ends: their own, an Admin everybody's. By page and API."""
+"""Whose tokens somebody makes, sees and ends: their own, an Admin sees and ends everybody's. By page and API."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from dashboard.access import api_token
+from dashboard.access.forms import TokenForm
 from dashboard.access.models import ApiToken, User
 from dashboard.access.roles import Role, has_role
 from dashboard.audit import trail
@@ -15,18 +19,38 @@ class NotYours(Exception):
     """Raised for a token of somebody else; it is as if it were not there."""
 
 
+def make(form: TokenForm, actor: Actor, asking: ApiToken | None = None) -> tuple[ApiToken, str]:
+    """The row, and the token, which is known only now. `form` is valid.
+
+    What the token `asking` makes lives no longer than that one and is revoked with it: who stole a token has not got
+    another one when it is ended. Raises api_token.Ended when that happened meanwhile.
+    """
+    given = form.cleaned_data
+    until = timezone.now() + timedelta(days=int(given["days"])) if given["days"] else None
+    if asking is not None:
+        until = _earlier(until, asking.expires_at)
+    row, token = api_token.create(form.owner, given["name"], form.wanted(given), until, asking)
+    trail.record(actor, "token.created", str(row), scopes=row.scopes)
+    return row, token
+
+
 def visible_to(viewer: User) -> QuerySet[ApiToken]:
     """The newest first."""
-    found = ApiToken.objects.select_related("owner").order_by("-created_at", "-pk")
+    found = ApiToken.objects.select_related("owner", "made_with").order_by("-created_at", "-pk")
     return found if has_role(viewer, Role.ADMIN) else found.filter(owner=viewer)
 
 
-def end(row: ApiToken, viewer: User, actor: Actor) -> bool:
-    """False when somebody did so before. Raises NotYours, which leaves a trail."""
+def end(row: ApiToken, viewer: User, actor: Actor) -> list[ApiToken]:
+    """What this ended, those made with it too; none when somebody did before. Raises NotYours, which leaves a trail."""
     if row.owner_id != viewer.pk and not has_role(viewer, Role.ADMIN):
         trail.record(actor, "access.refused", f"revoke {row.prefix}…")
         raise NotYours("There is no such token of yours.")
     ended = api_token.revoke(row)
-    if ended:
-        trail.record(actor, "token.revoked", str(row))
+    for one in ended:
+        trail.record(actor, "token.revoked", str(one))
     return ended
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """None: never."""
+    return min((at for at in (one, other) if at is not None), default=None)

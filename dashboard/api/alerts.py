@@ -6,11 +6,9 @@ have filled in, or stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from django import forms
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
@@ -24,15 +22,13 @@ from dashboard.pages.alerts import asked
 from dashboard.pages.moments import Gone
 
 from .door import actor, reads, rules_alerts
+from .fields import Value, filled, valid
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["Alerts"])
 SeverityName = Literal["critical", "warning", "info"]
-Value = str | int | float | bool | list[str] | list[int] | None
 _MOST_NUMBER = 2**63 - 1
-_LISTS = (forms.MultipleChoiceField, forms.ModelMultipleChoiceField)
-Form = TypeVar("Form", bound=forms.BaseForm)
 
 
 class Told(Schema):
@@ -241,33 +237,6 @@ def mute(request: HttpRequest, number: int, body: Mute) -> object:
 
 
 # -- bodies ----------------------------------------------------------------------------------------------------------
-
-
-def filled(form: forms.BaseForm, standing: Mapping[str, Any], given: Mapping[str, Value]) -> dict[str, Any]:
-    """What a page would send: what stands there, and over it what is given. Raises AskedWrongly."""
-    if unknown := sorted(set(given) - set(form.fields)):
-        has = ", ".join(form.fields)
-        raise AskedWrongly(
-            {f"fields.{name}": [f"There is no such field; there are {has}."] for name in unknown}
-        )
-    for name, value in given.items():
-        if isinstance(value, list) != isinstance(form.fields[name], _LISTS):
-            is_list = "It is no list." if isinstance(value, list) else "It is a list."
-            raise AskedWrongly({f"fields.{name}": [is_list]})
-    wanted = {name: value for name, value in standing.items() if name in form.fields} | dict(given)
-    return {name: value for name, value in wanted.items() if value is not None}
-
-
-def valid(form: Form) -> Form:
-    """Raises AskedWrongly."""
-    if not form.is_valid():
-        raise AskedWrongly(
-            {
-                f"fields.{name}" if name in form.fields else "fields": list(why)
-                for name, why in form.errors.items()
-            }
-        )
-    return form
 
 
 def _new(body: RuleIn) -> RuleForm:

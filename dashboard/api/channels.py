@@ -13,8 +13,8 @@ from dashboard.alerts.forms import ChannelForm
 from dashboard.alerts.models import Channel
 from dashboard.pages.moments import Gone
 
-from .alerts import Value, filled, valid
 from .door import actor, reads, tells
+from .fields import Value, filled, valid
 from .paging import Page, Paging, page_of
 
 router = Router(tags=["Alerts"])

@@ -69,7 +69,7 @@ administers = Token(Role.ADMIN, API_READ)
 """Reads what only Admins see."""
 masks = Token(Role.ADMIN, MASKING_WRITE)
 manages_people = Token(Role.ADMIN, PEOPLE_WRITE)
-revokes = Token(Role.VIEWER, TOKENS_WRITE)
+handles_tokens = Token(Role.VIEWER, TOKENS_WRITE)
 
 
 def caller(request: HttpRequest) -> Caller:

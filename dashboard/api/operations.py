@@ -28,6 +28,7 @@ from dashboard.operations.since import since
 from dashboard.pages.moments import Gone
 
 from .door import actor, caller, operates, reads
+from .fields import valid
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
@@ -170,14 +171,7 @@ def draft(request: HttpRequest, body: Draft, response: HttpResponse) -> object:
     if wanted is None:
         raise AskedWrongly({"kind": [f"There is no operation {body.kind}; /operations/kinds lists them."]})
     _allow(request, wanted)
-    form = _filled(wanted, body.fields)
-    if not form.is_valid():
-        raise AskedWrongly(
-            {
-                f"fields.{name}" if name in form.fields else "fields": list(why)
-                for name, why in form.errors.items()
-            }
-        )
+    form = valid(_filled(wanted, body.fields))
     made = life.draft(wanted, form.spec(), actor(request))
     response.headers["Location"] = f"/api/v1/operations/{made.pk}"
     return Status(201, _full(made))

@@ -1,4 +1,7 @@
-"""People: who may come in, and as what. Admins only, as their page. Adding people and sign-in links is not offered."""
+"""People: who may come in, and as what. Admins only, as their page.
+
+Sign-in links are not offered: one opens a whole session, which would outlive a token that has leaked and may do more.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 
 from dashboard.access import people
+from dashboard.access.forms import PersonForm
 from dashboard.access.models import User
 from dashboard.access.people import NotPossible
 from dashboard.access.roles import Role
@@ -17,7 +21,9 @@ from dashboard.audit.trail import Actor
 from dashboard.pages.moments import Gone
 
 from .door import actor, administers, manages_people
+from .fields import valid
 from .paging import Page, Paging, page_of
+from .problems import AskedWrongly
 
 router = Router(tags=["People"])
 _MOST_NUMBER = 2**63 - 1
@@ -31,6 +37,11 @@ class Person(Schema):
     tokens: int = Field(description="That are not revoked.")
 
 
+class PersonIn(Schema):
+    username: str
+    role: Role
+
+
 class PersonChange(Schema):
     role: Role | None = Field(None, description="Viewer, Operator or Admin; empty: as it is.")
     active: bool | None = Field(None, description="false ends sessions, sockets and tokens at once.")
@@ -40,6 +51,17 @@ class PersonChange(Schema):
 def everybody(request: HttpRequest, query: Query[Paging]) -> object:
     """People by name."""
     return page_of(people.everybody(), query, _out)
+
+
+@router.post("/people", auth=manages_people, response={201: Person}, operation_id="add_person")
+def add(request: HttpRequest, body: PersonIn) -> object:
+    """Add a person. A sign-in link lets them in: from the page People or `manage.py signin_link --user`."""
+    given = valid(PersonForm(body.model_dump()), "").cleaned_data
+    try:
+        made = people.add(given["username"], Role(given["role"]), actor(request))
+    except NotPossible as reason:
+        raise AskedWrongly({"username": [str(reason)]}) from reason
+    return Status(201, _out(_person(made.pk)))
 
 
 @router.patch("/people/{int:number}", auth=manages_people, response=Person, operation_id="change_person")

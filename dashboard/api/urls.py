@@ -113,6 +113,9 @@ def _patterns() -> list[URLPattern]:
     known = [pattern for pattern in routes if pattern.name != "api-root"]
     for pattern in known:
         pattern.callback = _door(pattern.callback)
+        pattern.name = (
+            None  # ninja names it after its function, and then links to a page of that name would lead here
+        )
     return known
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -16,6 +17,7 @@ from dashboard.access.people import NotPossible
 from dashboard.access.roles import Role, has_role, role_of
 from dashboard.access.scopes import SCOPES, least_role
 from dashboard.api import door as api_door
+from dashboard.api import urls as api_urls
 from dashboard.api.door import Token
 from dashboard.audit.models import Entry
 from dashboard.audit.trail import Actor
@@ -134,6 +136,15 @@ def test_everybody_sees_and_ends_their_own_tokens_and_an_admin_all(admin, viewer
     assert Entry.objects.filter(action="token.revoked", who="admin").count() == 1
 
 
+def test_revoking_a_token_tells_of_those_that_it_made(viewer):
+    row = api_token.find(make_token(viewer))
+    child, _ = api_token.create(row.owner, "child", ["api:read"], made_with=row)
+    assert f"made with {row.prefix}" in html_of(viewer, "/tokens/")
+    said = viewer.post(f"/tokens/{row.pk}/revoke/", follow=True).content.decode()
+    assert "nor 1 token made with it" in said
+    assert not api_token.in_force().filter(pk=child.pk).exists()
+
+
 def test_an_admin_adds_a_person_whose_link_signs_in_once(admin):
     response = admin.post("/people/", {"username": "grace", "role": "Operator"})
     assert response.status_code == 201
@@ -217,6 +228,11 @@ def test_masking_rules_come_and_go_on_their_page(admin, broker):
     assert not MaskingRule.objects.exists()
     actions = Entry.objects.filter(action__startswith="masking").values_list("action", "subject")
     assert list(actions) == [("masking.removed", "email of shop.*"), ("masking.added", "email of shop.*")]
+
+
+def test_no_route_of_the_api_takes_the_place_of_a_page():
+    assert reverse("tokens") == "/tokens/"
+    assert [pattern.name for pattern in api_urls.urlpatterns if pattern.name not in (None, "openapi")] == []
 
 
 def test_the_api_page_lists_every_route_and_what_it_needs(viewer):

@@ -49,6 +49,7 @@ VIEWERS_MAY = {
     "logout": "goes",
     "tokens": "makes tokens of their own",
     "token-revoke": "ends tokens of their own",
+    "api/v1/tokens": "makes tokens of their own",
     "api/v1/tokens/<int:number>": "ends tokens of their own",
     "schema-check": "asks whether a schema would do",
     "subjects/(?P<subject>.+)$": "asks whether a schema is there",

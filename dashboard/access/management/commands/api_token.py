@@ -59,8 +59,8 @@ class Command(BaseCommand):
         rows = list(ApiToken.objects.filter(prefix=options["prefix"], revoked_at=None))
         if len(rows) != 1:
             raise CommandError(f"{len(rows)} tokens in force begin with {options['prefix']!r}.")
-        api_token.revoke(rows[0])
-        self.stdout.write(f"{rows[0].prefix} is revoked.")
+        for ended in api_token.revoke(rows[0]):
+            self.stdout.write(f"{ended.prefix} is revoked.")
 
 
 def _person(name: str | None) -> User:
