@@ -147,6 +147,11 @@ class Form(forms.Form):
     def spec(self) -> dict[str, Any]:
         return dict(self.cleaned_data)
 
+    @classmethod
+    def entered(cls, spec: Spec) -> Mapping[str, Any] | None:
+        """What was entered to ask for this; None when the form cannot say it. A form with its own `spec` says so."""
+        return spec if cls.spec is Form.spec else None
+
 
 @dataclass(frozen=True)
 class Contents:

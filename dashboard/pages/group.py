@@ -115,6 +115,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "epoch": count(group.epoch, "changes of membership or subscription so far"),
         "start_command": commands.start_again(group.group),
         "assignor": group.assignor,
+        "gone_unread": groups.gone_unread(group),
         "lost": groups.lost(group),
         "purged": group.partitions.purged,
         "standing": found,

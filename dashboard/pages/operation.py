@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
 
 from dashboard.audit.models import Entry
 from dashboard.masking.operations import shown_preview, shown_spec
-from dashboard.operations.kind import Since
+from dashboard.operations.kind import Kind, Since
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 from dashboard.operations.since import since
@@ -19,6 +22,8 @@ from .moments import Gone, Moment
 from .page import Address, Page
 
 MOST_ENTRIES = 50
+LONGEST_QUERY = 2_000
+"""Characters of an address that fills a form in: some servers take no longer ones."""
 
 
 def _operation(address: Address) -> Operation:
@@ -68,6 +73,17 @@ def _trail(operation: Operation) -> dict[str, Any]:
     }
 
 
+def _entered_href(operation: Operation, kind: Kind | None) -> str:
+    """Of a draft: its form, filled in as it was; "" where the form cannot be, or would show what records hold."""
+    if kind is None or kind.contents is not None or operation.state != State.DRAFT or operation.undoes_id:
+        return ""
+    entered = kind.form.entered(operation.spec)
+    if entered is None:
+        return ""
+    said = urlencode({name: value for name, value in entered.items() if value not in (None, "", False)})
+    return f"{reverse('operation-new', args=[kind.name])}?{said}" if len(said) <= LONGEST_QUERY else ""
+
+
 def _dropped_by(operation: Operation) -> str:
     """Who dropped a preview that nobody had confirmed; "" when that is not what became of it."""
     if operation.state != State.CANCELLED or operation.confirmed_at is not None:
@@ -93,6 +109,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "result": _result(operation, later),
         "since": later,
         "since_at": clock(moment.read_at_ms),
+        "entered_href": _entered_href(operation, kind),
         "typed_name": operation.subject.partition(" ")[2],
         "share": operations.share_done(operation),
         "steps": operations.steps(operation),

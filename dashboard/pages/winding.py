@@ -58,6 +58,7 @@ class Wound:
     asked: str
     ago: str
     shown: str  # the moment that is drawn, where it is not the one asked for; "" else
+    ahead: bool  # nothing is there of the moment asked for yet, so that the newest one is drawn
     earlier: list[Step]
     later: list[Step]
     now_href: str
@@ -66,19 +67,22 @@ class Wound:
 
 def wound(address: Address, asked_ms: int, shown_ms: int | None, now_ms: int) -> Wound:
     """`shown_ms` None: nothing could be drawn."""
-    differs = shown_ms is not None and abs(asked_ms - shown_ms) > NEAR_MS
+    ahead = shown_ms is not None and asked_ms > now_ms
+    differs = shown_ms is not None and (ahead or abs(asked_ms - shown_ms) > NEAR_MS)
+    here_ms = shown_ms if ahead and shown_ms is not None else asked_ms
     return Wound(
         asked=readable(asked_ms),
-        ago=spell_duration(max(0, now_ms - asked_ms)),
+        ago=spell_duration(max(0, now_ms - here_ms)),
         shown=readable(shown_ms) if differs and shown_ms is not None else "",
-        earlier=[Step(words, link(address, at=stamp(asked_ms - ms))) for words, ms in STEPS],
+        ahead=ahead,
+        earlier=[Step(words, link(address, at=stamp(here_ms - ms))) for words, ms in STEPS],
         later=[
-            Step(words, link(address, at=stamp(asked_ms + ms)))
+            Step(words, link(address, at=stamp(here_ms + ms)))
             for words, ms in reversed(STEPS)
-            if asked_ms + ms <= now_ms
+            if here_ms + ms <= now_ms
         ],
         now_href=link(address, at=None),
-        at=stamp(asked_ms),
+        at=stamp(here_ms),
     )
 
 

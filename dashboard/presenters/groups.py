@@ -38,6 +38,16 @@ def waiting(group: GroupSnapshot) -> int:
     return (group.lag or 0) - group.partitions.lost - group.partitions.purged
 
 
+def gone_unread(group: GroupSnapshot) -> str:
+    """Of the lag, what nobody can read any more; "" when all is there.
+
+    Kafka counts it in the lag too, until the group commits behind it.
+    """
+    parts = ((group.partitions.purged, "purged"), (group.partitions.lost, "lost"))
+    told = " and ".join(f"{n:,} {word}" for n, word in parts if n)
+    return f"of which {told} unread" if told else ""
+
+
 def topics(group: GroupSnapshot) -> list[str]:
     """Every topic that the group has committed on or subscribes to, by name."""
     return sorted(set(group.partitions.topics).union(*(m.topics for m in group.members)))

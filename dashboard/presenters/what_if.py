@@ -225,6 +225,19 @@ class Flow:
     limit_bytes: int  # 0: none
     memory_a_byte: float  # of what is stored
 
+    @property
+    def full_ms(self) -> int | None:
+        """How long records last where retention.bytes removes them; None: it does not."""
+        if self.retention_bytes <= 0 or self.byte_rate <= 0:
+            return None
+        lasts_ms = round(self.retention_bytes * self.partitions / self.byte_rate * 1000)
+        return lasts_ms if self.retention_ms < 0 or lasts_ms < self.retention_ms else None
+
+    @property
+    def now_ms(self) -> int | None:
+        """How long records last now, by what removes them first; None: for ever."""
+        return self.full_ms or (self.retention_ms if self.retention_ms > 0 else None)
+
 
 def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
     kept = retention.with_retention(
@@ -236,6 +249,11 @@ def of_retention(flow: Flow, asked_ms: int) -> RetentionView:
         f"{count(kept.records).plain} records; "
         + (f"{size(grows).plain} more than now." if grows >= 0 else f"{size(-grows).plain} less than now.")
     ]
+    if flow.full_ms is not None:
+        said.append(
+            f"Now retention.bytes decides: it removes records after about {spell_duration(flow.full_ms)}, before their "
+            "time is over."
+        )
     tone = Tone.OK
     if room.full_in_s is not None:
         tone = Tone.BAD
@@ -271,7 +289,8 @@ def _retention_headline(kept: retention.Kept, byte_rate: float) -> str:
 
 
 def _retention_columns(flow: Flow, asked_ms: int) -> Columns:
-    steps = retention.ladder(flow.retention_ms if flow.retention_ms > 0 else asked_ms, asked_ms)
+    now_ms = flow.now_ms
+    steps = retention.ladder(now_ms or asked_ms, asked_ms)
     each = [
         retention.with_retention(
             flow.byte_rate, flow.rate, ms, flow.partitions, flow.retention_bytes, flow.memory_a_byte
@@ -281,7 +300,7 @@ def _retention_columns(flow: Flow, asked_ms: int) -> Columns:
     tallest = max((kept.memory_bytes for kept in each), default=0.0)
     columns = [
         Column(
-            _age(kept.retention_ms) + (" now" if kept.retention_ms == flow.retention_ms else ""),
+            _age(kept.retention_ms) + (" now" if kept.retention_ms == now_ms else ""),
             size(kept.memory_bytes).plain,
             f"{spell_duration(kept.retention_ms)}: {size(kept.memory_bytes).plain}",
             kept.memory_bytes / tallest if tallest else 0.0,
@@ -289,7 +308,7 @@ def _retention_columns(flow: Flow, asked_ms: int) -> Columns:
                 kind
                 for kind, here in (
                     ("asked", kept.retention_ms == asked_ms),
-                    ("now", kept.retention_ms == flow.retention_ms),
+                    ("now", kept.retention_ms == now_ms),
                 )
                 if here
             ),

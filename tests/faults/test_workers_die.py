@@ -99,7 +99,9 @@ def aftermath(request, tmp_path_factory):
                     crew.hire()
                     next_kill = time.monotonic() + draw.uniform(0.3, 2.5)
                 time.sleep(0.1)
-            until(lambda: members(broker) == WORKERS, 60, "who was hired last is at work, who was killed is out")
+            until(
+                lambda: members(broker) == WORKERS, 60, "who was hired last is at work, who was killed is out"
+            )
             crew.dismiss()
         finally:
             crew.kill_all()

@@ -304,7 +304,10 @@ def test_the_past_is_there_while_nothing_is_measured(visitor, kept):
 
 def test_a_moment_to_come_is_the_newest_one_there_is(visitor, redis_url):
     publish(redis_url, busy_snapshot())
-    assert "inventory is stopped" in text_of(visitor.get("/", {"at": "2999-01-01T00:00:00"}))
+    html = text_of(visitor.get("/", {"at": "2999-01-01T00:00:00"}))
+    assert "inventory is stopped" in html
+    assert "2999-01-01 00:00:00 UTC, which was asked for, is still to come" in html
+    assert "As of 2999" not in html and '-01-01T00:00:00" step' not in html, "it goes on from what is shown"
 
 
 @pytest.mark.parametrize("at", ["yesterday", "", "99999-01-01T00:00", "<script>", "2026-13-01T00:00:00"])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from threading import Thread
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.forms import Form
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -165,6 +167,56 @@ def test_a_running_group_blocks_its_reset_until_it_is_stopped_and_previewed_agai
         assert step(operator, operation, "confirm").state == State.DRAFT
     step(operator, operation, "preview")
     assert carry_out(operator, operation).state == State.DONE
+
+
+def form_behind(client: Client, operation: Operation) -> Form | None:
+    """What stands in the form that a draft leads back to; None where it leads to none."""
+    html = text_of(client, f"/operations/{operation.pk}/")
+    found = re.search(r'href="(/operations/new/[^"]+)">Change what was entered', html)
+    return client.get(unescape(found[1])).context["form"] if found else None
+
+
+@pytest.mark.parametrize(
+    ("kind", "entered"),
+    [
+        ("reset-offsets", {"group": "revenue", "topic": "", "to": "earliest"}),
+        ("reset-offsets", {"topic": "?", "partitions": "0", "to": "shift", "records": "-15", "live": "on"}),
+        ("reset-offsets", {"topic": "?", "to": "datetime", "moment": "2026-01-31T08:30:00"}),
+        ("reset-offsets", {"topic": "?", "to": "duration", "minutes": "90.5"}),
+        ("purge", {"topic": "?", "before": "2026-01-31T08:30:00"}),
+        ("create-topic", {"topic": "new-one", "partitions": "3", "retention_days": "0.5"}),
+        ("pause-group", {"group": "revenue"}),
+    ],
+)
+def test_a_draft_leads_back_to_its_form_as_it_was_filled_in(operator, broker, kind, entered):
+    topic, group = a_group_that_read(broker, 4), "revenue"
+    named = {name: topic if value == "?" else value for name, value in entered.items()}
+    if kind == "reset-offsets":
+        named["group"] = group
+    form = form_behind(operator, ask(operator, kind, **named))
+    assert form is not None
+    for name, value in named.items():
+        stands = form[name].value() or ""
+        assert (stands == value) if value != "on" else stands, name
+
+
+def test_what_the_form_cannot_say_leads_back_to_none(operator, broker):
+    topic, group = a_group_that_read(broker, 40), "revenue"
+    reset = ask(operator, "reset-offsets", group=group, topic=topic, to="earliest")
+    operator.post(f"/operations/{carry_out(operator, reset).pk}/undo/")
+    assert form_behind(operator, Operation.objects.get(undoes=reset)) is None
+    assert form_behind(operator, reset) is None, "it is no draft any more"
+
+
+def test_a_reset_tells_the_topics_that_the_group_has_committed_on_from_others(operator, broker):
+    topic, group = a_group_that_read(broker, 4), "revenue"
+    broker.admin().create_topics({"elsewhere": {"num_partitions": 1}})
+    form = operator.get(f"/operations/new/reset-offsets/?group={group}").context["form"]
+    [_, (theirs, read), (not_theirs, others)] = form.fields["topic"].choices
+    assert (theirs, read) == ("revenue has committed there", [(topic, topic)])
+    assert not_theirs == "revenue has committed nothing there" and ("elsewhere", "elsewhere") in others
+    nobody = operator.get("/operations/new/reset-offsets/?group=nobody").context["form"]
+    assert (topic, topic) in nobody.fields["topic"].choices
 
 
 def test_a_topic_is_made_and_its_undo_asks_for_the_name_before_it_deletes(operator, broker):

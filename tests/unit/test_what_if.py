@@ -140,6 +140,24 @@ def test_where_bytes_decide_it_is_not_said_that_the_time_is_kept():
     assert words.of_retention(flow, 60_000).headline.startswith("1 min of records take")
 
 
+@pytest.mark.parametrize(
+    ("retention_ms", "retention_bytes", "now"),
+    [
+        (3_600_000, -1, "60 min now"),
+        (3_600_000, 1_000_000, "10 min now"),
+        (-1, 1_000_000, "10 min now"),
+        (60_000, 1_000_000, "60 s now"),
+        (-1, -1, None),
+    ],
+)
+def test_now_stands_at_what_removes_records_first(retention_ms, retention_bytes, now):
+    flow = words.Flow(100, 10_000.0, 0, 6, retention_ms, retention_bytes, 0, 0, memory_a_byte=1.0)
+    view = words.of_retention(flow, 7_200_000)
+    assert [one.label for one in view.columns.columns if "now" in one.kind] == ([now] if now else [])
+    by_bytes = now == "10 min now"
+    assert any(said.startswith("Now retention.bytes decides") for said in view.sentences) is by_bytes
+
+
 # -- more of everything ------------------------------------------------------------------------------------------
 
 

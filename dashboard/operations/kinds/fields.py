@@ -62,12 +62,22 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def for_field(ms: int) -> str:
+    """As a field for a moment takes it, in UTC.
+
+    >>> for_field(1_700_000_000_000), for_field(1_700_000_000_123)
+    ('2023-11-14T22:13:20', '2023-11-14T22:13:20.123')
+    """
+    return iso(ms).removesuffix("Z").removesuffix(".000")
+
+
 def shell(*words: str) -> str:
     """A line for a shell in the project's directory; the words are quoted already."""
     return " ".join((f"{PYTHON} -m streamlab", *words))
 
 
 __all__ = [
+    "for_field",
     "iso",
     "offer_groups",
     "offer_topics",

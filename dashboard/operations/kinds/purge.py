@@ -16,7 +16,7 @@ from streamlab.model import TopicPartition
 from streamlab.topics import Topics
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec, Stopped, WorldMoved
-from .fields import iso, offer_topics, partitions_of, plural, shell, shortened, topic_field
+from .fields import for_field, iso, offer_topics, partitions_of, plural, shell, shortened, topic_field
 
 
 class PurgeForm(Form):
@@ -35,6 +35,11 @@ class PurgeForm(Form):
         before = self.cleaned_data["before"]
         at_ms = int(before.timestamp() * 1000) if before else None
         return {"topic": self.cleaned_data["topic"], "before_ms": at_ms}
+
+    @classmethod
+    def entered(cls, spec: Spec) -> Mapping[str, Any]:
+        before_ms = spec["before_ms"]
+        return {"topic": spec["topic"], "before": "" if before_ms is None else for_field(before_ms)}
 
 
 def _first_kept(broker: Broker, spec: Spec) -> dict[TopicPartition, tuple[int, int]]:

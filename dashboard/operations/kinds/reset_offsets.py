@@ -20,7 +20,7 @@ from streamlab.model import OffsetSpec, OffsetTimestamp, TopicPartition
 from streamlab.topics import Topics
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec
-from .fields import iso, offer_groups, offer_topics, plural, shell, shortened
+from .fields import for_field, iso, offer_groups, offer_topics, plural, shell, shortened
 
 TARGETS = (
     ("earliest", "the beginning of the log"),
@@ -82,6 +82,19 @@ class ResetForm(Form):
     def fill(self) -> None:
         offer_groups(self.fields["group"], self.broker)
         offer_topics(self.fields["topic"], self.broker, ("", "all that it has committed on"))
+        self._tell_committed_topics()
+
+    def _tell_committed_topics(self) -> None:
+        """Where the group is known: first the topics that it has committed on, apart from the others."""
+        group, field = self["group"].value(), self.fields["topic"]
+        if not isinstance(group, str) or group not in dict(self.fields["group"].choices):  # type: ignore[attr-defined]
+            return
+        committed = {p.topic for p in self.broker.admin().list_group_offsets(group)[group]}
+        everything, *topics = field.choices  # type: ignore[attr-defined]
+        theirs = [(name, words) for name, words in topics if name in committed]
+        others = [(name, words) for name, words in topics if name not in committed]
+        parts = ((f"{group} has committed there", theirs), (f"{group} has committed nothing there", others))
+        field.choices = [everything, *((words, names) for words, names in parts if names)]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
@@ -108,6 +121,26 @@ class ResetForm(Form):
         elif given["to"] in ("shift", "offset"):
             spec["records"] = given["records"]
         return spec
+
+    @classmethod
+    def entered(cls, spec: Spec) -> Mapping[str, Any] | None:
+        """
+        >>> dict(ResetForm.entered({"group": "g", "topic": "t", "to": "datetime", "at_ms": 1_700_000_000_000,
+        ...                         "partitions": [0, 2]}))
+        {'group': 'g', 'topic': 't', 'to': 'datetime', 'partitions': '0, 2', 'moment': '2023-11-14T22:13:20'}
+        """
+        if spec["to"] == "before":
+            return None
+        same = {
+            name: spec[name]
+            for name in ("group", "topic", "to", "minutes", "records", "live")
+            if name in spec
+        }
+        if "partitions" in spec:
+            same["partitions"] = ", ".join(map(str, spec["partitions"]))
+        if "at_ms" in spec:
+            same["moment"] = for_field(spec["at_ms"])
+        return same
 
 
 def _wanted(broker: Broker, spec: Spec) -> list[TopicPartition]:

@@ -46,6 +46,12 @@ class CreateForm(Form):
             "configs": {"retention.ms": retention_ms},
         }
 
+    @classmethod
+    def entered(cls, spec: Spec) -> Mapping[str, Any]:
+        retention_ms = spec["configs"]["retention.ms"]
+        days = -1 if retention_ms < 0 else round(retention_ms / DAY_MS, 6)
+        return {"topic": spec["topic"], "partitions": spec["partitions"], "retention_days": days}
+
 
 def _preview_create(broker: Broker, spec: Spec) -> Preview:
     there = Topics(broker.connection).get(spec["topic"]) is not None
