@@ -103,7 +103,7 @@ def measures(
         (
             group,
             [
-                Measure(name, figure(figures[name], m.unit), m.meaning)
+                Measure(name, figure(figures[name], m.unit), m.meaning.replace("`", ""))
                 for name, m in known.items()
                 if name in figures
             ],

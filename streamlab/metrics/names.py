@@ -47,7 +47,7 @@ NAMES: dict[str, dict[str, Metric]] = {
         "request-total": Metric("requests", "answered"),
         "request-rate": Metric("requests/s", "answered"),
         "requests-in-flight": Metric("requests", "whose answer is waited for now"),
-        "buffer-total-bytes": Metric("bytes", "`buffer_memory`"),
+        "buffer-total-bytes": Metric("bytes", "that `buffer_memory` allows"),
         "buffer-available-bytes": Metric("bytes", "of it that no batch has taken"),
         "bufferpool-wait-total": Metric("waits", "of a thread in send() for room", kafkas=False),
         "waiting-threads": Metric("threads", "that wait for room now"),
