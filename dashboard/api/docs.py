@@ -26,7 +26,7 @@ def _parts() -> list[tuple[str, list[dict[str, Any]]]]:
             route = {
                 "method": method.upper(),
                 "path": path,
-                "about": operation["description"].partition("\n")[0],
+                "about": operation["description"].partition("\n")[0].replace("`", ""),
                 "role": operation["x-role"],
                 "scope": operation["x-scope"],
                 "query": [p for p in operation.get("parameters", []) if p["in"] == "query"],

@@ -45,7 +45,7 @@ def gone_unread(group: GroupSnapshot) -> str:
     """
     parts = ((group.partitions.purged, "purged"), (group.partitions.lost, "lost"))
     told = " and ".join(f"{n:,} {word}" for n, word in parts if n)
-    return f"of which {told} unread" if told else ""
+    return f"{told} unread" if told else ""
 
 
 def topics(group: GroupSnapshot) -> list[str]:

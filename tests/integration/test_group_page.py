@@ -31,15 +31,15 @@ def html_of(client: Client, address: str) -> str:
 
 def test_a_lag_says_how_many_of_its_records_nobody_can_read_any_more(visitor, redis_url):
     for gone, says in (
-        ({"purged": 1_200}, "of which 1,200 purged unread"),
-        ({"lost": 7}, "of which 7 lost unread"),
-        ({"purged": 2, "lost": 7}, "of which 2 purged and 7 lost unread"),
+        ({"purged": 1_200}, "Of them 1,200 purged unread"),
+        ({"lost": 7}, "Of them 7 lost unread"),
+        ({"purged": 2, "lost": 7}, "Of them 2 purged and 7 lost unread"),
         ({}, None),
     ):
         position = a_position("orders", lag=2_000, **gone)
         publish(redis_url, a_snapshot(a_topic("orders"), a_group("revenue", partitions=[position])))
         html = html_of(visitor, "/groups/revenue/")
-        assert says in html if says else "of which" not in html
+        assert says in html if says else "Of them" not in html
         assert ("The lag still counts" in html) is bool(gone)
 
 
