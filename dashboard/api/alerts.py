@@ -19,16 +19,15 @@ from dashboard.alerts.forms import RuleForm, proposed
 from dashboard.alerts.models import Firing, Notice, Rule
 from dashboard.alerts.preview import preview as preview_of
 from dashboard.pages.alerts import asked
-from dashboard.pages.moments import Gone
 
 from .door import actor, reads, rules_alerts
 from .fields import Value, filled, valid
+from .numbered import numbered
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["Alerts"])
 SeverityName = Literal["critical", "warning", "info"]
-_MOST_NUMBER = 2**63 - 1
 
 
 class Told(Schema):
@@ -250,17 +249,12 @@ def _new(body: RuleIn) -> RuleForm:
 
 
 def _rule(number: int) -> Rule:
-    found: Rule | None = counted_rules().filter(pk=min(number, _MOST_NUMBER)).first()
-    if found is None:
-        raise Gone(f"There is no alert rule {number}.")
-    return found
+    return numbered(counted_rules(), number, f"There is no alert rule {number}.")
 
 
 def _firing(number: int) -> Firing:
-    found = Firing.objects.select_related("acknowledged_by").filter(pk=min(number, _MOST_NUMBER)).first()
-    if found is None:
-        raise Gone(f"There is no alert {number}.")
-    return found
+    found = Firing.objects.select_related("acknowledged_by")
+    return numbered(found, number, f"There is no alert {number}.")
 
 
 def _condition(found: Condition) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from dashboard.alerts import changes
 from dashboard.alerts.figures import counted_channels
 from dashboard.alerts.forms import ChannelForm
 from dashboard.alerts.models import Channel
-from dashboard.pages.moments import Gone
 
 from .door import actor, reads, tells
 from .fields import Value, filled, valid
+from .numbered import numbered
 from .paging import Page, Paging, page_of
 
 router = Router(tags=["Alerts"])
-_MOST_NUMBER = 2**63 - 1
 
 
 class ChannelOut(Schema):
@@ -95,10 +94,7 @@ def test(request: HttpRequest, number: int) -> object:
 
 
 def _channel(number: int) -> Channel:
-    found: Channel | None = counted_channels().filter(pk=min(number, _MOST_NUMBER)).first()
-    if found is None:
-        raise Gone(f"There is no channel {number}.")
-    return found
+    return numbered(counted_channels(), number, f"There is no channel {number}.")
 
 
 def _out(found: Any) -> dict[str, Any]:

@@ -10,14 +10,13 @@ from ninja import Field, Query, Router, Schema, Status
 
 from dashboard.masking import rules
 from dashboard.masking.models import MaskingRule
-from dashboard.pages.moments import Gone
 
 from .door import actor, administers, masks
+from .numbered import numbered
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["Masking"])
-_MOST_NUMBER = 2**63 - 1
 
 
 class MaskingRuleOut(Schema):
@@ -57,9 +56,7 @@ def create(request: HttpRequest, body: MaskingRuleIn) -> object:
 )
 def delete(request: HttpRequest, number: int) -> object:
     """Show again what the rule hides."""
-    found = MaskingRule.objects.filter(pk=min(number, _MOST_NUMBER)).first()
-    if found is None:
-        raise Gone(f"There is no masking rule {number}.")
+    found = numbered(MaskingRule.objects.all(), number, f"There is no masking rule {number}.")
     rules.remove(found, actor(request))
     return Status(204, None)
 

@@ -29,13 +29,13 @@ from dashboard.pages.moments import Gone
 
 from .door import actor, caller, operates, reads
 from .fields import valid
+from .numbered import numbered
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["Operations"])
 StateName = Literal["draft", "queued", "running", "done", "cancelled", "failed", "undone"]
 Value = str | int | float | bool | dict[str, Any] | list[Any] | None
-_MOST_NUMBER = 2**63 - 1
 
 
 class KindField(Schema):
@@ -243,10 +243,7 @@ def _known(name: str) -> Kind:
 
 def _operation(number: int) -> Operation:
     found = Operation.objects.select_related("created_by", "confirmed_by")
-    try:
-        return found.get(pk=min(number, _MOST_NUMBER))
-    except Operation.DoesNotExist:
-        raise Gone(f"There is no operation {number}; drafts are kept for a day.") from None
+    return numbered(found, number, f"There is no operation {number}; drafts are kept for a day.")
 
 
 def _mine(request: HttpRequest, number: int) -> Operation:

@@ -18,15 +18,14 @@ from dashboard.access.people import NotPossible
 from dashboard.access.roles import Role
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
-from dashboard.pages.moments import Gone
 
 from .door import actor, administers, manages_people
 from .fields import valid
+from .numbered import numbered
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["People"])
-_MOST_NUMBER = 2**63 - 1
 
 
 class Person(Schema):
@@ -87,10 +86,7 @@ def _change(found: User, body: PersonChange, who: Actor) -> None:
 
 def _person(number: int) -> User:
     """As `everybody` finds them. Raises Gone."""
-    found = people.everybody().filter(pk=min(number, _MOST_NUMBER)).first()
-    if found is None:
-        raise Gone(f"There is nobody with the number {number}.")
-    return found
+    return numbered(people.everybody(), number, f"There is nobody with the number {number}.")
 
 
 def _out(person: Any) -> dict[str, Any]:

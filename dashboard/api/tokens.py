@@ -18,11 +18,11 @@ from dashboard.pages.moments import Gone
 
 from .door import actor, caller, handles_tokens, reads
 from .fields import valid
+from .numbered import numbered
 from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["Tokens"])
-_MOST_NUMBER = 2**63 - 1
 
 
 class TokenOut(Schema):
@@ -77,10 +77,8 @@ def create(request: HttpRequest, body: TokenIn, response: HttpResponse) -> objec
 @router.delete("/tokens/{int:number}", auth=handles_tokens, response={204: None}, operation_id="revoke_token")
 def revoke(request: HttpRequest, number: int) -> object:
     """It opens nothing any more, nor what was made with it; also the one that asks. Once more does no harm."""
-    found = ApiToken.objects.select_related("owner").filter(pk=min(number, _MOST_NUMBER)).first()
+    found = numbered(ApiToken.objects.select_related("owner"), number, "There is no such token of yours.")
     try:
-        if found is None:
-            raise NotYours("There is no such token of yours.")
         access.end(found, caller(request).user, actor(request))
     except NotYours as reason:
         raise Gone(str(reason)) from reason

@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from dashboard.access import api_token, signin_link
-from dashboard.access.models import ApiToken, User
+from dashboard.access import api_token
+from dashboard.access.management.whom import whom
+from dashboard.access.models import ApiToken
 
 
 class Command(BaseCommand):
@@ -41,9 +42,7 @@ class Command(BaseCommand):
                 raise CommandError("--days must be at least 1.")
             expires_at = timezone.now() + timedelta(days=options["days"])
         try:
-            _, token = api_token.create(
-                _person(options["user"]), options["name"], options["scope"], expires_at
-            )
+            _, token = api_token.create(whom(options["user"]), options["name"], options["scope"], expires_at)
         except api_token.NoSuchScope as error:
             raise CommandError(str(error)) from None
         self.stdout.write(token)
@@ -61,14 +60,3 @@ class Command(BaseCommand):
             raise CommandError(f"{len(rows)} tokens in force begin with {options['prefix']!r}.")
         for ended in api_token.revoke(rows[0]):
             self.stdout.write(f"{ended.prefix} is revoked.")
-
-
-def _person(name: str | None) -> User:
-    if name is None:
-        return signin_link.first_user()
-    try:
-        return User.objects.get(username=name)
-    except User.DoesNotExist:
-        raise CommandError(
-            f"There is no user {name!r}. Admins add people on the page People; without --user it is admin's."
-        ) from None

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dashboard import address
 from dashboard.access import signin_link
-from dashboard.access.models import User
+from dashboard.access.management.whom import whom
 
 
 class Command(BaseCommand):
@@ -19,18 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("--base", help="what the link begins with; without it: where `up` runs here")
 
     def handle(self, *args: Any, user: str | None, base: str | None, **options: Any) -> None:
-        person = self._person(user)
+        person = whom(user)
         if not person.is_active:
             raise CommandError(f"{person.username} is deactivated.")
         self.stdout.write(
             (base or address.known()).rstrip("/") + signin_link.path_of(signin_link.create(person))
         )
-
-    @staticmethod
-    def _person(name: str | None) -> User:
-        if name is None:
-            return signin_link.first_user()
-        try:
-            return User.objects.get(username=name)
-        except User.DoesNotExist:
-            raise CommandError(f"There is no user {name!r}.") from None
