@@ -172,7 +172,8 @@ class Chart {
           { dtickrange: [80_000_000, null], value: "%b %-d" },
         ],
         hoverformat: this.spec.window_ms >= 86_400_000 ? "%b %-d %H:%M UTC" : "%H:%M:%S UTC",
-        nticks: 6,
+        tickangle: 0, // rather fewer than slanted ones
+        nticks: Math.min(6, Math.max(2, Math.floor(this.element.clientWidth / (80 * this.big)))),
         fixedrange: false,
       },
       yaxis: { ...axis, ...clear, range: [0, highest * 1.08], tickformat: highest < 10 ? "~g" : "~s", ticksuffix: SUFFIXES[this.spec.unit] ?? "", nticks: 5, ...(this.spec.unit === "s" ? spelled(highest) : {}), fixedrange: true, showline: false },

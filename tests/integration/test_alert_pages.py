@@ -151,6 +151,11 @@ def test_the_form_of_a_rule_names_channels_and_shows_plain_numbers(operator):
     assert "channel night watch" not in html and "night watch" in html
 
 
+def test_the_form_of_a_rule_says_that_nobody_can_be_told_yet(operator):
+    page = text_of(operator.get("/alerts/rules/new/?condition=group-lag"))
+    assert "There is no channel yet: alerts show on the page and nobody is told." in page
+
+
 def test_a_preview_says_what_fires_now_and_what_would_have_fired(operator):
     text = text_of(
         operator.post("/alerts/rules/new/?condition=group-lag", {**RULE, "scope": "*", "preview": "1"})
