@@ -81,7 +81,7 @@ def test_a_group_is_paused_and_let_go_on(open_page, broker):
             30,
             "it has partitions",
         )
-        page = open_page("/groups/packing/")
+        page = open_page("/groups/")  # its own page is there when it was measured
         carry_out(page, "pause-group", group="packing", minutes="30", reason="stock-taking")
         assert describe(broker.connection, "packing").paused
         carry_out(page, "resume-group", group="packing")
