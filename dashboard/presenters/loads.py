@@ -33,6 +33,7 @@ class LoadRow:
     retrying: Figure
     parked: Figure
     dead: Figure
+    recovered: Figure
     lost: Figure
     members: Figure
     skew: Figure
@@ -53,6 +54,7 @@ def row(desired: Desired, figures: LoadFigures, status: LoadStatus | None, now_m
         retrying=count(figures.retrying, "records wait to be tried again"),
         parked=count(figures.parked, "records wait behind one of their key"),
         dead=count(figures.dead, "dead letters kept"),
+        recovered=count(figures.recovered, "of them recovered: a replay was handled"),
         lost=count(figures.lost, "records removed before they were read"),
         members=count(figures.members, "members"),
         skew=ratio(figures.max_over_mean, "Nothing is kept yet"),

@@ -6,7 +6,7 @@ after that, so that one odd look does not take it away; at once when something e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -17,7 +17,7 @@ from .world import World
 
 LINGER_MS = 10_000
 SWITCH_MS = 20_000
-"""The cause of a lag is only replaced by another one when it was not found for so long."""
+"""What explains a lag or retries is only replaced by another cause when it was not found for so long."""
 
 
 def judge(world: World, before: Sequence[Finding] = (), missing: Sequence[str] = ()) -> Advice:
@@ -25,11 +25,11 @@ def judge(world: World, before: Sequence[Finding] = (), missing: Sequence[str] =
     stood = {finding.key: finding for finding in before}
     found = {f.key: f for f in rules.find_all(world, lambda rule, subject: f"{rule} {subject}" in stood)}
     held = [old for old in before if _holds(old, found.values(), world.now_ms)]
-    taken = {old.group for old in held}
+    waiting = {(old.group, rule) for old in held for rule in rules.held_back(old.rule)}
     now = [
         _dated(finding, stood.get(key), world.now_ms)
         for key, finding in found.items()
-        if not (finding.rule in rules.OF_LAG and finding.group in taken)
+        if (finding.group, finding.rule) not in waiting
     ]
     lingering = [
         old
@@ -55,14 +55,15 @@ def _dated(finding: Finding, before: Finding | None, now_ms: int) -> Finding:
     return msgspec.structs.replace(finding, seen_ms=now_ms, since_ms=before.since_ms, weight=before.weight)
 
 
-def _holds(old: Finding, found: Iterable[Finding], now_ms: int) -> bool:
-    """Whether the cause of a lag that stands is kept although another one is found.
+def _holds(old: Finding, found: Collection[Finding], now_ms: int) -> bool:
+    """Whether the cause of a lag or of retries is kept although another one is found.
 
     Right after a remedy the evidence of the last half minute and that of now do not fit together.
     """
-    others = {f.rule for f in found if f.group == old.group and f.rule in rules.OF_LAG}
+    again = any(f.key == old.key for f in found)
+    others = {f.rule for f in found if f.group == old.group}
     fresh = 0 <= now_ms - old.seen_ms < SWITCH_MS
-    return old.rule in rules.OF_LAG and fresh and bool(others) and old.rule not in others
+    return fresh and not again and bool(others & rules.held_back(old.rule))
 
 
 def _still_there(world: World, old: Finding) -> bool:

@@ -91,6 +91,11 @@ class Supervisor:
             if child.process is None and now >= child.start_after:
                 child.start(now, self._environment)
 
+    @property
+    def commands(self) -> dict[str, list[str]]:
+        """Of what is wanted now, by name."""
+        return {child.name: list(child.command) for child in self._children.values()}
+
     def states(self) -> list[ChildState]:
         return [
             ChildState(child.name, child.process.pid if child.process else None, max(0, child.starts - 1))

@@ -100,6 +100,26 @@ def test_a_load_runs_follows_changes_and_ends_without_a_trace(lab, loads, broker
     assert lab.poll() is None
 
 
+def test_readers_of_a_stopped_load_read_what_is_left_and_end(lab, loads, broker):
+    loads.start(a_load(**{"producers.rate": "150", "consumers.handler_ms": "9", "consumers.spread": "0"}))
+    until(lambda: sent(broker) > committed(broker) + 150, 60, "the reader falls behind")
+    pids = processes(loads)
+    assert loads.stop("test")
+    until(lambda: not runs(pids["producer-1"]), 60, "the producer has ended")
+    until(lambda: committed(broker) == sent(broker), 60, "what was left is read")
+    until(lambda: not runs(pids["reader-1"]), 60, "the reader has ended")
+    assert committed(broker) == sent(broker)
+
+
+def test_readers_of_a_stopped_load_that_are_far_behind_end_all_the_same(lab, loads, broker):
+    loads.start(a_load(**{"producers.rate": "200", "consumers.handler_ms": "200"}))
+    until(lambda: sent(broker) > committed(broker) + 300, 60, "the reader falls far behind")
+    pids = processes(loads)
+    assert loads.stop("test")
+    until(lambda: not any(runs(pid) for pid in pids.values()), 60, "its processes have ended")
+    assert committed(broker) < sent(broker)
+
+
 def test_settings_of_the_program_are_taken_over_without_another_process(lab, loads, broker):
     loads.start(a_load())
     until(lambda: setting(broker, "lab-test-producer-1", "batch_size"), 40, "the producer tells about itself")

@@ -186,6 +186,8 @@ def test_rebalances_over_a_minute_are_a_storm_and_explain_the_lag():
 
 def test_the_rebalances_of_a_deployment_are_none():
     assert rules_of(a_world(rebalances={GROUP: [a_rebalance(s) for s in range(10)]})) == []
+    twice = [a_rebalance(s) for s in (*range(6), *range(50, 60))]
+    assert rules_of(a_world(rebalances={GROUP: twice})) == []
 
 
 def test_silent_members_get_another_lever_than_those_that_leave():
@@ -370,6 +372,17 @@ def test_a_lag_gets_another_cause_only_when_the_first_was_not_found_for_a_while(
     assert rules_of(burst, found) == ["capacity"]
     old = [msgspec.structs.replace(f, seen_ms=NOW_MS - SWITCH_MS) for f in found]
     assert rules_of(burst, old) == ["burst"]
+
+
+def test_the_lag_that_a_slow_downstream_left_gets_no_other_cause_right_after_its_remedy():
+    slow = a_worker(0, ready=500, p50=8, p95=2_000)
+    tried = {slow.instance: Attempts(30, 300, 45, 0, 0)}
+    found = judge(a_world(SIX, EVEN, members=1, clients=[slow], attempts=tried)).findings
+    mended = a_world(SIX, EVEN, members=1)
+    assert rules_of(mended) == ["capacity"]
+    assert rules_of(mended, found) == ["slow-downstream"]
+    old = [msgspec.structs.replace(f, seen_ms=NOW_MS - SWITCH_MS) for f in found]
+    assert rules_of(mended, old) == ["capacity"]
 
 
 def test_what_explains_the_lag_from_outside_takes_its_place_at_once():

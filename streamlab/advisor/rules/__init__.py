@@ -68,6 +68,15 @@ def find_all(world: World, standing: Standing) -> Iterator[Finding]:
     yield from (f for f in fetches.find(world, standing) if f.topic not in filled)
 
 
+def held_back(old_rule: str) -> frozenset[str]:
+    """Rules of the same group that have to wait while a finding of this one was found lately."""
+    if old_rule in OF_LAG:
+        return OF_LAG - {old_rule}
+    if old_rule == downstream.NAME:
+        return OF_LAG | {failing.RETRIES}
+    return OF_LAG if old_rule == rebalances.NAME else frozenset()
+
+
 def contradicts(old: Finding, new: Finding) -> bool:
     """Whether a finding that is about to go cannot stand beside a new one: a lag has one cause."""
     of_lag = {*OF_LAG, partitions.IDLE}

@@ -15,8 +15,8 @@ from ..world import Standing, World, largest
 NAME = "rebalance-storm"
 WINDOW_S = 90
 """Rebalances of this long are counted."""
-SPREAD_S = 40
-"""A deployment is over after less: the first and the last must lie this far apart."""
+STRETCH_S, STRETCHES = 10, 5
+"""A deployment is over within a stretch or two; in at least so many of them there must have been a rebalance."""
 REBALANCES = Limit("rebalances", 8, 4, "rebalances", f"of a group in the last {WINDOW_S} s")
 LIMITS = (REBALANCES,)
 
@@ -27,8 +27,8 @@ def find(world: World, standing: Standing) -> Iterator[Finding]:
         stands = standing(NAME, f"group:{group}")
         if not REBALANCES.beyond(len(lately), stands):
             continue
-        spread_s = (max(r.at_ms for r in lately) - min(r.at_ms for r in lately)) / 1000
-        if stands or spread_s >= SPREAD_S:
+        stretches = {(world.now_ms - r.at_ms) // (STRETCH_S * 1000) for r in lately}
+        if stands or len(stretches) >= STRETCHES:
             yield _finding(world, group, lately)
 
 
@@ -49,8 +49,8 @@ def _finding(world: World, group: str, lately: Sequence[Rebalance]) -> Finding:
         symptom=f"{words.many(len(lately), 'rebalance')} in {WINDOW_S} s. Each time partitions change "
         "hands, they stand still.",
         cause=why,
-        judged=f"{REBALANCES.enter:g} rebalances in {WINDOW_S} s or more, over {SPREAD_S} s at least; gone at "
-        f"{REBALANCES.leave:g}.",
+        judged=f"{REBALANCES.enter:g} rebalances in {WINDOW_S} s or more, in {STRETCHES} stretches of {STRETCH_S} s at "
+        f"least; gone at {REBALANCES.leave:g}.",
         numbers=(
             Number("rebalances", len(lately), f"in {WINDOW_S} s", REBALANCES.enter),
             *(

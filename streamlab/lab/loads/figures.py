@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
+from ... import keys
+from ...advisor.rules.fetches import empty_rate
 from ...connection import Connection
 from ...delivery.dead_letter_topics import dlq_topic
+from ...delivery.letter_states import LetterState, LetterStates
 from ...delivery.retry_queue import RetryQueue
+from ...errors import translated
+from ...metrics.history import History
 from ...metrics.of_consumer import POLLING
 from ...metrics.of_producer import GROUP as SENDING
-from ...metrics.snapshot import Snapshot
+from ...metrics.rings import FINEST
+from ...metrics.snapshot import Snapshot, TopicSnapshot
 from ...metrics.telemetry import read_figures
 from ...model import TopicPartition
 from .load import Load
@@ -32,7 +39,8 @@ class LoadFigures(msgspec.Struct, frozen=True, kw_only=True):
     max_over_mean: float | None = None  # skew of the topic
     retrying: int | None = None  # records that wait to be tried again
     parked: int | None = None  # records behind one of their key
-    dead: int | None = None  # dead letters kept
+    dead: int | None = None  # dead letters kept, whatever became of them
+    recovered: int | None = None  # of these: a replay was handled
     lost: int | None = None  # records that retention removed before they were read
 
 
@@ -41,6 +49,29 @@ class ClientFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     request_ms: float | None = None  # round trips of its producers, the 95th percentile
     poll_ms: float | None = None  # between two polls of its readers, the longest
+    vain: float | None = None  # fetches a second of its readers that bring nothing, at most
+
+
+class RecentFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in the last `RECENT_S`; None: not known."""
+
+    dying: float | None = None  # dead letters a minute
+    rebalances: int | None = None  # of its group
+
+
+RECENT_S = 20
+
+
+def recent_figures_of(connection: Connection, load: Load, now_ms: int) -> RecentFigures:
+    """`now_ms` is the server's. Raises StreamlabError."""
+    since_ms, letters = now_ms - RECENT_S * 1000, dlq_topic(load.topic_name, load.group_id)
+    rates = History(connection).series("topic", letters, ["rate"], FINEST.name, since_ms, now_ms)["rate"]
+    with translated():
+        entries: Any = connection.client.xrevrange(keys.group_events(load.group_id), "+", f"{since_ms}")
+    return RecentFigures(
+        dying=sum(rate for rate in rates if rate) * 60 / RECENT_S,
+        rebalances=sum(fields[b"type"] == b"group.rebalanced" for _, fields in entries),
+    )
 
 
 def client_figures_of(connection: Connection, load: Load) -> ClientFigures:
@@ -50,6 +81,7 @@ def client_figures_of(connection: Connection, load: Load) -> ClientFigures:
     return ClientFigures(
         request_ms=_largest(c.metrics.get(SENDING, {}).get("request-latency-p95") for c in own),
         poll_ms=_largest(c.metrics.get(POLLING, {}).get("time-between-poll-max") for c in own),
+        vain=sum(empty_rate(client) for client in own) if own else None,
     )
 
 
@@ -77,5 +109,12 @@ def figures_of(connection: Connection, load: Load, snapshot: Snapshot) -> LoadFi
         retrying=sum(counts.retrying for counts in queues),
         parked=sum(counts.parked for counts in queues),
         dead=letters.records if letters else 0,
+        recovered=_recovered(connection, letters) if letters and letters.records else 0,
         lost=group.partitions.on_topic(load.topic_name).lost if group else None,
     )
+
+
+def _recovered(connection: Connection, letters: TopicSnapshot) -> int:
+    places = [TopicPartition(letters.topic, p.partition) for p in letters.partitions]
+    tallies = LetterStates(connection).tallies(places).values()
+    return sum(tally[LetterState.RECOVERED] for tally in tallies)

@@ -72,6 +72,20 @@ def changed(load: Load, changes: Mapping[str, Any]) -> Load:
     return after
 
 
+def text_at(load: Load, place: str) -> str:
+    """As `changed` takes it back; "" where there is nothing.
+
+    >>> text_at(Load(name="a"), "producers.rate"), text_at(Load(name="a"), "producers.settings.linger_ms")
+    ('100', '')
+    """
+    here: Any = msgspec.to_builtins(load)
+    for step in _steps(place):
+        here = here.get(step) if isinstance(here, dict) else None
+    if isinstance(here, bool):
+        return str(here).lower()
+    return "" if here is None else f"{here:.12g}" if isinstance(here, float) else str(here)
+
+
 def renamed(load: Load, name: str) -> Load:
     """Raises InvalidLoadError."""
     return load_of(msgspec.to_builtins(load) | {"name": name})

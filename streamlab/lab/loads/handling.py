@@ -45,8 +45,11 @@ class PoisonError(Permanent):
 
 
 def run(broker: Any, watch: Watch, number: int, stop: threading.Event) -> None:
-    """Handle until `stop`, or until the load is over; leave and come back when the load says so."""
-    while not (stop.is_set() or watch.over):
+    """Handle until `stop`, or until the load is started anew; leave and come back when the load says so.
+
+    Of a load that is not wanted any more the supervisor ends the readers, once they have read what is left.
+    """
+    while not (stop.is_set() or watch.replaced):
         load = watch.look().load
         leave = _leaving(watch, load, number, stop)
         member = _work if load.consumers.kind == "worker" else _poll
@@ -61,7 +64,7 @@ def _leaving(watch: Watch, load: Load, number: int, stop: threading.Event) -> Ca
 
     def leave() -> bool:
         now = watch.look().load.consumers
-        if stop.is_set() or watch.over or _made_of(now) != _made_of(load.consumers):
+        if stop.is_set() or watch.replaced or _made_of(now) != _made_of(load.consumers):
             return True
         every_s = now.rejoin_every_s
         late_s = every_s * ((number - 1) % max(1, now.count)) / max(1, now.count) / 2

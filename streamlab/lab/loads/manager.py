@@ -4,6 +4,7 @@
     it is changed        the processes take it over by themselves; their number follows here
     a process ends       it is started again, after 0.5 s, then 1, 2, 4 ... 15 s
     its minutes are over it is wanted no more
+    it is wanted no more its producers end, then its readers, once they have read what is left: after 5 s at most
     this process ends    so do all of its children, also when it is killed
 
 One supervisor a server works, by a lease; others stand by. With nothing wanted it asks one question a second.
@@ -17,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,9 +26,12 @@ import msgspec
 from ... import keys
 from ...errors import StreamlabError, translated
 from ...metrics.lease import Lease
+from ...metrics.newest import Newest
+from ...metrics.snapshot import Snapshot
 from ..experiments.notes import put_back_orphan
 from ..supervisor import ChildState, Supervisor
 from .desired import STATUS_LIFETIME_S, Desired, LabStatus, Loads, LoadStatus, ProcessStatus
+from .load import Load
 from .topic import prepare
 
 log = logging.getLogger(__name__)
@@ -39,6 +44,10 @@ PUT_BACK_EVERY_S = 5.0
 """How often it looks for an experiment that was killed, and puts back what that had changed."""
 BEGINS_WITHIN_MS = 60_000
 """Of its start a load may have its topic made anew; later somebody may have given it more partitions."""
+DRAIN_S = 5.0
+"""So long readers of a load that was stopped have for what is left."""
+SETTLED_MS = 2_000
+"""What was measured so long after a load was stopped knows what its producers sent last."""
 AGAIN_AFTER_S = 5.0
 """When a topic could not be made, it is tried again after this."""
 
@@ -71,6 +80,15 @@ class _Followed:
         self.again_at = 0.0  # monotonic; a topic that could not be prepared is tried again then
 
 
+class _Draining(NamedTuple):
+    """A load that is wanted no more, while its readers read what is left."""
+
+    load: Load
+    stopped_ms: int  # server time
+    end_at: float  # monotonic
+    readers: dict[str, list[str]]  # commands
+
+
 class Manager:
     """Call `tick` from the main thread: the children end with it."""
 
@@ -81,6 +99,8 @@ class Manager:
         self._supervisor = Supervisor(os.environ | {"STREAMLAB_URL": broker.url})
         self._wanted: dict[str, Desired] = {}
         self._followed: dict[str, _Followed] = {}  # by name and run
+        self._draining: dict[str, _Draining] = {}  # by name
+        self._newest = Newest(broker.connection)
         self._looked_at = self._put_back_at = float("-inf")
 
     @property
@@ -109,19 +129,23 @@ class Manager:
 
     def _look(self) -> None:
         if not self._lease.hold():
-            self._wanted = {}
+            self._wanted, self._draining = {}, {}
             self._supervisor.want({})
             return
         if time.monotonic() - self._put_back_at >= PUT_BACK_EVERY_S:
             self._put_back_at = time.monotonic()
             put_back_orphan(self._connection)
         now_ms = self._connection.server_time_ms()
-        self._wanted = self._still_wanted(now_ms)
+        before, self._wanted = self._wanted, self._still_wanted(now_ms)
+        self._drain(before, now_ms)
         keyed = {f"{name}@{desired.run}": desired for name, desired in self._wanted.items()}
         self._followed = {key: self._followed.get(key) or _Followed() for key in keyed}
         for key, desired in keyed.items():
             self._prepare(self._followed[key], desired, now_ms)
-        self._supervisor.want(self._commands())
+        commands = self._commands()
+        for draining in self._draining.values():
+            commands |= draining.readers
+        self._supervisor.want(commands)
         self._tell(now_ms)
 
     def _still_wanted(self, now_ms: int) -> dict[str, Desired]:
@@ -131,6 +155,32 @@ class Manager:
                 self._loads.stop(name, desired.run)
                 del wanted[name]
         return wanted
+
+    def _drain(self, before: Mapping[str, Desired], now_ms: int) -> None:
+        """Keep the readers of loads that are gone since the look before, until they have nothing left to read.
+
+        A load that is started again under the name of one of them begins at once.
+        """
+        running = {state.name for state in self._supervisor.states() if state.pid is not None}
+        for name in before.keys() - self._wanted.keys():
+            prefix = f"{name}@{before[name].run}/reader-"
+            readers = {
+                n: c for n, c in self._supervisor.commands.items() if n.startswith(prefix) and n in running
+            }
+            end_at = time.monotonic() + DRAIN_S
+            self._draining[name] = _Draining(before[name].load, now_ms, end_at, readers)
+        snapshot = self._snapshot() if self._draining else None
+        for name, draining in list(self._draining.items()):
+            done = name in self._wanted or time.monotonic() >= draining.end_at
+            if done or (snapshot and _has_read_all(draining, snapshot)):
+                del self._draining[name]
+
+    def _snapshot(self) -> Snapshot | None:
+        """None: nobody measures here. Raises StreamlabError."""
+        try:
+            return self._newest.get()
+        except msgspec.DecodeError:
+            return None
 
     def _prepare(self, followed: _Followed, desired: Desired, now_ms: int) -> None:
         """The load's topic, when that was not done yet for these partitions and settings."""
@@ -177,3 +227,9 @@ class Manager:
             if state.name.startswith(f"{key}/")
         ]
         return LoadStatus(version=desired.version, problem=self._followed[key].problem, processes=processes)
+
+
+def _has_read_all(draining: _Draining, snapshot: Snapshot) -> bool:
+    group = snapshot.groups.get(draining.load.group_id)
+    measured_since = snapshot.as_of_ms - draining.stopped_ms >= SETTLED_MS
+    return measured_since and (group is None or not group.lag)

@@ -19,6 +19,7 @@ class Watch:
     def __init__(self, connection: Connection, desired: Desired):
         self.desired = desired  # read by other threads too; replaced as a whole
         self.over = False  # it is not wanted any more, or was started anew
+        self.replaced = False  # it was started anew
         self._client = connection.private_client(2.0)
         self._looked_at = time.monotonic()
 
@@ -40,6 +41,6 @@ class Watch:
             return
         found = decoded(raw) if raw else None  # type: ignore[arg-type]
         if found is None or found.run != self.desired.run:
-            self.over = True
+            self.over, self.replaced = True, found is not None
         elif found.version != self.desired.version:
             self.desired = found
