@@ -41,6 +41,7 @@ class Trial(Schema):
     entity: str
     setting: str
     values: list[Any]
+    window_s: float | None = Field(description="Seconds of a window that it takes; null: as usual.")
 
 
 class ScenarioOut(Schema):
@@ -176,6 +177,7 @@ def _scenario(scenario: Scenario, runs: bool) -> dict[str, Any]:
                 "entity": t.entity(scenario.load),
                 "setting": t.setting,
                 "values": list(t.values),
+                "window_s": t.window_s,
             }
             for t in scenario.trials
         ],

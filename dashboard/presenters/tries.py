@@ -22,6 +22,7 @@ def try_href(
     topic: str = "",
     group: str = "",
     producers: str = "",
+    window_s: float | None = None,
 ) -> str:
     """What is left out is guessed by the form."""
     fields = {
@@ -31,6 +32,7 @@ def try_href(
         "topic": topic,
         "group": group,
         "producers": producers,
+        "window_s": "" if window_s is None else f"{window_s:g}",
     }
     return (
         f"{reverse('experiment-new')}?{urlencode({name: value for name, value in fields.items() if value})}"
@@ -51,4 +53,5 @@ def of_trial(trial: Trial, load: Load) -> str:
         topic=load.topic_name,
         group=load.group_id,
         producers=load.topic_name,
+        window_s=trial.window_s,
     )

@@ -218,8 +218,9 @@ def test_a_load_with_a_rate_is_said_to_show_no_throughput(operator, broker):
     for name, setting, told in (
         ("tiny-batches", "batch_size", "For that there is the scenario “Full speed”."),
         ("full-speed", "batch_size", None),
-        ("steady-shop", "linger_ms", "throughput will not."),
+        ("steady-shop", "linger_ms", "For that there is the scenario “Many partitions”."),
         ("full-speed", "linger_ms", "so none lingers"),
+        ("many-partitions", "linger_ms", None),
     ):
         load = SCENARIOS[name].load
         if loads.get(name) is None:

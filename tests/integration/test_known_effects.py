@@ -12,6 +12,7 @@ from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.experiments.runner import run
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.load import Consumers, Keys, Load, Producers
+from streamlab.lab.scenarios import SCENARIOS
 from tests.shell import Shell
 from tests.waiting import until
 
@@ -30,7 +31,7 @@ def loads(broker, redis_url, tmp_path) -> Iterator[Loads]:
 def effects_of(
     broker, loads: Loads, load: Load, entity: str, setting: str, values: list, warm_up_s: float
 ) -> dict[str, Effect]:
-    """Of the second value against the first; three rounds of windows of 2 s, after the load has come into motion."""
+    """Of the second value against the first; three rounds of windows of 3 s, after the load has come into motion."""
     loads.start(load)
     until(lambda: committed(broker, load) > 100, 120, "records are read")
     plan = Plan(
@@ -41,7 +42,7 @@ def effects_of(
         group=load.group_id,
         producers=load.topic_name,
         warm_up_s=warm_up_s,
-        window_s=2,
+        window_s=3,
         repetitions=3,
     )
     outcome = run(broker.connection, plan, threading.Event())
@@ -56,21 +57,17 @@ def committed(broker, load: Load) -> int:
     return sum(position.offset for position in positions.values())
 
 
-def test_lingering_fills_tiny_batches_and_records_come_later(broker, loads):
-    load = Load(
-        name="tiny",
-        partitions=1,
-        producers=Producers(rate=400, size_bytes=100, settings={"linger_ms": 0}),
-        consumers=Consumers(kind="consumer", handler_ms=0.0, spread=0),
-    )
-    found = effects_of(broker, loads, load, "client:lab-tiny-producer-1", "linger_ms", [0, 50], 2)
+def test_lingering_gets_more_through_where_batches_cannot_fill_and_records_come_later(broker, loads):
+    load = SCENARIOS["many-partitions"].load
+    [trial] = SCENARIOS["many-partitions"].trials
+    found = effects_of(broker, loads, load, trial.entity(load), trial.setting, list(trial.values), 2)
+    assert found["rate_in"].value > found["rate_in"].baseline, "how much more depends on the machine"
     assert found["batch_records"].value > found["batch_records"].baseline
-    assert (
-        found["batch_records"].verdict is not Verdict.WORSE
-    )  # three rounds on a busy machine may be too few
     assert found["record_bytes"].value < found["record_bytes"].baseline
+    assert found["queue_p99"].value > found["queue_p99"].baseline
     assert found["e2e_p50"].value > found["e2e_p50"].baseline, "half of the records wait 25 ms or longer"
-    assert not {found[name].verdict for name in ("queue_p99", "e2e_p50", "e2e_p99")} & {Verdict.BETTER}
+    assert Verdict.WORSE not in {found[name].verdict for name in ("rate_in", "batch_records", "record_bytes")}
+    assert Verdict.BETTER not in {found[name].verdict for name in ("queue_p99", "e2e_p50")}
 
 
 def test_larger_polls_of_a_cheap_handler_read_more(broker, loads):

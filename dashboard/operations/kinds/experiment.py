@@ -11,6 +11,7 @@ from typing import Any
 from dashboard.presenters.figures import clock, spell_duration
 from dashboard.presenters.words import plural
 from streamlab.broker import Broker
+from streamlab.config import PRODUCER, resolved
 from streamlab.configs.entity import EntityKind, entity
 from streamlab.configs.preview import preview as preview_change
 from streamlab.configs.settings import as_text
@@ -142,18 +143,25 @@ def _of_load(broker: Broker, plan: Plan) -> list[str]:
 def _of_pace(load: Load, setting: str) -> list[str]:
     """What throughput can say of a producer's setting on this load."""
     lingers = setting == "linger_ms"
+    other = "Many partitions" if lingers else "Full speed"
     if not load.producers.full_speed:
-        told = (
+        return [
             f"The load {load.name} sends {load.producers.pace}, whatever the value: latency, batches and bytes will "
-            "tell, throughput will not."
-        )
-        return [told if lingers else f"{told} For that there is the scenario “Full speed”."]
-    if not lingers:
+            f"tell, throughput will not. For that there is the scenario “{other}”."
+        ]
+    if not lingers or _crowded(load):
         return []
     return [
-        f"The load {load.name} fills its batches faster than they are sent, so none lingers: what linger_ms does is "
-        "seen on a load with a rate, as “Steady shop”."
+        f"The load {load.name} fills its batches while others are on their way, so none lingers: what linger_ms does "
+        f"to throughput is seen on the scenario “{other}”, what it does to a load with a rate on “Steady shop”."
     ]
+
+
+def _crowded(load: Load) -> bool:
+    """Whether buffer_memory has no room for a second batch of every partition: then the batches cannot fill by
+    themselves while others are on their way."""
+    settings = resolved(load.producers.settings, PRODUCER)
+    return bool(2 * load.partitions * settings["batch_size"] > settings["buffer_memory"])
 
 
 def _blocked(broker: Broker, plan: Plan) -> str:

@@ -15,7 +15,7 @@ from ...configs.entity import Entity, EntityKind
 from ...configs.settings import named, value_of
 from ...errors import IllegalArgumentError, StreamlabError
 
-MOST_PRODUCERS, MOST_CONSUMERS, MOST_PARTITIONS = 8, 16, 64
+MOST_PRODUCERS, MOST_CONSUMERS, MOST_PARTITIONS = 8, 16, 128
 MOST_RATE = 5_000.0
 """Records a second of one load, its bursts included: what one small machine sends while it shows something."""
 MOST_BYTES_RATE = 20 * 1024 * 1024

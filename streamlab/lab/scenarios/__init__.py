@@ -15,6 +15,7 @@ SCENARIOS: dict[str, Scenario] = {
         writing.HOT_PARTITION,
         writing.TINY_BATCHES,
         serving.FULL_SPEED,
+        serving.MANY_PARTITIONS,
         reading.TOO_FEW_PARTITIONS,
         reading.IDLE_MEMBERS,
         reading.SLOW_CONSUMER,

@@ -95,6 +95,7 @@ class Trial(msgspec.Struct, frozen=True):
     of: Literal["producer", "group"]  # whose setting
     setting: str
     values: tuple[int | str, ...]  # the first is what the others are compared with
+    window_s: float | None = None  # None: as an experiment has it unless told otherwise
 
     def entity(self, load: Load) -> str:
         """

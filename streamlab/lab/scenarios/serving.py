@@ -52,6 +52,46 @@ FULL_SPEED = Scenario(
     ),
 )
 
+MANY_PARTITIONS = Scenario(
+    load=Load(
+        name="many-partitions",
+        title="Many partitions",
+        partitions=128,
+        topic={"retention.bytes": 1024 * 1024},
+        producers=Producers(
+            full_speed=True,
+            size_bytes=100,
+            keys=Keys(count=20_000),
+            settings={"batch_size": 65_536, "linger_ms": 0, "buffer_memory": 128 * 65_536},
+        ),
+        consumers=Consumers(kind="consumer", handler_ms=0, spread=0),
+    ),
+    about="One producer at full speed, its records spread over 128 partitions. Each batch takes its whole batch_size of "
+    "buffer_memory, so there is room for as many batches as there are partitions, and none has time to fill.",
+    look=(
+        Look("clients", "A few records in a batch of 64 kB, and send() waits for room in the buffer."),
+        Look("topic", "Rate in is what is left of the processor after thousands of batches a second."),
+    ),
+    expect=(
+        Expect("Thousands of records a second come in, two or three in a batch.", at_least("rate", 1_000)),
+    ),
+    levers=(
+        Lever(
+            "Wait 50 ms for company",
+            {"producers.settings.linger_ms": "50"},
+            "Twice as many records in a batch and about half as many again a second; each is read 50 ms later.",
+            at_most("record_bytes", 311),
+        ),
+        Lever(
+            "More room for batches",
+            {"producers.settings.buffer_memory": str(512 * 65_536)},
+            "Batches fill while others are on their way: more records a second, and each waits longer.",
+            at_most("record_bytes", 306),
+        ),
+    ),
+    trials=(Trial("linger_ms 0 and 50", "producer", "linger_ms", (0, 50), window_s=10),),
+)
+
 SLOW_COMMAND = Scenario(
     load=Load(
         name="slow-command",
