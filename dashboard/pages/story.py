@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.broker import broker
-from dashboard.charts import Chart, Legend
+from dashboard.charts import Chart, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.operations.models import Operation, State
-from dashboard.presenters import loads, story
+from dashboard.presenters import loads, story, trend
 from dashboard.presenters.commands import LAB
+from streamlab.delivery.dead_letter_topics import dlq_topic
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
-from streamlab.lab.loads.figures import ClientFigures, LoadFigures, client_figures_of, figures_of
+from streamlab.lab.loads.figures import (
+    ClientFigures,
+    LoadFigures,
+    RecentFigures,
+    client_figures_of,
+    figures_of,
+    recent_figures_of,
+)
 from streamlab.lab.loads.load import Load
-from streamlab.lab.scenarios import SCENARIOS, TOLD_BY_CLIENTS, Scenario
+from streamlab.lab.scenarios import RECENT, SCENARIOS, TOLD_BY_CLIENTS, Scenario
 
 from . import marks
 from .database import fresh_connection
@@ -51,23 +59,28 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     scenes = story.scenes(scenario)
     number = _step(address, len(scenes))
     scene = scenes[number - 1]
-    desired, figures, clients, failed, no_lab, change = None, LoadFigures(), ClientFigures(), "", "", None
+    desired, failed, no_lab, change = None, "", "", trend.UNKNOWN
+    figures, clients, recent = LoadFigures(), ClientFigures(), RecentFigures()
     try:
         store = Loads(broker().connection)
         desired, no_lab = store.get(scenario.name), "" if store.status() else f"{NO_LAB} {LAB}"
         load = desired.load if desired else scenario.load
         figures = figures_of(broker().connection, load, moment.snapshot)
-        if any(sight.figure in TOLD_BY_CLIENTS for sight in scenario.sights):
+        asked = {sight.figure for sight in scenario.sights}
+        if asked & TOLD_BY_CLIENTS:
             clients = client_figures_of(broker().connection, load)
+        if asked & RECENT:
+            recent = recent_figures_of(broker().connection, load, moment.as_of_ms)
         if load.group_id in moment.snapshot.groups:
-            change = moment.trends([load.group_id])[load.group_id].per_s
+            change = moment.trends([load.group_id])[load.group_id]
     except StreamlabError as error:
         failed, load = str(error), scenario.load
-    values = story.values_of(figures, clients, load, moment.snapshot, change) if desired else {}
+    values = story.values_of(figures, clients, recent, load, moment.snapshot, change) if desired else {}
     lever = scenario.levers[scene.lever] if scene.lever is not None else None
     button = loads.lever_button(lever, load) if lever else None
     row = loads.row(desired, figures, None, moment.read_at_ms) if desired else None
     pulled = bool(desired and button and button.done)
+    back = {} if pulled else story.taken_back(scenario, scene, load)
     return {
         "scenario": scenario,
         "scene": scene,
@@ -84,16 +97,33 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "starting": story.plain_start(load),
         "lever": lever,
         "pulled": pulled,
+        "back": back,
         "look": loads.look_link(scene.look, load) if scene.look else None,
-        "seen": story.seen(scene.sight, values) if scene.sight and (lever is None or pulled) else None,
-        "levers": [(n, loads.lever_button(one, load)) for n, one in enumerate(scenario.levers)],
+        "seen": _seen(scene, values, pulled, bool(back)),
+        "levers": [
+            (n, loads.lever_button(one, load), scenario.taken_back(n))
+            for n, one in enumerate(scenario.levers)
+        ],
         "recall": story.recall(scenario),
         "told": story.told(scenario, values),
         "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
-        "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
+        "lag_legend": _lag_legend(scenario, row) if row else [],
         "marks": _marks(scenario, moment),
         "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
     }
+
+
+def _lag_legend(scenario: Scenario, row: loads.LoadRow) -> list[Legend]:
+    if _is_of_deaths(scenario):
+        return [Legend("dead letters", row.dead, 0)]
+    return [Legend("lag", row.lag, 0)]
+
+
+def _seen(scene: story.Scene, values: story.Values, pulled: bool, back: bool) -> story.Seen | None:
+    """Before a lever that needs the fault is pulled: whether the fault is there (again)."""
+    if scene.lever is not None and not pulled:
+        return story.seen(story.FAULT, values) if scene.afresh and not back else None
+    return story.seen(scene.sight, values, pulled) if scene.sight else None
 
 
 WORDS = {"start-load": "Start", "change-load": "Lever", "stop-load": "Stop"}
@@ -135,7 +165,20 @@ def charts(moment: Moment, address: Address) -> list[Chart]:
     """Empty until the load runs; then they fill by themselves."""
     load = Load(name=_scenario(address).name)
     source = None if load.topic_name in moment.snapshot.topics else nothing
-    return charts_of(load, "story", window_ms=STORY_MS, source=source)
+    rates, lag = charts_of(load, "story", window_ms=STORY_MS, source=source)
+    if not _is_of_deaths(_scenario(address)):
+        return [rates, lag]
+    line = Line("dead letters", "topic", dlq_topic(load.topic_name, load.group_id), "records")
+    letters = replace(
+        lag, title="Dead letters", unit="letters", lines=(line,), about="Dead letters that are kept."
+    )
+    return [rates, letters]
+
+
+def _is_of_deaths(scenario: Scenario) -> bool:
+    """Whether the story speaks of dead letters and not of lag: then they are drawn in its place."""
+    figures = {sight.figure for sight in scenario.sights}
+    return "dying" in figures and not figures & {"lag", "lag_change"}
 
 
 PAGE = Page(

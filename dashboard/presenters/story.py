@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamlab.lab.loads.figures import ClientFigures, LoadFigures
+from streamlab.lab.loads.figures import ClientFigures, LoadFigures, RecentFigures
+from streamlab.lab.loads.files import text_at
 from streamlab.lab.loads.load import Load
-from streamlab.lab.scenarios import FIGURES, Lever, Look, Scenario, Sight
+from streamlab.lab.scenarios import FIGURES, Lever, Look, Scenario, Sight, at_least
 from streamlab.metrics.snapshot import Snapshot
 
 from .figures import Figure, count, duration, rate, ratio, size
+from .trend import Direction, Trend
 from .words import plural
 
 Values = Mapping[str, float | None]
@@ -30,6 +32,7 @@ class Scene:
     look: Look | None = None
     sight: Sight | None = None
     lever: int | None = None  # number of the scenario's lever
+    afresh: bool = False  # the lever is pulled on the fault itself
     starts: bool = False  # the load is started here
     stops: bool = False  # and may be stopped here
 
@@ -46,11 +49,24 @@ def scenes(scenario: Scenario) -> list[Scene]:
                 lever.says,
                 sight=lever.seen,
                 lever=n,
+                afresh=lever.afresh,
             )
             for n, lever in enumerate(scenario.levers)
         ],
         Scene("The end", "What helps, and why?" if helped(scenario) else "What have we seen?", stops=True),
     ]
+
+
+FAULT = at_least("lag_change", 1)
+"""Whether a fault is there (again) that a lever is pulled on."""
+
+
+def taken_back(scenario: Scenario, scene: Scene, load: Load) -> dict[str, str]:
+    """Changes that take back what was pulled before and is still in force; {}: nothing has to be."""
+    if scene.lever is None:
+        return {}
+    before = scenario.taken_back(scene.lever)
+    return {place: value for place, value in before.items() if text_at(load, place) != value}
 
 
 def helped(scenario: Scenario) -> list[Lever]:
@@ -74,12 +90,25 @@ class Seen:
     yes: bool
 
 
-def seen(sight: Sight, values: Values) -> Seen:
+def seen(sight: Sight, values: Values, pulled: bool = False) -> Seen:
+    """`pulled`: it is what a lever should do, so a lag that is worked off has fallen."""
     value = values.get(sight.figure)
+    if pulled and sight.figure == "lag_change" and worked_off(sight, values):
+        return Seen("Lag", figure("lag", values["lag"]), waits(sight), True)
     if sight.figure == "lag_change" and value is not None:
         label = "Lag falls by" if value < 0 else "Lag rises by"
         return Seen(label, rate(abs(value)), waits(sight), sight.holds(value))
     return Seen(FIGURES[sight.figure][0], figure(sight.figure, value), waits(sight), sight.holds(value))
+
+
+def worked_off(sight: Sight, values: Values) -> bool:
+    """Whether a lag that should fall has fallen as far as it can: to what comes in in half a second."""
+    lag, comes_in = values.get("lag"), values.get("rate")
+    return sight.most is not None and lag is not None and lag <= max(NEAR_0, (comes_in or 0.0) / 2)
+
+
+NEAR_0 = 15
+"""Records."""
 
 
 def waits(sight: Sight) -> str:
@@ -91,6 +120,8 @@ def waits(sight: Sight) -> str:
         if sight.most < -1:
             return f"wait until it falls by {rate(-sight.most).plain}"
         return "wait until it falls" if sight.most < 0 else "wait until it rises no more"
+    if sight.figure == "lag_change":
+        return "wait until it rises"
     return f"wait for {_wanted(sight)}"
 
 
@@ -133,7 +164,12 @@ def told(scenario: Scenario, values: Values) -> list[Told]:
 
 
 def values_of(
-    figures: LoadFigures, clients: ClientFigures, load: Load, snapshot: Snapshot, lag_change: float | None
+    figures: LoadFigures,
+    clients: ClientFigures,
+    recent: RecentFigures,
+    load: Load,
+    snapshot: Snapshot,
+    trend: Trend,
 ) -> Values:
     topic, group = snapshot.topics.get(load.topic_name), snapshot.groups.get(load.group_id)
     bytes_known = topic is not None and topic.byte_rate is not None and topic.rate
@@ -141,7 +177,7 @@ def values_of(
         "rate": figures.rate,
         "consumed_rate": figures.consumed_rate,
         "lag": figures.lag,
-        "lag_change": lag_change,
+        "lag_change": 0.0 if trend.direction is Direction.STEADY else trend.per_s,
         "time_lag": None if figures.time_lag_ms is None else figures.time_lag_ms / 1000,
         "members": figures.members,
         "partitions": figures.partitions,
@@ -150,6 +186,9 @@ def values_of(
         "record_bytes": topic.byte_rate / topic.rate if topic and bytes_known else None,  # type: ignore[operator]
         "request_ms": clients.request_ms,
         "poll_ms": clients.poll_ms,
+        "vain": clients.vain,
+        "dying": recent.dying,
+        "rebalances": recent.rebalances,
         "retrying": figures.retrying,
         "dead": figures.dead,
         "lost": figures.lost,

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
+import streamlab
 from dashboard.access.roles import Role
 from dashboard.presenters import story
+from streamlab import keys
+from streamlab.delivery.dead_letter_topics import dlq_topic
+from streamlab.lab.loads.figures import RecentFigures, figures_of, recent_figures_of
+from streamlab.lab.loads.files import changed
 from streamlab.lab.scenarios import SCENARIOS
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
@@ -80,6 +86,65 @@ def test_what_is_waited_for_is_told_with_its_figure(operator, redis_url, loads):
     loads.start(SCENARIOS["slow-consumer"].load)
     page = text(operator.get("/lab/slow-consumer/story/?step=4"))
     assert "wait for 300 or more" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_remedy_is_taken_back_before_another_one_is_shown(operator, loads):
+    scenario = SCENARIOS["slow-consumer"]
+    number = next(n for n, s in enumerate(story.scenes(scenario), 1) if s.says == "A quicker handler")
+    step = f"/lab/slow-consumer/story/?step={number}"
+    loads.start(changed(scenario.load, {"consumers.count": "2"}))  # as the remedy before has left it
+    before = text(operator.get(step))
+    assert "Take it back" in before and "Pull it" not in before
+
+    back = scenario.taken_back(2)
+    assert back == {"consumers.count": "1"}
+    operator.post("/operations/now/load/", {"do": "change", "name": "slow-consumer", "story": number, **back})
+    assert loads.require("slow-consumer").load == scenario.load
+    after = text(operator.get(step))
+    assert "Take it back" not in after and "Pull it" in after
+    assert "wait until it rises" in after, "the fault has to be seen again"
+
+
+def test_a_lag_that_is_worked_off_has_fallen_though_it_falls_no_more():
+    falls = SCENARIOS["slow-consumer"].levers[1].seen
+    at_rest = {"lag": 3, "lag_change": 0.0, "rate": 60.0}
+    assert falls is not None
+    assert story.seen(falls, at_rest, pulled=True).yes
+    assert not story.seen(falls, at_rest | {"lag": 900}, pulled=True).yes
+    assert not story.seen(falls, at_rest).yes, "there was nothing to fall"
+
+
+def test_letters_and_rebalances_of_the_last_seconds_are_counted(redis_url):
+    with streamlab.connect(redis_url) as broker:
+        load = SCENARIOS["failing-after-change"].load
+        now_ms = broker.connection.server_time_ms()
+        assert recent_figures_of(broker.connection, load, now_ms) == RecentFigures(dying=0.0, rebalances=0)
+        key = keys.group_events(load.group_id)
+        for at_ms, kind in ((now_ms - 60_000, "group.rebalanced"), (now_ms - 5_000, "group.rebalanced")):
+            broker.connection.client.xadd(key, {"type": kind, "data": "{}"}, id=f"{at_ms}-0")
+        assert recent_figures_of(broker.connection, load, now_ms).rebalances == 1
+
+
+def test_a_load_tells_how_many_of_its_dead_letters_recovered(redis_url):
+    load, busy = SCENARIOS["poison-records"].load, busy_snapshot()
+    letters = dlq_topic(load.topic_name, load.group_id)
+    one = next(topic for topic in busy.topics.values() if topic.records)
+    topics = {name: msgspec.structs.replace(one, topic=name) for name in (load.topic_name, letters)}
+    with streamlab.connect(redis_url) as broker:
+        broker.connection.client.hset(keys.letters(letters, 0), "#recovered", 3)
+        found = figures_of(broker.connection, load, msgspec.structs.replace(busy, topics=topics))
+    assert (found.dead, found.recovered) == (one.records, 3)
+
+
+def test_a_story_of_deaths_draws_them_and_one_of_lag_draws_lag(operator, redis_url, loads):
+    publish(redis_url, busy_snapshot())
+    for name, title in (
+        ("failing-after-change", "Dead letters"),
+        ("poison-records", "Lag"),
+        ("hot-key", "Lag"),
+    ):
+        assert operator.get(f"/lab/{name}/story/").context["charts"]["story_lag"].title == title
 
 
 def test_a_viewer_may_listen_and_pulls_nothing(client, redis_url, settings, loads):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import IllegalArgumentError
 from . import asking, failing, keeping, reading, serving, writing
-from .scenario import FIGURES, TOLD_BY_CLIENTS, Expect, Lever, Look, Scenario, Sight, Trial
+from .scenario import FIGURES, RECENT, TOLD_BY_CLIENTS, Expect, Lever, Look, Scenario, Sight, Trial, at_least
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
@@ -46,6 +46,7 @@ def scenario(name: str) -> Scenario:
 
 __all__ = [
     "FIGURES",
+    "RECENT",
     "SCENARIOS",
     "TOLD_BY_CLIENTS",
     "Expect",
@@ -54,5 +55,6 @@ __all__ = [
     "Scenario",
     "Sight",
     "Trial",
+    "at_least",
     "scenario",
 ]

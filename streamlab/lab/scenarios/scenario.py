@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from ..loads.files import text_at
 from ..loads.load import Load
 
 
@@ -55,12 +56,17 @@ FIGURES = {
     "poll_ms": ("Between polls, at most", "ms"),  # of its readers, likewise
     "retrying": ("Retrying", "records"),
     "dead": ("Dead letters", "letters"),
+    "dying": ("Deaths a minute", "letters"),  # by those of the last seconds
+    "rebalances": ("Rebalances in 20 s", "rebalances"),
+    "vain": ("Vain fetches a second", "fetches"),  # of its readers, at most
     "lost": ("Lost", "records"),
 }
 """What a sight may speak of: its label, its unit."""
 
-TOLD_BY_CLIENTS = frozenset({"request_ms", "poll_ms"})
+TOLD_BY_CLIENTS = frozenset({"request_ms", "poll_ms", "vain"})
 """Figures that are not in a snapshot: whoever wants them asks the clients' telemetry."""
+RECENT = frozenset({"dying", "rebalances"})
+"""Nor these: they are of the last seconds."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -86,6 +92,8 @@ class Lever(msgspec.Struct, frozen=True):
     seen: Sight | None = None  # that it is; None: no figure says so
     role: Literal["helps", "no help", "happens"] = "helps"
     """no help: nothing comes of it, or worse; happens: nobody pulls it, it befalls them."""
+    afresh: bool = False
+    """Shown on the fault itself: what helped before it is taken back first, and the fault has to be seen again."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -122,6 +130,18 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         return self.load.title
+
+    def taken_back(self, number: int) -> dict[str, str]:
+        """Changes that take back what helped before this lever (from 0); {} when it goes on from there.
+
+        Partitions stay: there is no way back for them.
+        """
+        lever = self.levers[number]
+        if not lever.afresh:
+            return {}
+        helped = [one for one in self.levers[:number] if one.role == "helps"]
+        places = {place for one in helped for place in one.changes} - {"partitions"}
+        return {place: text_at(self.load, place) for place in sorted(places)}
 
     @property
     def sights(self) -> list[Sight]:

@@ -59,13 +59,16 @@ BURST = Scenario(
     load=Load(
         name="burst",
         title="Burst",
-        producers=Producers(rate=40, burst=Burst(times=10, for_s=60, every_s=240, after_s=20)),
+        producers=Producers(rate=40, burst=Burst(times=10, for_s=60, every_s=240, after_s=60)),
         consumers=Consumers(count=2, handler_ms=10),
     ),
     about="Ten times the rate for a minute, then quiet again. The log takes all of it at once; "
     "the readers need longer, and that is what a log is for.",
     look=(
-        Look("topic", "Rate in jumps from 40 to 400 records/s after 20 s, and falls a minute later."),
+        Look(
+            "topic",
+            "After a calm minute rate in jumps from 40 to 400 records/s, and falls a minute later.",
+        ),
         Look("group", "Lag rises during the burst; the time to catch up is told while it falls."),
     ),
     expect=(
@@ -80,14 +83,14 @@ BURST = Scenario(
         Lever(
             "Four readers",
             {"consumers.count": "4"},
-            "The next burst hardly leaves a trace.",
-            at_least("members", 4),
+            "The lag goes twice as fast, and the next burst hardly leaves a trace.",
+            at_most("lag_change", -190),
         ),
         Lever(
-            "Handle four at once in each",
-            {"consumers.concurrency": "4"},
-            "The same as more readers, without a rebalance; fits handlers that wait for others.",
-            at_most("lag_change", 0),
+            "Two readers again, and four records at once in each",
+            {"consumers.count": "2", "consumers.concurrency": "4"},
+            "As many handlers as eight readers have; it fits those that wait for others.",
+            at_most("lag_change", -360),
         ),
     ),
 )
@@ -128,6 +131,7 @@ HOT_KEY = Scenario(
             {"consumers.ordering": "none", "consumers.concurrency": "4"},
             "Its owner handles four at a time and catches up; records of a key may overtake each other.",
             LAG_FALLS,
+            afresh=True,
         ),
     ),
 )
@@ -168,7 +172,8 @@ HOT_PARTITION = Scenario(
             "Eight partitions",
             {"partitions": "8", "consumers.count": "8"},
             "The keys fall otherwise, two in one partition at most; their order breaks once.",
-            at_least("partitions", 8),
+            LAG_FALLS,
+            afresh=True,
         ),
     ),
 )
