@@ -73,7 +73,7 @@ CASES: dict[str, Case] = {
     "tiny-batches": _case(
         "tiny-batches", producers__settings__linger_ms="50", producers__settings__batch_size="16384"
     ),
-    "many-partitions": _case("tiny-batches", producers__settings__buffer_memory=str(512 * 65_536)),
+    "many-partitions": _case("tiny-batches", producers__full_speed="false"),
     "too-few-partitions": _case("too-few-partitions", also=["idle-members"], consumers__concurrency="4"),
     "idle-members": _case("idle-members", consumers__count="2"),
     "slow-consumer": _case("capacity", consumers__handler_ms="5"),

@@ -51,7 +51,7 @@ def places(struct: msgspec.Struct, prefix: str = ""):
     ("changes", "says"),
     [
         ({"name": "Großer Tag"}, "small letters, digits and hyphens"),
-        ({"partitions": "0"}, "partitions is 1 to 64"),
+        ({"partitions": "0"}, "partitions is 1 to 128"),
         ({"minutes": "nan"}, "minutes is"),
         ({"producers.rate": "1e9"}, "producers.rate is 0 to 5000"),
         ({"producers.rate": "viel"}, "producers.rate"),

@@ -66,7 +66,7 @@ MANY_PARTITIONS = Scenario(
         ),
         consumers=Consumers(kind="consumer", handler_ms=0, spread=0),
     ),
-    about="One producer at full speed, its records spread over 128 partitions. Each batch takes its whole batch_size of "
+    about="One producer at full speed, its records spread over 128 partitions. A batch takes its whole batch_size of "
     "buffer_memory, so there is room for as many batches as there are partitions, and none has time to fill.",
     look=(
         Look("clients", "A few records in a batch of 64 kB, and send() waits for room in the buffer."),
@@ -81,12 +81,6 @@ MANY_PARTITIONS = Scenario(
             {"producers.settings.linger_ms": "50"},
             "Twice as many records in a batch and about half as many again a second; each is read 50 ms later.",
             at_most("record_bytes", 311),
-        ),
-        Lever(
-            "More room for batches",
-            {"producers.settings.buffer_memory": str(512 * 65_536)},
-            "Batches fill while others are on their way: more records a second, and each waits longer.",
-            at_most("record_bytes", 306),
         ),
     ),
     trials=(Trial("linger_ms 0 and 50", "producer", "linger_ms", (0, 50), window_s=10),),
