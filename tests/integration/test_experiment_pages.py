@@ -223,11 +223,12 @@ def test_a_load_with_a_rate_is_said_to_show_no_throughput(operator, broker):
         ("many-partitions", "linger_ms", None),
     ):
         load = SCENARIOS[name].load
-        if loads.get(name) is None:
-            loads.start(load)
+        loads.start(load)
+        if load.topic_name not in broker.admin().list_topics():
             broker.admin().create_topics({load.topic_name: {"num_partitions": 1}})
         asked = {"entity": f"client:{load.topic_name}-producer-1", "setting": setting, "group": ""}
         warnings = " ".join(ask(operator, load.topic_name, **asked).preview["warnings"])
+        loads.stop(name)
         if told is None:
             assert "throughput" not in warnings
         else:
