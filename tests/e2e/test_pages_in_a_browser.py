@@ -97,6 +97,7 @@ def test_the_theme_can_be_chosen_and_is_kept_without_a_flash(open_page):
     dark = page.evaluate(paper)
     assert dark != light
     page.reload(wait_until="commit")
+    page.wait_for_function("() => document.body")  # nothing is painted before
     assert page.evaluate(paper) == dark
 
 

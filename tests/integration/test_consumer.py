@@ -360,12 +360,12 @@ def test_reading_goes_on_by_itself_after_the_server_was_killed(tmp_path, caplog)
     caplog.set_level(logging.WARNING)
     with a_server(tmp_path, appendfsync="always") as server, streamlab.connect(server.url) as broker:
         topic = a_topic(broker, 2)
-        produce(broker, topic, numbered(50), partition=0)
         consumer = broker.consumer(
             topic, group_id="g", auto_offset_reset="earliest", heartbeat_interval_ms=100
         )
         settle([consumer], 2)
-        first = [] if not (polled := consumer.poll(1000)) else values(next(iter(polled.values())))
+        produce(broker, topic, numbered(50), partition=0)
+        first = values(read(consumer, 1, 20))
         kill_and_restart(server)
         produce(broker, topic, numbered(50, start=50), partition=1)
         seen = first + values(read(consumer, 100 - len(first), 20))
