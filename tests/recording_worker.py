@@ -1,8 +1,8 @@
 """A worker as a process of its own that writes down what it handled: python -m tests.recording_worker.
 
-Arguments: server URL, topic, group, file, ordering. A record's value is its number, and the number says what becomes of
-it: see `fate`. One line an attempt that succeeded: member id, attempt, number. Written before the handler returns, so
-that a kill at any moment leaves at worst a repeat.
+Arguments: server URL, topic, group, file, ordering. The file's name is its client id. A record's value is its number,
+and the number says what becomes of it: see `fate`. One line an attempt that succeeded: member id, attempt, number.
+Written before the handler returns, so that a kill at any moment leaves at worst a repeat.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 
 import streamlab
 from streamlab import Permanent, RetryPolicy
@@ -48,6 +49,7 @@ def main(url: str, topic: str, group: str, path: str, ordering: str = "none") ->
         worker = broker.worker(
             topic,
             group_id=group,
+            client_id=Path(path).name,
             handler=handle,
             ordering=ordering,
             concurrency=2,

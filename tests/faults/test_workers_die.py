@@ -37,31 +37,36 @@ class Crew:
         self.ordering = ordering
         self._arguments = (url, topic, GROUP)
         self._directory = directory
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}  # by client id
         self._started = 0
         self.kills = 0
 
     def hire(self) -> None:
-        path = self._directory / f"worker-{self._started}"
+        name = f"worker-{self._started}"
         self._started += 1
-        command = [sys.executable, "-m", "tests.recording_worker", *self._arguments, str(path), self.ordering]
-        self._running.append(subprocess.Popen(command))
+        path = str(self._directory / name)
+        command = [sys.executable, "-m", "tests.recording_worker", *self._arguments, path, self.ordering]
+        self._running[name] = subprocess.Popen(command)
 
     def kill_one(self, draw: random.Random) -> None:
-        victim = self._running.pop(draw.randrange(len(self._running)))
+        victim = self._running.pop(draw.choice(list(self._running)))
         victim.kill()
         victim.wait()
         self.kills += 1
 
+    @property
+    def names(self) -> set[str]:
+        return set(self._running)
+
     def dismiss(self) -> None:
         """As a supervisor does: SIGTERM, and they finish."""
-        for process in self._running:
+        for process in self._running.values():
             process.send_signal(signal.SIGTERM)
-        for process in self._running:
+        for process in self._running.values():
             assert process.wait(60) == 0
 
     def kill_all(self) -> None:
-        for process in self._running:
+        for process in self._running.values():
             process.kill()
             process.wait()
 
@@ -99,17 +104,17 @@ def aftermath(request, tmp_path_factory):
                     crew.hire()
                     next_kill = time.monotonic() + draw.uniform(0.3, 2.5)
                 time.sleep(0.1)
-            until(
-                lambda: members(broker) == WORKERS, 60, "who was hired last is at work, who was killed is out"
-            )
+            until(lambda: members(broker) == crew.names, 60, "the last hired is at work, the killed are out")
             crew.dismiss()
         finally:
             crew.kill_all()
         yield broker, topic, crew
 
 
-def members(broker) -> int:
-    return len(broker.admin().describe_groups([GROUP])[GROUP]["members"])
+def members(broker) -> set[str]:
+    """Client ids: a number would be right too while one who was killed still counts and one who is hired does not."""
+    members = broker.admin().describe_groups([GROUP])[GROUP]["members"]
+    return {member["client_id"] for member in members}
 
 
 def all_settled(broker, partitions) -> bool:
