@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.validators import UnicodeUsernameValidator
 
 from dashboard.access import api_token
@@ -19,8 +20,14 @@ LIFETIMES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a y
 MOST_A_PERSON = 50
 
 
+def plain_text(text: str) -> None:
+    """Raises ValidationError for what could hide, move a terminal's cursor or turn the reading direction."""
+    if not text.isprintable():
+        raise forms.ValidationError("Use letters that can be seen: no line ends, control or direction marks.")
+
+
 class PersonForm(forms.Form):
-    username = forms.CharField(label="Name", max_length=150, validators=[UnicodeUsernameValidator()])
+    username = UsernameField(label="Name", max_length=150, validators=[UnicodeUsernameValidator()])
     role = forms.ChoiceField(label="Role", choices=ROLES)
 
 
@@ -34,7 +41,7 @@ class TokenForm(forms.Form):
     `held`: scopes of the token that asks; what they do not allow is refused. None: a person asks.
     """
 
-    name = forms.CharField(label="What it is for", max_length=100)
+    name = forms.CharField(label="What it is for", max_length=100, validators=[plain_text])
     scopes = forms.MultipleChoiceField(
         label="What it may do", required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -49,6 +56,7 @@ class TokenForm(forms.Form):
     def __init__(self, *args: Any, owner: User, held: Collection[str] | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.owner, self._held = owner, held
+        self.beyond: list[str] = []  # what was asked for and the token that asks does not have
         self.fields["scopes"].choices = [  # type: ignore[attr-defined]
             (scope, f"{scope} — {says}")
             for scope, says in SCOPES.items()
@@ -79,6 +87,7 @@ class TokenForm(forms.Form):
         held = self._held
         beyond = [] if held is None else [scope for scope in wanted if not allows(held, scope)]
         if beyond:
+            self.beyond += beyond
             raise forms.ValidationError(
                 f"The token that asks has no {beyond[0]}, so it cannot give it either."
             )

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 
 from dashboard.access import signin_link
 from dashboard.access.models import User
-from dashboard.access.roles import Role, role_of
+from dashboard.access.roles import Role, role_if_active, role_of
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 
@@ -25,16 +25,14 @@ def everybody() -> QuerySet[User]:
 
 def shown_role(user: User) -> str:
     """The role; of somebody who is deactivated the one that they would have; "" for none."""
-    if role := role_of(user):
-        return role.value
-    names = {group.name for group in user.groups.all()}
-    return next((role.value for role in reversed(Role) if role in names), "")
+    return role_if_active(user) or ""
 
 
 @transaction.atomic
 def add(name: str, role: Role, actor: Actor) -> User:
     """A person without a password: a sign-in link lets them in. Raises NotPossible when the name is taken."""
-    if User.objects.filter(username__iexact=name).exists():
+    _one_at_a_time()
+    if _is_taken(name):
         raise NotPossible(f"There is somebody called {name} already.")
     user = User(username=name)
     user.set_unusable_password()
@@ -47,10 +45,11 @@ def add(name: str, role: Role, actor: Actor) -> User:
 @transaction.atomic
 def change_role(user: User, role: Role, actor: Actor) -> None:
     """Raises NotPossible when no Admin would be left."""
-    before = role_of(user)
+    _one_at_a_time(user)
+    before = role_if_active(user)
     if before is role:
         return
-    if before is Role.ADMIN:
+    if role_of(user) is Role.ADMIN:
         _keep_an_admin_besides(user)
     if user.is_superuser:
         user.is_superuser = False
@@ -62,6 +61,7 @@ def change_role(user: User, role: Role, actor: Actor) -> None:
 @transaction.atomic
 def set_active(user: User, active: bool, actor: Actor) -> None:
     """Whom this ends is out at once: sessions and tokens look each time, sockets are told. Raises NotPossible."""
+    _one_at_a_time(user)
     if user.is_active == active:
         return
     if not active and actor.user is not None and actor.user.pk == user.pk:
@@ -87,10 +87,24 @@ def _put_into(user: User, role: Role) -> None:
     user.groups.add(Group.objects.get_or_create(name=role)[0])
 
 
-def _keep_an_admin_besides(user: User) -> None:
-    """Of two who take the last two Admins away at once, the second is refused: the row is locked."""
+def _one_at_a_time(user: User | None = None) -> None:
+    """Until the transaction ends nobody else changes people. `user` becomes what it is by now: who asks may have read
+    it before somebody else's change."""
     Group.objects.get_or_create(name=Role.ADMIN)
     Group.objects.select_for_update().get(name=Role.ADMIN)
+    if user is not None:
+        user.refresh_from_db()
+
+
+def _is_taken(name: str) -> bool:
+    """Whether somebody's name reads the same: however it is written, and in whatever script, capitals or not."""
+    wanted = User.normalize_username(name).casefold()
+    names = User.objects.values_list("username", flat=True)
+    return any(User.normalize_username(other).casefold() == wanted for other in names.iterator())
+
+
+def _keep_an_admin_besides(user: User) -> None:
+    """Of two who take the last two Admins away at once, the second is refused: `_one_at_a_time`."""
     others = User.objects.filter(is_active=True).exclude(pk=user.pk).prefetch_related("groups")
     if not any(role_of(other) is Role.ADMIN for other in others):
         raise NotPossible(f"{user.username} is the last Admin; make somebody else one first.")

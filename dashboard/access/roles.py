@@ -25,8 +25,11 @@ _RANK = {role: rank for rank, role in enumerate(Role)}
 
 def role_of(user: User | AnonymousUser) -> Role | None:
     """The highest role of a person; a superuser is an Admin; None: no role at all, so no page either."""
-    if not user.is_authenticated or not user.is_active:
-        return None
+    return role_if_active(user) if isinstance(user, User) and user.is_active else None
+
+
+def role_if_active(user: User) -> Role | None:
+    """The role that somebody has, or would have if they were not deactivated."""
     if user.is_superuser:
         return Role.ADMIN
     names = {group.name for group in user.groups.all()}  # which a list of people has read for all of them

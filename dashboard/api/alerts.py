@@ -20,6 +20,7 @@ from dashboard.alerts.models import Firing, Notice, Rule
 from dashboard.alerts.preview import preview as preview_of
 from dashboard.pages.alerts import asked
 
+from .body import Body
 from .door import actor, reads, rules_alerts
 from .fields import Value, filled, valid
 from .numbered import numbered
@@ -99,18 +100,18 @@ class RuleOut(Schema):
     firing: int = Field(description="Alerts of it that fire now.")
 
 
-class RuleIn(Schema):
+class RuleIn(Body):
     condition: str = Field(max_length=40, description="One of /alerts/conditions.")
     fields: dict[str, Value] = Field(
         {}, description="Those of the condition that differ from what is proposed."
     )
 
 
-class RuleChange(Schema):
+class RuleChange(Body):
     fields: dict[str, Value] = Field({}, description="Those that change.")
 
 
-class Mute(Schema):
+class Mute(Body):
     minutes: int = Field(ge=0, le=7 * 24 * 60, description="0 ends a mute.")
 
 

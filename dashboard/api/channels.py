@@ -12,6 +12,7 @@ from dashboard.alerts.figures import counted_channels
 from dashboard.alerts.forms import ChannelForm
 from dashboard.alerts.models import Channel
 
+from .body import Body
 from .door import actor, reads, tells
 from .fields import Value, filled, valid
 from .numbered import numbered
@@ -30,14 +31,14 @@ class ChannelOut(Schema):
     waiting: int = Field(description="Notices that it has not been told yet.")
 
 
-class ChannelIn(Schema):
+class ChannelIn(Body):
     kind: Literal["webhook", "e-mail"]
     fields: dict[str, Value] = Field(
         description="name, enabled; of a webhook url and secret; of e-mail addresses, with commas."
     )
 
 
-class ChannelChange(Schema):
+class ChannelChange(Body):
     fields: dict[str, Value] = Field({}, description="Those that change.")
 
 

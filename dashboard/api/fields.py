@@ -29,15 +29,17 @@ def filled(form: forms.BaseForm, standing: Mapping[str, Any], given: Mapping[str
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-def valid(form: Form, under: str = "fields") -> Form:
-    """`under`: where the fields stand in the body; "": at its top. Raises AskedWrongly."""
+def valid(form: Form, under: str = "fields", called: Mapping[str, str] = {}) -> Form:
+    """`under`: where the fields stand in the body; "": at its top. `called`: fields that have another name there.
+
+    Raises AskedWrongly.
+    """
     if not form.is_valid():
-        raise AskedWrongly(
-            {
-                _place(under, name if name in form.fields else ""): list(why)
-                for name, why in form.errors.items()
-            }
-        )
+        wrong: dict[str, list[str]] = {}
+        for name, why in form.errors.items():
+            place = _place(under, called.get(name, name) if name in form.fields else "")
+            wrong.setdefault(place, []).extend(why)
+        raise AskedWrongly(wrong)
     return form
 
 

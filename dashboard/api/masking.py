@@ -11,6 +11,7 @@ from ninja import Field, Query, Router, Schema, Status
 from dashboard.masking import rules
 from dashboard.masking.models import MaskingRule
 
+from .body import Body
 from .door import actor, administers, masks
 from .numbered import numbered
 from .paging import Page, Paging, page_of
@@ -28,7 +29,7 @@ class MaskingRuleOut(Schema):
     created_by: str = Field(description="Empty: it was made on the command line.")
 
 
-class MaskingRuleIn(Schema):
+class MaskingRuleIn(Body):
     topics: str = Field(max_length=249)
     field: str = Field(max_length=500)
 

@@ -27,6 +27,7 @@ from dashboard.operations.registry import KINDS
 from dashboard.operations.since import since
 from dashboard.pages.moments import Gone
 
+from .body import Body
 from .door import actor, caller, operates, reads
 from .fields import valid
 from .numbered import numbered
@@ -116,12 +117,12 @@ class OperationInFull(OperationInShort):
     command: str = Field(description='The same in a shell; "": there is no such command.')
 
 
-class Draft(Schema):
+class Draft(Body):
     kind: str = Field(max_length=40, description="One of /operations/kinds.")
     fields: dict[str, Value] = Field({}, description="Fields of the kind; times in ISO 8601.")
 
 
-class Confirmation(Schema):
+class Confirmation(Body):
     typed: str = Field("", max_length=300, description="The name of what is destroyed, for dangerous kinds.")
     previewed_at: datetime | None = Field(
         None, description="Of the preview that is confirmed: refused when there is a newer one. Null: any."

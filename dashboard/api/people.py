@@ -19,6 +19,7 @@ from dashboard.access.roles import Role
 from dashboard.audit import trail
 from dashboard.audit.trail import Actor
 
+from .body import Body
 from .door import actor, administers, manages_people
 from .fields import valid
 from .numbered import numbered
@@ -36,12 +37,12 @@ class Person(Schema):
     tokens: int = Field(description="That are not revoked.")
 
 
-class PersonIn(Schema):
+class PersonIn(Body):
     username: str
     role: Role
 
 
-class PersonChange(Schema):
+class PersonChange(Body):
     role: Role | None = Field(None, description="Viewer, Operator or Admin; empty: as it is.")
     active: bool | None = Field(None, description="false ends sessions, sockets and tokens at once.")
 

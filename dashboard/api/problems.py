@@ -141,7 +141,8 @@ def _field(found: dict[str, Any]) -> FieldProblem:
     where = [str(step) for step in found.get("loc", ())]
     if where[:1] == ["body"]:  # ninja puts the name of the function's argument in between
         where = where[2:] or where[:1]
-    return FieldProblem(where=".".join(where), says=str(found.get("msg", "")))
+    says = "There is no such field." if found.get("type") == "extra_forbidden" else str(found.get("msg", ""))
+    return FieldProblem(where=".".join(where), says=says)
 
 
 def install(api: NinjaAPI) -> None:

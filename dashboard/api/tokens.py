@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
+from pydantic import StringConstraints
 
 from dashboard.access import tokens as access
 from dashboard.access.api_token import Ended
@@ -14,8 +15,10 @@ from dashboard.access.forms import TokenForm
 from dashboard.access.models import ApiToken
 from dashboard.access.scopes import INGEST
 from dashboard.access.tokens import NotYours
+from dashboard.audit import trail
 from dashboard.pages.moments import Gone
 
+from .body import Body
 from .door import actor, caller, handles_tokens, reads
 from .fields import valid
 from .numbered import numbered
@@ -23,6 +26,8 @@ from .paging import Page, Paging, page_of
 from .problems import AskedWrongly
 
 router = Router(tags=["Tokens"])
+MOST_CHARS, MOST_SCOPES = 256, 200
+"""Of a scope: the longest topic's. More scopes than these nobody names one by one."""
 
 
 class TokenOut(Schema):
@@ -40,9 +45,11 @@ class TokenOut(Schema):
     )
 
 
-class TokenIn(Schema):
+class TokenIn(Body):
     name: str = Field(description="What it is for.")
-    scopes: list[str] = Field(description="None that the token that asks does not have itself.")
+    scopes: list[Annotated[str, StringConstraints(max_length=MOST_CHARS)]] = Field(
+        max_length=MOST_SCOPES, description="None that the token that asks does not have itself."
+    )
     days: Literal[7, 30, 90, 365] | None = Field(
         90,
         description="How long it lives, at most as long as the token that asks; null: as long as that one.",
@@ -63,7 +70,13 @@ def tokens(request: HttpRequest, query: Query[Paging]) -> object:
 def create(request: HttpRequest, body: TokenIn, response: HttpResponse) -> object:
     """Make a token for oneself, which may no more than the one that asks, ends when it ends and is revoked with it."""
     asking = caller(request)
-    form = valid(TokenForm(_as_form(body), owner=asking.user, held=asking.scopes), "")
+    form = TokenForm(_as_form(body), owner=asking.user, held=asking.scopes)
+    try:
+        valid(form, "", called={"ingest": "scopes"})
+    except AskedWrongly:
+        if form.beyond:
+            trail.record(actor(request), "token.refused", body.name.strip(), scopes=form.beyond)
+        raise
     if missing := set(body.scopes) - set(form.wanted(form.cleaned_data)):
         raise AskedWrongly({"scopes": [f"{min(missing)} is no scope, or none that your role allows."]})
     try:

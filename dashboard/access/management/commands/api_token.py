@@ -11,6 +11,7 @@ from django.utils import timezone
 from dashboard.access import api_token
 from dashboard.access.management.whom import whom
 from dashboard.access.models import ApiToken
+from streamlab.cli.output import safe
 
 
 class Command(BaseCommand):
@@ -52,7 +53,8 @@ class Command(BaseCommand):
             used = f"{row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else "never"
             until = f"{row.expires_at:%Y-%m-%d %H:%M}" if row.expires_at else "revoked"
             scopes = ",".join(row.scopes)
-            self.stdout.write(f"{row.prefix}  {row.owner}  {scopes}  used {used}  until {until}  {row.name}")
+            name = safe(row.name)
+            self.stdout.write(f"{row.prefix}  {row.owner}  {scopes}  used {used}  until {until}  {name}")
 
     def _revoke(self, options: dict[str, Any]) -> None:
         rows = list(ApiToken.objects.filter(prefix=options["prefix"], revoked_at=None))
