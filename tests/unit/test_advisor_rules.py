@@ -125,6 +125,16 @@ def test_ten_times_as_much_as_a_while_ago_is_a_burst():
     assert found.urgency == "hint" and "10 times" in found.cause
 
 
+def test_while_a_rise_is_a_few_seconds_old_nothing_else_is_blamed():
+    world = a_world(SIX, EVEN)
+    topic = msgspec.structs.replace(world.snapshot.topics[TOPIC], rate=10 * 120.0)
+    rises = replace(world, snapshot=msgspec.structs.replace(world.snapshot, topics={TOPIC: topic}))
+    assert rules_of(world) == ["capacity"]
+    assert rules_of(rises) == []
+    assert rules_of(replace(rises, calm_rates={TOPIC: 12.0})) == ["burst"]
+    assert rules_of(rises, judge(world).findings) == ["capacity"], "what stood before goes on standing"
+
+
 def seconds_of_the_shop(from_hour: float, minutes: int, orders_per_s: float, seed: int = 7) -> list[float]:
     """What comes in each second while the simulated shop's day goes on, an hour of it a minute; by chance, as there."""
     chance = random.Random(seed)

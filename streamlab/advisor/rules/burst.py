@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import words
+from .. import flows, words
 from ..finding import Finding, Lever, Number, Urgency
 from ..limits import Limit
 from ..world import World
@@ -19,6 +19,23 @@ TIMES = Limit(
 LIMITS = (TIMES,)
 ROOM = 1.2
 """A group that handles so many times the calm rate would have kept up with it."""
+
+
+def undecided(world: World, found: Behind) -> bool:
+    """Whether far more comes in than some 20 s ago: whether that is a burst is known some seconds after its begin."""
+    topic = found.flow.busiest_topic
+    here = world.snapshot.topics.get(topic)
+    if here is None or len(world.past) < 3:
+        return False
+    before, after, newest = world.past[-3:]
+    then = _rate(flows.appended([before], after, topic))
+    now = max(_rate(flows.appended([newest], world.snapshot, topic)), here.rate or 0.0)
+    return now > TIMES.enter * then
+
+
+def _rate(appended: tuple[int, float] | None) -> float:
+    records, seconds = appended or (0, 1.0)
+    return records / seconds
 
 
 def cause(world: World, found: Behind, standing: bool) -> Finding | None:

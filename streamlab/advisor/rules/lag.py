@@ -26,20 +26,22 @@ def find(world: World, standing: Standing, explained: Collection[str]) -> Iterat
         if not group.lag:
             continue
         subject = f"group:{name}"
-        found = behind(group, world.flow(name), any(standing(rule, subject) for rule in NAMES))
+        stands = any(standing(rule, subject) for rule in NAMES)
+        found = behind(group, world.flow(name), stands)
         if found is None:
             continue
         finding = nobody.cause(world, found)
         if finding is None and name not in explained and not downstream.undecided(world, name):
-            finding = _cause(world, found, standing(burst.NAME, subject))
+            finding = burst.cause(world, found, standing(burst.NAME, subject))
+            if finding is None and (stands or not burst.undecided(world, found)):
+                finding = _cause(world, found)
         if finding is not None:
             yield finding
 
 
-def _cause(world: World, found: Behind, burst_stands: bool) -> Finding | None:
+def _cause(world: World, found: Behind) -> Finding | None:
     return (
-        burst.cause(world, found, burst_stands)
-        or hot.cause(world, found)
+        hot.cause(world, found)
         or slow_member.cause(world, found)
         or partitions.cause(world, found)
         or polls.cause(world, found)
