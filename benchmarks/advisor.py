@@ -7,30 +7,20 @@ The table says how long each took and which findings there were that should not 
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-import streamlab
-from streamlab.advisor import NothingMeasured, advise
 from streamlab.advisor.finding import Finding
 from streamlab.broker import Broker
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.files import changed, parsed
 from streamlab.lab.scenarios import SCENARIOS
-from streamlab.processes import dies_with_parent
 
-from . import machine
+from . import lab
 from .rounds import spread
-from .server import own_server
 
 ASK_EVERY_S = 2.5
 NAMED_WITHIN_S = 150.0
@@ -127,7 +117,7 @@ def run(broker: Broker, names: Sequence[str]) -> dict[str, Seen]:
         if now_s >= LATER_S and not turned:
             turned = True
             _change(loads, {name: CASES[name].later for name in names})
-        for name, findings in _ask(broker, names).items():
+        for name, findings in lab.findings(broker, names).items():
             _note(seen[name], CASES[name], findings, now_s)
         named = [s for name in names for s in seen[name].named_s.values()]
         if all(seen[name].named_s.keys() >= CASES[name].expected for name in names) and now_s >= max(
@@ -145,7 +135,7 @@ def _mend(broker: Broker, loads: Loads, names: Sequence[str], seen: Mapping[str,
     _change(loads, {name: CASES[name].remedy for name in names})
     started = time.monotonic()
     while (now_s := time.monotonic() - started) < GONE_WITHIN_S:
-        for name, findings in _ask(broker, names).items():
+        for name, findings in lab.findings(broker, names).items():
             rules = {finding.rule for finding in findings} - CASES[name].also
             replaced = rules - CASES[name].expected
             for rule in seen[name].named_s:
@@ -165,20 +155,6 @@ def _change(loads: Loads, changes: Mapping[str, Mapping[str, str]]) -> None:
             loads.change(changed(loads.require(name).load, dict(fields)))
 
 
-def _ask(broker: Broker, names: Sequence[str]) -> dict[str, list[Finding]]:
-    """The findings about each scenario; those about the whole server count for all of them."""
-    try:
-        found = advise(broker.connection).findings
-    except NothingMeasured:
-        return {}
-    return {name: [f for f in found if _is_about(f, name)] for name in names}
-
-
-def _is_about(finding: Finding, name: str) -> bool:
-    named = f"{finding.subject} {finding.group} {finding.topic}"
-    return f"lab-{name}" in named or finding.subject == "broker"
-
-
 def _note(seen: Seen, case: Case, findings: Sequence[Finding], now_s: float) -> None:
     seen.looks += 1
     seen.told.append(",".join(sorted(finding.rule for finding in findings)) or "-")
@@ -187,30 +163,6 @@ def _note(seen: Seen, case: Case, findings: Sequence[Finding], now_s: float) -> 
             seen.named_s.setdefault(finding.rule, now_s)
         elif finding.rule not in case.also:
             seen.others.add(finding.rule)
-
-
-@contextmanager
-def lab(url: str) -> Iterator[None]:
-    """A sampler and the lab's supervisor, until the block ends."""
-    environment = os.environ | {"STREAMLAB_URL": url}
-    commands = (["sampler"], ["lab", "run"])
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "streamlab", *command],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=dies_with_parent(),
-        )
-        for command in commands
-    ]
-    try:
-        yield
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
 
 
 def as_markdown(rounds: Sequence[Mapping[str, Seen]]) -> str:
@@ -245,31 +197,20 @@ def _times(by_rule: Sequence[Mapping[str, float]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.advisor", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(CASES))
+    parser = lab.parser("advisor", __doc__ or "", CASES, together=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--together", type=int, default=3, help="scenarios at a time (the lab runs 3 at most)"
-    )
-    asked = parser.parse_args(arguments)
-    if unknown := set(asked.scenarios) - CASES.keys():
-        parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
-    logging.disable(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and processes end with it
-    names = [name for name in CASES if name in asked.scenarios or not asked.scenarios]
+    asked = lab.parsed(parser, CASES, arguments)
     rounds: list[dict[str, Seen]] = []
-    print(f"Load average {machine.load():.2f} at the start.", file=sys.stderr)
-    for number in range(asked.rounds):
-        found: dict[str, Seen] = {}
-        rounds.append(found)
-        for first in range(0, len(names), asked.together):
-            with own_server() as server, lab(server.url), streamlab.connect(server.url) as broker:
-                news = run(broker, names[first : first + asked.together])
-            found |= news
-            for name, seen in news.items():
-                print(f"round {number + 1}: {name}: {seen.in_short}", file=sys.stderr, flush=True)
-    print(as_markdown(rounds))
-    print(f"\nLoad average {machine.load():.2f} at the end.", file=sys.stderr)
+    with lab.told_how_busy():
+        for number in range(asked.rounds):
+            rounds.append({})
+            for names in asked.groups:
+                with lab.opened() as broker:
+                    rounds[-1] |= run(broker, names)
+                for name in names:
+                    said = rounds[-1][name].in_short
+                    print(f"round {number + 1}: {name}: {said}", file=sys.stderr, flush=True)
+        print(as_markdown(rounds))
     return 0
 
 

@@ -7,30 +7,24 @@ took from when it was come to, and what the advisor named meanwhile.
 
 from __future__ import annotations
 
-import argparse
-import logging
-import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import streamlab
-from dashboard.presenters import story, trend
-from streamlab.advisor import NothingMeasured, advise
+from dashboard.pages.moments import Moment
+from dashboard.presenters import story
 from streamlab.broker import Broker
 from streamlab.lab.loads.desired import Desired, Loads
-from streamlab.lab.loads.figures import client_figures_of, figures_of, recent_figures_of
 from streamlab.lab.loads.files import changed
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS, Scenario, Sight
+from streamlab.lab.scenarios.readings import Values, read
 from streamlab.metrics.history import History
 from streamlab.metrics.newest import Newest
 
-from . import machine
-from .advisor import lab
-from .server import own_server
+from . import lab
 
 LOOK_EVERY_S = 1.0
 READ_S = 10.0
@@ -59,8 +53,8 @@ class Player:
     """Of one story."""
 
     def __init__(self, broker: Broker, scenario: Scenario):
-        self._scenario, self._connection = scenario, broker.connection
-        self._loads, self._newest = Loads(broker.connection), Newest(broker.connection)
+        self._broker, self._scenario, self._loads = broker, scenario, Loads(broker.connection)
+        self._newest, self._history = Newest(broker.connection), History(broker.connection)
         self._named: list[str] = []
         self.steps: list[Step] = []
 
@@ -94,7 +88,7 @@ class Player:
             self._wait(step, scene.sight, pulled=True)
         if lever.role == "no help":
             self._read(12.0)
-            step.now = f"{step.now} lag {self._values()['lag_change'] or 0:+.0f}/s".strip()
+            step.now = f"{step.now} lag {self._values().get('lag_change') or 0:+.0f}/s".strip()
 
     @property
     def _load(self) -> Load:
@@ -118,37 +112,18 @@ class Player:
             self._values()
             time.sleep(LOOK_EVERY_S)
 
-    def _values(self) -> story.Values:
-        """As the page has them; and asks the advisor, too."""
+    def _values(self) -> Values:
+        """As the page has them; and asks the advisor, too. {}: nothing is measured yet."""
         snapshot = self._newest.get()
         if snapshot is None:
-            return dict.fromkeys(["lag_change"])
-        self._ask()
-        load = self._load
-        since_ms = snapshot.as_of_ms - 60_000
-        past = History(self._connection).series(
-            "group", load.group_id, ["lag", "time_lag_ms"], "1s", since_ms, snapshot.as_of_ms
-        )
-        times = [int(t) for t in past["t"] if t is not None]
-        return story.values_of(
-            figures_of(self._connection, load, snapshot),
-            client_figures_of(self._connection, load),
-            recent_figures_of(self._connection, load, snapshot.as_of_ms),
-            load,
-            snapshot,
-            trend.of_lag(times, past["lag"], past["time_lag_ms"]),
-        )
-
-    def _ask(self) -> None:
-        try:
-            found = advise(self._connection).findings
-        except NothingMeasured:
-            return
-        for finding in found:
-            about = f"{finding.subject} {finding.group} {finding.topic}"
-            mine = f"lab-{self._scenario.name}" in about or finding.subject == "broker"
-            if mine and finding.rule not in self._named:
+            return {}
+        for finding in lab.findings(self._broker, [self._scenario.name]).get(self._scenario.name, []):
+            if finding.rule not in self._named:
                 self._named.append(finding.rule)
+        load = self._load
+        trends = Moment(snapshot, self._history).trends([load.group_id])
+        change = trends[load.group_id].change_per_s
+        return read(self._broker.connection, self._scenario, load, snapshot, change).values
 
 
 def as_markdown(played: dict[str, list[Step]]) -> str:
@@ -165,27 +140,19 @@ def as_markdown(played: dict[str, list[Step]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.stories", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
-    parser.add_argument("--together", type=int, default=2, help="stories at a time (the lab runs 3 at most)")
-    asked = parser.parse_args(arguments)
-    if unknown := set(asked.scenarios) - SCENARIOS.keys():
-        parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
-    logging.disable(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and processes end with it
-    names = [name for name in SCENARIOS if name in asked.scenarios or not asked.scenarios]
+    parser = lab.parser("stories", __doc__ or "", SCENARIOS, together=2)
+    asked = lab.parsed(parser, SCENARIOS, arguments)
     played: dict[str, list[Step]] = {}
-    print(f"Load average {machine.load():.2f} at the start.", file=sys.stderr)
-    for first in range(0, len(names), asked.together):
-        played |= _play(names[first : first + asked.together])
-    print(as_markdown({name: played[name] for name in names}))
-    print(f"\nLoad average {machine.load():.2f} at the end.", file=sys.stderr)
+    with lab.told_how_busy():
+        for names in asked.groups:
+            played |= _play(names)
+        print(as_markdown(played))
     return 0
 
 
 def _play(names: Sequence[str]) -> dict[str, list[Step]]:
     """Some stories side by side."""
-    with own_server() as server, lab(server.url), streamlab.connect(server.url) as broker:
+    with lab.opened() as broker:
         players = {name: Player(broker, SCENARIOS[name]) for name in names}
         threads = [threading.Thread(target=player.play, daemon=True) for player in players.values()]
         for thread in threads:

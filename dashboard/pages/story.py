@@ -11,21 +11,14 @@ from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.operations.models import Operation, State
-from dashboard.presenters import loads, story, trend
+from dashboard.presenters import loads, story
 from dashboard.presenters.commands import LAB
 from streamlab.delivery.dead_letter_topics import dlq_topic
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
-from streamlab.lab.loads.figures import (
-    ClientFigures,
-    LoadFigures,
-    RecentFigures,
-    client_figures_of,
-    figures_of,
-    recent_figures_of,
-)
 from streamlab.lab.loads.load import Load
-from streamlab.lab.scenarios import RECENT, SCENARIOS, TOLD_BY_CLIENTS, Scenario
+from streamlab.lab.scenarios import SCENARIOS, Scenario
+from streamlab.lab.scenarios.readings import NOTHING, Values, read
 
 from . import marks
 from .database import fresh_connection
@@ -59,26 +52,19 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     scenes = story.scenes(scenario)
     number = _step(address, len(scenes))
     scene = scenes[number - 1]
-    desired, failed, no_lab, change = None, "", "", trend.UNKNOWN
-    figures, clients, recent = LoadFigures(), ClientFigures(), RecentFigures()
+    desired, failed, no_lab = None, "", ""
+    now = NOTHING
     try:
         store = Loads(broker().connection)
         desired, no_lab = store.get(scenario.name), "" if store.status() else f"{NO_LAB} {LAB}"
         load = desired.load if desired else scenario.load
-        figures = figures_of(broker().connection, load, moment.snapshot)
-        asked = {sight.figure for sight in scenario.sights}
-        if asked & TOLD_BY_CLIENTS:
-            clients = client_figures_of(broker().connection, load)
-        if asked & RECENT:
-            recent = recent_figures_of(broker().connection, load, moment.as_of_ms)
-        if load.group_id in moment.snapshot.groups:
-            change = moment.trends([load.group_id])[load.group_id]
+        if desired is not None:
+            now = read(broker().connection, scenario, load, moment.snapshot, _lag_change(moment, load))
     except StreamlabError as error:
         failed, load = str(error), scenario.load
-    values = story.values_of(figures, clients, recent, load, moment.snapshot, change) if desired else {}
     lever = scenario.levers[scene.lever] if scene.lever is not None else None
     button = loads.lever_button(lever, load) if lever else None
-    row = loads.row(desired, figures, None, moment.read_at_ms) if desired else None
+    row = loads.row(desired, now.figures, None, moment.read_at_ms) if desired else None
     pulled = bool(desired and button and button.done)
     back = {} if pulled else story.taken_back(scenario, scene, load)
     return {
@@ -99,18 +85,25 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "pulled": pulled,
         "back": back,
         "look": loads.look_link(scene.look, load) if scene.look else None,
-        "seen": _seen(scene, values, pulled, bool(back)),
+        "seen": _seen(scene, now.values, pulled, bool(back)),
         "levers": [
             (n, loads.lever_button(one, load), scenario.taken_back(n))
             for n, one in enumerate(scenario.levers)
         ],
         "recall": story.recall(scenario),
-        "told": story.told(scenario, values),
+        "told": story.told(scenario, now.values),
         "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
         "lag_legend": _lag_legend(scenario, row) if row else [],
         "marks": _marks(scenario, moment),
         "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
     }
+
+
+def _lag_change(moment: Moment, load: Load) -> float | None:
+    """Records/s. Raises StreamlabError."""
+    if load.group_id not in moment.snapshot.groups:
+        return None
+    return moment.trends([load.group_id])[load.group_id].change_per_s
 
 
 def _lag_legend(scenario: Scenario, row: loads.LoadRow) -> list[Legend]:
@@ -119,7 +112,7 @@ def _lag_legend(scenario: Scenario, row: loads.LoadRow) -> list[Legend]:
     return [Legend("lag", row.lag, 0)]
 
 
-def _seen(scene: story.Scene, values: story.Values, pulled: bool, back: bool) -> story.Seen | None:
+def _seen(scene: story.Scene, values: Values, pulled: bool, back: bool) -> story.Seen | None:
     """Before a lever that needs the fault is pulled: whether the fault is there (again)."""
     if scene.lever is not None and not pulled:
         return story.seen(story.FAULT, values) if scene.afresh and not back else None

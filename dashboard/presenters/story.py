@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamlab.lab.loads.figures import ClientFigures, LoadFigures, RecentFigures
 from streamlab.lab.loads.files import text_at
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import FIGURES, Lever, Look, Scenario, Sight, at_least
-from streamlab.metrics.snapshot import Snapshot
+from streamlab.lab.scenarios.readings import Values
 
 from .figures import Figure, count, duration, rate, ratio, size
-from .trend import Direction, Trend
 from .words import plural
-
-Values = Mapping[str, float | None]
-"""Figure of a sight -> its value now; None: not known."""
 
 ALWAYS = ("rate", "consumed_rate", "lag")
 """Figures that stand above the charts of every story; beside them those that this one speaks of."""
@@ -161,38 +155,6 @@ def told(scenario: Scenario, values: Values) -> list[Told]:
     own = dict.fromkeys([*(sight.figure for sight in scenario.sights), "members"])
     more = [name for name in own if name not in (*ALWAYS, "lag_change")][:MOST_MORE]
     return [Told(FIGURES[name][0], figure(name, values.get(name))) for name in (*ALWAYS, *more)]
-
-
-def values_of(
-    figures: LoadFigures,
-    clients: ClientFigures,
-    recent: RecentFigures,
-    load: Load,
-    snapshot: Snapshot,
-    trend: Trend,
-) -> Values:
-    topic, group = snapshot.topics.get(load.topic_name), snapshot.groups.get(load.group_id)
-    bytes_known = topic is not None and topic.byte_rate is not None and topic.rate
-    return {
-        "rate": figures.rate,
-        "consumed_rate": figures.consumed_rate,
-        "lag": figures.lag,
-        "lag_change": 0.0 if trend.direction is Direction.STEADY else trend.per_s,
-        "time_lag": None if figures.time_lag_ms is None else figures.time_lag_ms / 1000,
-        "members": figures.members,
-        "partitions": figures.partitions,
-        "skew": figures.max_over_mean,
-        "epoch": group.epoch if group else None,
-        "record_bytes": topic.byte_rate / topic.rate if topic and bytes_known else None,  # type: ignore[operator]
-        "request_ms": clients.request_ms,
-        "poll_ms": clients.poll_ms,
-        "vain": clients.vain,
-        "dying": recent.dying,
-        "rebalances": recent.rebalances,
-        "retrying": figures.retrying,
-        "dead": figures.dead,
-        "lost": figures.lost,
-    }
 
 
 def plain_start(load: Load) -> str:

@@ -85,6 +85,11 @@ class Trend:
         return self.risen == 0
 
     @property
+    def change_per_s(self) -> float | None:
+        """Records/s by which the lag rises, negative where it falls; 0 within the dead band, None where not known."""
+        return 0.0 if self.direction is Direction.STEADY else self.per_s
+
+    @property
     def arrow(self) -> str:
         return ARROWS[self.direction]
 

@@ -15,6 +15,8 @@ from streamlab.delivery.dead_letter_topics import dlq_topic
 from streamlab.lab.loads.figures import RecentFigures, figures_of, recent_figures_of
 from streamlab.lab.loads.files import changed
 from streamlab.lab.scenarios import SCENARIOS
+from streamlab.metrics.history import Recorder
+from streamlab.metrics.snapshot import Snapshot
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
 
@@ -118,23 +120,43 @@ def test_a_lag_that_is_worked_off_has_fallen_though_it_falls_no_more():
 def test_letters_and_rebalances_of_the_last_seconds_are_counted(redis_url):
     with streamlab.connect(redis_url) as broker:
         load = SCENARIOS["failing-after-change"].load
-        now_ms = broker.connection.server_time_ms()
-        assert recent_figures_of(broker.connection, load, now_ms) == RecentFigures(dying=0.0, rebalances=0)
-        key = keys.group_events(load.group_id)
+        snapshot = with_topics(load.topic_name)
+        assert recent_figures_of(broker.connection, load, snapshot) == RecentFigures(dying=0.0, rebalances=0)
+        key, now_ms = keys.group_events(load.group_id), snapshot.as_of_ms
         for at_ms, kind in ((now_ms - 60_000, "group.rebalanced"), (now_ms - 5_000, "group.rebalanced")):
             broker.connection.client.xadd(key, {"type": kind, "data": "{}"}, id=f"{at_ms}-0")
-        assert recent_figures_of(broker.connection, load, now_ms).rebalances == 1
+        assert recent_figures_of(broker.connection, load, snapshot).rebalances == 1
+
+
+def test_where_nothing_was_measured_nobody_is_said_to_have_stopped_dying(redis_url):
+    """A remedy that ends the deaths would be seen at once."""
+    with streamlab.connect(redis_url) as broker:
+        load = SCENARIOS["failing-after-change"].load
+        letters = with_topics(load.topic_name, dlq_topic(load.topic_name, load.group_id))
+        assert recent_figures_of(broker.connection, load, with_topics()) == RecentFigures()
+        assert recent_figures_of(broker.connection, load, letters).dying is None
+        recorder = Recorder(broker.connection.client)
+        recorder.record(letters)
+        rate = next(iter(letters.topics.values())).rate
+        assert recent_figures_of(broker.connection, load, letters).dying == pytest.approx(rate * 3)
+
+
+def with_topics(*names: str) -> Snapshot:
+    """In which only these topics are, and records come in."""
+    busy = busy_snapshot()
+    one = next(topic for topic in busy.topics.values() if topic.records and topic.rate)
+    topics = {name: msgspec.structs.replace(one, topic=name) for name in names}
+    return msgspec.structs.replace(busy, topics=topics)
 
 
 def test_a_load_tells_how_many_of_its_dead_letters_recovered(redis_url):
-    load, busy = SCENARIOS["poison-records"].load, busy_snapshot()
+    load = SCENARIOS["poison-records"].load
     letters = dlq_topic(load.topic_name, load.group_id)
-    one = next(topic for topic in busy.topics.values() if topic.records)
-    topics = {name: msgspec.structs.replace(one, topic=name) for name in (load.topic_name, letters)}
+    snapshot = with_topics(load.topic_name, letters)
     with streamlab.connect(redis_url) as broker:
         broker.connection.client.hset(keys.letters(letters, 0), "#recovered", 3)
-        found = figures_of(broker.connection, load, msgspec.structs.replace(busy, topics=topics))
-    assert (found.dead, found.recovered) == (one.records, 3)
+        found = figures_of(broker.connection, load, snapshot)
+    assert (found.dead, found.recovered) == (snapshot.topics[letters].records, 3)
 
 
 def test_a_story_of_deaths_draws_them_and_one_of_lag_draws_lag(operator, redis_url, loads):

@@ -53,7 +53,7 @@ class ClientFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecentFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in the last `RECENT_S`; None: not known."""
+    """What happened in the last `RECENT_S` before the snapshot; None: not known."""
 
     dying: float | None = None  # dead letters a minute
     rebalances: int | None = None  # of its group
@@ -62,16 +62,28 @@ class RecentFigures(msgspec.Struct, frozen=True, kw_only=True):
 RECENT_S = 20
 
 
-def recent_figures_of(connection: Connection, load: Load, now_ms: int) -> RecentFigures:
-    """`now_ms` is the server's. Raises StreamlabError."""
-    since_ms, letters = now_ms - RECENT_S * 1000, dlq_topic(load.topic_name, load.group_id)
-    rates = History(connection).series("topic", letters, ["rate"], FINEST.name, since_ms, now_ms)["rate"]
+def recent_figures_of(connection: Connection, load: Load, snapshot: Snapshot) -> RecentFigures:
+    """Raises StreamlabError."""
+    if load.topic_name not in snapshot.topics:
+        return RecentFigures()
+    since_ms = snapshot.as_of_ms - RECENT_S * 1000
     with translated():
         entries: Any = connection.client.xrevrange(keys.group_events(load.group_id), "+", f"{since_ms}")
     return RecentFigures(
-        dying=sum(rate for rate in rates if rate) * 60 / RECENT_S,
+        dying=_dying(connection, load, snapshot, since_ms),
         rebalances=sum(fields[b"type"] == b"group.rebalanced" for _, fields in entries),
     )
+
+
+def _dying(connection: Connection, load: Load, snapshot: Snapshot, since_ms: int) -> float | None:
+    """Seconds of which nothing is known count as such without a death, unless that is all of them."""
+    letters = dlq_topic(load.topic_name, load.group_id)
+    if letters not in snapshot.topics:
+        return 0.0
+    history = History(connection)
+    rates = history.series("topic", letters, ["rate"], FINEST.name, since_ms, snapshot.as_of_ms)["rate"]
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) * 60 / RECENT_S if known else None
 
 
 def client_figures_of(connection: Connection, load: Load) -> ClientFigures:
