@@ -156,7 +156,10 @@ def put_back(url: Url = None, json: Json = False) -> None:
         outcome = put_back_orphan(broker.connection)
     if json:
         print_json({"put_back": outcome.id if outcome else None})
-    note(f"{outcome.plan.entity} is as it was." if outcome else "There is nothing to put back.")
+    if outcome is None:
+        note("There is nothing to put back.")
+    else:
+        note(outcome.left or f"{outcome.plan.setting_name} of {outcome.plan.entity} is as it was.")
 
 
 def _print(outcome: Outcome, json: bool) -> None:

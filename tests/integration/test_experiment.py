@@ -9,7 +9,7 @@ import pytest
 
 from streamlab import keys
 from streamlab.cli import main
-from streamlab.errors import IllegalStateError, UnknownTopicOrPartitionError
+from streamlab.errors import IllegalStateError, StreamlabError, UnknownTopicOrPartitionError
 from streamlab.lab.experiments import guard, notes, runner, stopping
 from streamlab.lab.experiments.judging import Verdict
 from streamlab.lab.experiments.measuring import Window
@@ -303,6 +303,42 @@ def test_what_somebody_else_has_set_meanwhile_stays(broker, topic):
     [outcome] = notes.results(broker.connection).values()
     assert f"linger_ms of {CLIENT} was left at 30, as somebody set it meanwhile." in outcome.why
     assert notes.current(broker.connection) is None
+
+
+def test_of_a_topic_that_was_deleted_meanwhile_nothing_is_put_back_and_the_next_one_begins(broker, topic):
+    gone = a_topic(broker, partitions=1)
+    plan = Plan(entity=f"topic:{gone}", setting="retention.ms", values=[60_000, 90_000], topic=gone)
+    notes.open_note(broker.connection, Note(id="1-a", plan=plan, had=False, started_ms=1))
+    broker.admin().delete_topics([gone])
+    outcome = notes.put_back_orphan(broker.connection)
+    assert outcome is not None and outcome.state == "incomplete"
+    assert f"topic:{gone} was deleted meanwhile" in outcome.why
+    assert notes.current(broker.connection) is None
+
+
+def test_a_killed_one_of_another_version_lets_the_next_one_begin_and_says_what_it_left(broker, topic, caplog):
+    of_another = b'{"id":"1-a","plan":{"entity":"group:g","setting":"no_more","values":[1,2]},"started_ms":1}'
+    broker.connection.client.set(keys.EXPERIMENT, of_another)
+    stop = threading.Event()
+    outcome = run(broker.connection, a_plan(topic), stop, watch=lambda done, total, note: stop.set())
+    assert outcome.state == "stopped"
+    assert "no_more" in caplog.text
+
+
+def test_a_verdict_outlives_a_setting_that_could_not_be_put_back_at_once(broker, topic, monkeypatch):
+    def refuse(connection, note):
+        raise StreamlabError("The server is away.")
+
+    monkeypatch.setattr(runner, "PUT_BACK_TRIES", 1)
+    with monkeypatch.context() as away:
+        away.setattr(runner.notes, "put_back", refuse)
+        outcome = run(broker.connection, a_plan(topic, warm_up_s=0, window_s=1), threading.Event())
+    assert outcome.state == "done"
+    assert "could not be put back" in outcome.why and outcome.left
+    assert own(broker) != {}
+    assert notes.put_back_orphan(broker.connection) == outcome
+    assert own(broker) == {}
+    assert notes.results(broker.connection)[outcome.id] == outcome
 
 
 def test_what_is_put_back_already_is_not_put_back_again(broker, topic):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -24,6 +25,8 @@ from dashboard.operations.guard import look
 from dashboard.operations.models import Operation, State
 from dashboard.operations.registry import KINDS
 from streamlab.broker import Broker
+from streamlab.cli import main
+from streamlab.errors import IllegalStateError
 from streamlab.lab.experiments import notes, stopping
 from streamlab.lab.experiments.judging import judge, words
 from streamlab.lab.experiments.measuring import MEASURES
@@ -193,6 +196,22 @@ def test_the_preview_says_what_is_turned_for_how_long_and_what_is_put_back(opera
     assert any("No running client has max_poll_records" in warning for warning in preview["warnings"])
     assert preview["blocked"] == ""
     assert broker.configs().get(WHO).values == {"max_poll_records": 50}, "a preview changes nothing"
+
+
+@pytest.mark.parametrize("changes", [{}, {"warm_up_s": 10.0, "window_s": 30.0, "repetitions": 5}], ids=str)
+def test_the_command_beside_it_asks_for_the_same(redis_url, monkeypatch, topic, changes):
+    plan, asked = a_plan(topic, **{"repetitions": 8, **changes}), []
+
+    def note_and_end(connection, plan, *others):
+        asked.append(plan)
+        raise IllegalStateError("It is not run here.")
+
+    monkeypatch.setattr("streamlab.lab.experiments.runner.run", note_and_end)
+    monkeypatch.setenv("STREAMLAB_URL", redis_url)
+    command = KINDS["experiment"].command(msgspec.to_builtins(plan))
+    with pytest.raises(SystemExit):
+        main(shlex.split(command)[3:])
+    assert asked == [plan]
 
 
 def test_settings_lead_to_the_form_from_where_they_are_tuned(operator, topic):

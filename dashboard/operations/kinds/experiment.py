@@ -19,7 +19,7 @@ from streamlab.configs.store import Configs
 from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.judging import LEAST_PAIRS
 from streamlab.lab.experiments.notes import Outcome, is_todays
-from streamlab.lab.experiments.plan import Plan, plan_of
+from streamlab.lab.experiments.plan import ROUNDS, WARM_UP_S, WINDOW_S, Plan, plan_of
 from streamlab.lab.experiments.reach import compared, enough_rounds, needed
 from streamlab.lab.experiments.runner import run as run_plan
 from streamlab.lab.experiments.today import in_force
@@ -244,8 +244,9 @@ def _result(outcome: Outcome) -> Result:
     first = shown(outcome.plan.values[0])
     said = [f"{first} → {shown(value)}: {verdict}" for value, verdict in compared]
     name = f"{outcome.plan.setting_name} of {outcome.plan.entity}"
+    back = "." if outcome.left else f"; {name} is as it was."
     return Result(
-        f"{plural(len(outcome.runs), 'window')} measured; {name} is as it was.",
+        f"{plural(len(outcome.runs), 'window')} measured{back} {outcome.left}".strip(),
         facts=[("Verdict", line) for line in said],
         data={"experiment": outcome.id},
     )
@@ -261,9 +262,9 @@ def command(spec: Spec) -> str:
         ("--topic", "topic", ""),
         ("--group", "group", None),
         ("--producers", "producers", ""),
-        ("--warm-up", "warm_up_s", 10),
-        ("--window", "window_s", 30),
-        ("-n", "repetitions", 5),
+        ("--warm-up", "warm_up_s", WARM_UP_S),
+        ("--window", "window_s", WINDOW_S),
+        ("-n", "repetitions", ROUNDS),
     ):
         value = spec.get(field, default)
         if value != default:

@@ -9,6 +9,7 @@ So one runs at a time, and a process that is killed leaves a note that the lab, 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from contextlib import suppress
 from typing import Any
@@ -19,11 +20,19 @@ from ... import keys
 from ...configs.settings import as_text
 from ...configs.store import Configs
 from ...connection import Connection
-from ...errors import IllegalStateError, StaleConfigError, StreamlabError, translated
+from ...errors import (
+    IllegalStateError,
+    StaleConfigError,
+    StreamlabError,
+    UnknownTopicOrPartitionError,
+    translated,
+)
 from ...metrics.lease import Lease
 from .judging import Effect, words
 from .measuring import MEASURES, Figures
 from .plan import MOST_MINUTES, Plan
+
+log = logging.getLogger(__name__)
 
 MOST_KEPT = 100
 
@@ -53,7 +62,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     plan: Plan
     state: str  # done, stopped, incomplete
-    why: str = ""  # when it is not done
+    why: str = ""  # when it is not done, or not all is as it was
+    left: str = ""  # part of that: why the setting is not what it was; "" when it is
     by: str = ""
     today: Any = None  # value in force when it began; None: not known
     had: bool = False  # whether that was stored as the entity's own
@@ -85,10 +95,23 @@ def open_note(connection: Connection, note: Note) -> None:
 
 
 def current(connection: Connection) -> Note | None:
+    """Of the experiment that runs, or was killed. None: there is none, or another version of Streamlab wrote it.
+
+    Raises StreamlabError.
+    """
+    stored = _stored(connection)
+    return _note(stored) if stored else None
+
+
+def _stored(connection: Connection) -> bytes | None:
     with translated():
         stored: Any = connection.client.get(keys.EXPERIMENT)
+    return stored or None
+
+
+def _note(stored: bytes) -> Note | None:
     try:
-        return msgspec.json.decode(stored, type=Note) if stored else None
+        return msgspec.json.decode(stored, type=Note)
     except (msgspec.DecodeError, StreamlabError):
         return None
 
@@ -108,6 +131,13 @@ def put_back(connection: Connection, note: Note) -> str:
 
 
 def _set_back(configs: Configs, note: Note) -> str:
+    try:
+        return _set_what_is_there_back(configs, note)
+    except UnknownTopicOrPartitionError:
+        return f"{note.plan.entity} was deleted meanwhile, and its settings with it."
+
+
+def _set_what_is_there_back(configs: Configs, note: Note) -> str:
     who, name = note.plan.entity, note.plan.setting_name
     while True:
         stored = configs.get(who)
@@ -126,26 +156,44 @@ def _set_back(configs: Configs, note: Note) -> str:
 def put_back_orphan(connection: Connection) -> Outcome | None:
     """Put back what a killed experiment left changed, and mark it incomplete. None: there is nothing to do.
 
-    Raises StreamlabError.
+    One that had come to its end, but not to putting back, stays as it was concluded. Raises StreamlabError.
     """
-    note = current(connection)
-    if note is None:
+    stored = _stored(connection)
+    if stored is None:
         return None
     lease = Lease(connection, keys.EXPERIMENT_LEASE)
     try:
         if not lease.hold():
             return None  # it runs
-        if current(connection) != note:
+        if _stored(connection) != stored:
+            return None
+        note = _note(stored)
+        if note is None:
+            _give_up(connection, stored)
             return None
         left = put_back(connection, note)
+        kept = result(connection, note.id)
+        if kept is not None and kept.effects:
+            return kept
         why = f"Its process ended before its time. {left or 'The setting was put back.'}"
-        return incomplete(connection, note, why)
+        return incomplete(connection, note, why, left)
     finally:
         lease.release()
         lease.close()
 
 
-def incomplete(connection: Connection, note: Note, why: str) -> Outcome:
+def _give_up(connection: Connection, stored: bytes) -> None:
+    """Of a note that cannot be read nothing can be put back; left there it would let no experiment begin any more."""
+    log.warning(
+        "Another version of Streamlab began an experiment that was killed. What it turned is not put back, as its note "
+        "cannot be read: %s",
+        stored.decode("utf-8", "replace"),
+    )
+    with translated():
+        connection.client.delete(keys.EXPERIMENT)
+
+
+def incomplete(connection: Connection, note: Note, why: str, left: str = "") -> Outcome:
     """Keep what was measured until then, without a verdict."""
     kept = result(connection, note.id)
     outcome = Outcome(
@@ -153,6 +201,7 @@ def incomplete(connection: Connection, note: Note, why: str) -> Outcome:
         plan=note.plan,
         state="incomplete",
         why=why,
+        left=left,
         by=note.by,
         today=note.today,
         had=note.had,

@@ -65,7 +65,7 @@ def run(
             started_ms=now_ms,
         )
         notes.open_note(connection, note)
-        left = ""  # as somebody else set it
+        left = ""  # why the setting is not what it was
         try:
             try:
                 outcome = _measured(connection, note, window, stop, lease, watch, before.version)
@@ -74,9 +74,9 @@ def run(
                     left = _put_back(connection, note)
         except StreamlabError as error:
             with suppress(StreamlabError):
-                notes.incomplete(connection, note, f"{error} {left}".strip())
+                notes.incomplete(connection, note, f"{error} {left}".strip(), left)
             raise
-        outcome = _concluded(msgspec.structs.replace(outcome, why=f"{outcome.why} {left}".strip()))
+        outcome = _concluded(msgspec.structs.replace(outcome, why=f"{outcome.why} {left}".strip(), left=left))
         notes.keep(connection, outcome)
         return outcome
 
@@ -157,7 +157,7 @@ def _concluded(outcome: Outcome) -> Outcome:
 def _put_back(connection: Connection, note: Note) -> str:
     """Tried for half a minute; after that the note stays, and the lab does it when the server is back.
 
-    Returns what was left as somebody else set it, in a sentence; "" when nothing was.
+    Returns why the setting is not what it was, in a sentence; "" when it is.
     """
     pause = threading.Event()
     for left in range(PUT_BACK_TRIES, 0, -1):
@@ -167,7 +167,7 @@ def _put_back(connection: Connection, note: Note) -> str:
             if left == 1:
                 log.warning("The setting could not be put back yet; the lab does it later: %s", error)
             pause.wait(1.0)
-    return ""
+    return "At its end the setting could not be put back; the lab does that as soon as it can."
 
 
 class _Renewed:
