@@ -70,6 +70,7 @@ sl:lab:loads                     hash    lab/desire.lua             while wanted
 sl:lab:status                    string  lab/loads/manager.py       5 s            which processes of loads run
 sl:lab:lease                     string  lab/loads/manager.py       5 s            which process runs loads
 sl:lab:topics                    set     lab/loads/topic.py         for ever       topics that loads have made
+sl:lab:prepared                  hash    lab/loads/desired.py       while wanted   load -> JSON of `Prepared`
 sl:lab:experiment                string  experiments/notes.py       while it runs  what an experiment must put back
 sl:lab:experiment-lease          string  experiments/runner.py      5 s            which process runs it
 sl:lab:experiment-stop           string  experiments/stopping.py    while it runs  the wish that it stop, JSON of `Wish`
@@ -107,6 +108,7 @@ LAB_LOADS = PREFIX + "lab:loads"
 LAB_STATUS = PREFIX + "lab:status"
 LAB_LEASE = PREFIX + "lab:lease"
 LAB_TOPICS = PREFIX + "lab:topics"
+LAB_PREPARED = PREFIX + "lab:prepared"
 EXPERIMENT = PREFIX + "lab:experiment"
 EXPERIMENT_LEASE = PREFIX + "lab:experiment-lease"
 EXPERIMENT_STOP = PREFIX + "lab:experiment-stop"

@@ -146,7 +146,7 @@ def stop(
         raise usage_error("Say which load, or --all.")
     with broker_at(url) as broker:
         loads = Loads(broker.connection)
-        wanted = list(loads.all()) if name is None else [name]
+        wanted = loads.names() if name is None else [name]
         require_undisturbed(broker, force, *(f"load {each}" for each in wanted))
         stopped = [each for each in wanted if loads.stop(each)]
         if name is not None and not stopped:

@@ -15,6 +15,7 @@ from streamlab.lab.loads.desired import MOST_LOADS, Loads
 from streamlab.lab.loads.files import changed
 from streamlab.lab.loads.handling import record_ms
 from streamlab.lab.loads.load import Load
+from streamlab.lab.loads.topic import prepare
 from streamlab.lab.scenarios import SCENARIOS
 from streamlab.metrics import telemetry
 from streamlab.model import TopicPartition
@@ -263,6 +264,56 @@ def test_a_second_supervisor_stands_by_and_takes_over(lab, loads, shell):
     until(lambda: len(processes(loads)) == 2, 40)
 
 
+# -- its topic and its group -------------------------------------------------------------------------------------
+
+
+def own(broker, kind: str) -> dict:
+    return broker.configs().get({"topic": "topic:lab-a", "group": "group:lab-a-readers"}[kind]).values
+
+
+def test_what_somebody_set_while_it_runs_outlives_another_supervisor_and_what_was_asked_meanwhile_is_done(
+    broker, loads
+):
+    asked = {"topic.retention.ms": "60000", "group.retry_max_attempts": "3"}
+    before = changed(Load(name="a"), asked)
+    prepare(broker.connection, before, None)
+    broker.configs().set("topic:lab-a", {"retention.ms": 5_000})
+    broker.configs().set("group:lab-a-readers", {"max_poll_records": 7})
+    after = changed(before, {"topic.retention.bytes": "4096", "group.retry_max_attempts": ""})
+    prepare(broker.connection, after, before)
+    assert own(broker, "topic") == {"retention.ms": 5_000, "retention.bytes": 4_096}
+    assert own(broker, "group") == {"max_poll_records": 7}
+    prepare(broker.connection, before, None)
+    assert own(broker, "topic")["retention.ms"] == 60_000, "one that begins, begins as always"
+    assert own(broker, "group") == {"retry_max_attempts": 3}
+
+
+def test_what_a_supervisor_has_prepared_is_known_to_the_next_one_until_the_load_is_stopped(broker, loads):
+    desired = loads.start(Load(name="a"))
+    assert loads.prepared("a", desired.run) is None
+    loads.note_prepared(desired.load, desired.run)
+    assert loads.prepared("a", desired.run) == desired.load
+    assert loads.prepared("a", "another-start") is None
+    loads.stop("a")
+    assert loads.prepared("a", desired.run) is None
+
+
+def test_a_change_while_no_lab_runs_is_done_by_the_next_one(lab, loads, broker, shell):
+    def retention() -> int | None:
+        spec = Topics(broker.connection).get("lab-test")
+        return spec.configs.get("retention.ms") if spec else None
+
+    loads.start(a_load(**{"producers.rate": "1"}))
+    until(lambda: len(processes(loads)) == 2, 40)
+    lab.send_signal(signal.SIGTERM)
+    assert lab.wait(60) == 0
+    broker.configs().set("topic:lab-test", {"retention.bytes": 4_096})
+    loads.change(changed(loads.require("test").load, {"topic.retention.ms": "60000"}))
+    shell.start("lab", "run")
+    until(lambda: retention() == 60_000, 40)
+    assert broker.configs().get("topic:lab-test").values["retention.bytes"] == 4_096
+
+
 # -- what is wanted, without processes -------------------------------------------------------------------------
 
 
@@ -321,6 +372,11 @@ def test_what_another_version_has_written_is_passed_over(loads, broker):
     assert loads.all() == {}
     loads.start(Load(name="a"))
     assert list(loads.all()) == ["a"]
+    with pytest.raises(IllegalStateError, match="Running: a, odd, x"):
+        loads.start(Load(name="b"))
+    assert loads.start(Load(name="odd")).version == 1, "it makes room for who wants its name"
+    assert loads.stop("x") and loads.names() == ["a", "odd"]
+    assert not loads.stop("x")
 
 
 # -- the shell -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ A load that is wanted stays wanted while no lab runs, and goes on when one is st
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +35,13 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int  # server time
     until_ms: int  # server time; then it ends by itself
     by: str = ""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What the topic and the group of a load were last prepared for, so that the next supervisor knows it."""
+
+    run: str  # of the start that it was done for
+    load: Load
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +83,12 @@ class Loads:
         found = {name.decode(): decoded(raw) for name, raw in stored.items()}
         return {name: desired for name, desired in sorted(found.items()) if desired is not None}
 
+    def names(self) -> list[str]:
+        """Of everything that takes a place, what another version of Streamlab has written as well."""
+        with translated():
+            stored: Any = self._connection.client.hkeys(keys.LAB_LOADS)
+        return sorted(name.decode() for name in stored)
+
     def get(self, name: str) -> Desired | None:
         stored = self._stored(name)
         return stored.desired if stored else None
@@ -87,13 +101,16 @@ class Loads:
         return found
 
     def start(self, load: Load, by: str = "") -> Desired:
-        """Raises IllegalStateError when it runs already, or too much would run."""
-        running = self.all()
-        if load.name in running:
+        """Raises IllegalStateError when it runs already, or too much would run.
+
+        What another version of Streamlab has written under its name, which nobody can run, makes room for it.
+        """
+        before = self._raw(load.name)
+        if before and decoded(before):
             raise IllegalStateError(
                 f"The load {load.name} runs already: change it, or stop it and start it again."
             )
-        _check_processes(running, load)
+        _check_processes(self.all(), load)
         now_ms = self._connection.server_time_ms()
         desired = Desired(
             load=load,
@@ -102,7 +119,7 @@ class Loads:
             until_ms=now_ms + round(load.minutes * 60_000),
             by=by,
         )
-        answer = self._replace(load.name, b"", msgspec.json.encode(desired))
+        answer = self._replace(load.name, before, msgspec.json.encode(desired))
         if answer == "MOVED":
             raise IllegalStateError(f"The load {load.name} was started by somebody else at this moment.")
         if answer == "FULL":
@@ -135,13 +152,34 @@ class Loads:
         return after
 
     def stop(self, name: str, run: str | None = None) -> bool:
-        """Whether it was wanted until now. `run`: only if it is still this one."""
-        while (stored := self._stored(name)) is not None:
-            if run is not None and stored.desired.run != run:
+        """Whether it was wanted until now. `run`: only if it is still this one.
+
+        Without `run` what another version of Streamlab has written goes, too.
+        """
+        while raw := self._raw(name):
+            if run is not None and ((desired := decoded(raw)) is None or desired.run != run):
                 return False
-            if self._replace(name, stored.raw, b"") == "OK":
+            if self._replace(name, raw, b"") == "OK":
+                with translated():
+                    self._connection.client.hdel(keys.LAB_PREPARED, name)
                 return True
         return False
+
+    def prepared(self, name: str, run: str) -> Load | None:
+        """What the topic and the group of this start were last prepared for. None: not at all."""
+        with translated():
+            stored: Any = self._connection.client.hget(keys.LAB_PREPARED, name)
+        try:
+            found = msgspec.json.decode(stored, type=Prepared) if stored else None
+        except (msgspec.DecodeError, StreamlabError):
+            return None
+        return found.load if found and found.run == run else None
+
+    def note_prepared(self, load: Load, run: str) -> None:
+        with translated():
+            self._connection.client.hset(
+                keys.LAB_PREPARED, load.name, msgspec.json.encode(Prepared(run=run, load=load))
+            )
 
     def status(self) -> LabStatus | None:
         """None: no lab runs."""
@@ -153,17 +191,22 @@ class Loads:
             return None
 
     def _stored(self, name: str) -> Stored | None:
-        with translated():
-            raw: Any = self._connection.client.hget(keys.LAB_LOADS, name)
+        raw = self._raw(name)
         desired = decoded(raw) if raw else None
         return Stored(desired, raw) if desired else None
+
+    def _raw(self, name: str) -> bytes:
+        """As it stands in Redis; b"": nothing does."""
+        with translated():
+            stored: Any = self._connection.client.hget(keys.LAB_LOADS, name)
+        return stored or b""
 
     def _replace(self, name: str, before: bytes, after: bytes) -> str:
         reply: bytes = self._connection.run("lab/desire", [keys.LAB_LOADS], [name, before, after, MOST_LOADS])
         return reply.decode()
 
     def _running(self) -> str:
-        names = ", ".join(self.all())
+        names = ", ".join(self.names())
         return f"Running: {names}." if names else "None runs."
 
 
@@ -172,8 +215,14 @@ def decoded(raw: bytes) -> Desired | None:
     try:
         return msgspec.json.decode(raw, type=Desired)
     except (msgspec.DecodeError, StreamlabError) as error:
-        log.warning("A wanted load cannot be read and is passed over: %s", error)
+        _warn_once(f"A wanted load cannot be read and is passed over: {error}")
         return None
+
+
+@lru_cache(maxsize=16)
+def _warn_once(says: str) -> None:
+    """It is looked at several times a second."""
+    log.warning(says)
 
 
 def _check_processes(others: dict[str, Desired], load: Load) -> None:

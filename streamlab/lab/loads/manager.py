@@ -42,8 +42,6 @@ IDLE_LOOK_EVERY_S = 1.0
 STOP_TIMEOUT_S = 4.0
 PUT_BACK_EVERY_S = 5.0
 """How often it looks for an experiment that was killed, and puts back what that had changed."""
-BEGINS_WITHIN_MS = 60_000
-"""Of its start a load may have its topic made anew; later somebody may have given it more partitions."""
 DRAIN_S = 5.0
 """So long readers of a load that was stopped have for what is left."""
 SETTLED_MS = 2_000
@@ -63,19 +61,16 @@ def run(broker: Any, stop: threading.Event) -> None:
         manager.close()
 
 
-class _Needs(NamedTuple):
-    """What a load needs to be prepared."""
-
-    partitions: int
-    topic: dict[str, Any]  # settings
-    group: dict[str, Any]
+def _needs(load: Load | None) -> tuple[Any, ...]:
+    """What it is prepared for."""
+    return () if load is None else (load.partitions, load.topic, load.group)
 
 
 class _Followed:
     """One load as the supervisor follows it."""
 
     def __init__(self) -> None:
-        self.prepared: _Needs | None = None  # what its topic and group were prepared for
+        self.prepared: Load | None = None  # what its topic and group were prepared for
         self.problem = ""
         self.again_at = 0.0  # monotonic; a topic that could not be prepared is tried again then
 
@@ -129,7 +124,7 @@ class Manager:
 
     def _look(self) -> None:
         if not self._lease.hold():
-            self._wanted, self._draining = {}, {}
+            self._wanted, self._followed, self._draining = {}, {}, {}
             self._supervisor.want({})
             return
         if time.monotonic() - self._put_back_at >= PUT_BACK_EVERY_S:
@@ -141,7 +136,7 @@ class Manager:
         keyed = {f"{name}@{desired.run}": desired for name, desired in self._wanted.items()}
         self._followed = {key: self._followed.get(key) or _Followed() for key in keyed}
         for key, desired in keyed.items():
-            self._prepare(self._followed[key], desired, now_ms)
+            self._prepare(self._followed[key], desired)
         commands = self._commands()
         for draining in self._draining.values():
             commands |= draining.readers
@@ -182,17 +177,15 @@ class Manager:
         except msgspec.DecodeError:
             return None
 
-    def _prepare(self, followed: _Followed, desired: Desired, now_ms: int) -> None:
-        """The load's topic, when that was not done yet for these partitions and settings."""
+    def _prepare(self, followed: _Followed, desired: Desired) -> None:
+        """The load's topic and group, when that was not done yet for these partitions and settings."""
         load = desired.load
-        needed = _Needs(load.partitions, load.topic, load.group)
-        if followed.prepared == needed or time.monotonic() < followed.again_at:
+        if _needs(followed.prepared) == _needs(load) or time.monotonic() < followed.again_at:
             return
         try:
-            begins = desired.version == 1 and now_ms - desired.started_ms < BEGINS_WITHIN_MS
-            group_before = followed.prepared.group if followed.prepared else None
-            prepare(self._connection, load, starting=begins, group_before=group_before)
-            followed.prepared, followed.problem = needed, ""
+            prepare(self._connection, load, followed.prepared or self._loads.prepared(load.name, desired.run))
+            self._loads.note_prepared(load, desired.run)
+            followed.prepared, followed.problem = load, ""
         except StreamlabError as error:
             followed.problem, followed.again_at = str(error), time.monotonic() + AGAIN_AFTER_S
             log.warning("The load %s cannot run: %s", load.name, error)

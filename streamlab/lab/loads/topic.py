@@ -1,6 +1,7 @@
 """A load's topic: made, kept as the load says, and made anew where it must begin with fewer partitions.
 
-Its group has the settings that the load says, too.
+Topic and group have the settings that the load says. What somebody else sets there while it runs stays as they set it,
+until the load itself says otherwise: so an experiment on them is not disturbed by a lab that begins again.
 """
 
 from __future__ import annotations
@@ -16,12 +17,10 @@ from ...topics import Topics, TopicSpec
 from .load import Load
 
 
-def prepare(
-    connection: Connection, load: Load, *, starting: bool, group_before: Mapping[str, Any] | None = None
-) -> None:
-    """Let the topic be what the load needs. `starting`: the load begins, so its topic may begin anew.
+def prepare(connection: Connection, load: Load, before: Load | None) -> None:
+    """Let topic and group be what the load needs.
 
-    `group_before`: the settings of the group that it was prepared with last; None: not known.
+    `before`: the load as they were prepared for it last. None: it begins, so its topic may begin anew.
 
     Raises IllegalStateError when a topic of that name is not the lab's, and StreamlabErrors.
     """
@@ -31,33 +30,49 @@ def prepare(
         raise IllegalStateError(
             f"There is a topic {load.topic_name} that the lab did not make. Give the load another name."
         )
-    if spec is not None and starting and spec.partitions > load.partitions:
+    if spec is not None and before is None and spec.partitions > load.partitions:
         topics.delete(load.topic_name, by="lab")
         spec = None
     if spec is None:
         spec = _created(connection, topics, load)
     if spec.partitions < load.partitions:
-        spec = topics.add_partitions(load.topic_name, load.partitions, by="lab")
-    wanted = load.topic_settings
-    if spec.configs != wanted:
-        topics.change_configs(load.topic_name, lambda configs: wanted)
-    _prepare_group(connection, load, starting, group_before)
+        topics.add_partitions(load.topic_name, load.partitions, by="lab")
+    configs = Configs(connection)
+    _configure(
+        configs,
+        load,
+        f"topic:{load.topic_name}",
+        load.topic_settings,
+        before.topic_settings if before else None,
+    )
+    _configure(configs, load, f"group:{load.group_id}", load.group, before.group if before else None)
 
 
-def _prepare_group(
-    connection: Connection, load: Load, starting: bool, before: Mapping[str, Any] | None
+def _configure(
+    configs: Configs, load: Load, who: str, settings: Mapping[str, Any], before: Mapping[str, Any] | None
 ) -> None:
-    """A load begins the same way each time; while it runs, what somebody else sets in its group stays."""
-    configs, who = Configs(connection), f"group:{load.group_id}"
-    stored, wanted = configs.get(who).values, configs.checked(who, load.group)
-    if starting:
-        before = stored
-    elif before is None:
-        before = {name: wanted[name] for name in stored if name in wanted}
-    values = {name: value for name, value in wanted.items() if before.get(name) != value}
-    gone = [name for name in before if name not in wanted and name in stored]
+    """`settings` of this entity are those of the load, `before` those that it was prepared with last."""
+    stored, wanted = configs.get(who).values, configs.checked(who, settings)
+    values, gone = _steps(stored, wanted, None if before is None else configs.checked(who, before))
     if values or gone:
         configs.change(who, values, gone, by="lab", reason=f"load {load.name}")
+
+
+def _steps(
+    stored: Mapping[str, Any], wanted: Mapping[str, Any], before: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], list[str]]:
+    """What to set and what to take out of the stored settings.
+
+    A load begins the same way each time (`before` None); while it runs only what it says otherwise is changed.
+
+    >>> _steps({"a": 7, "b": 2}, {"a": 1}, {"a": 1, "b": 2})
+    ({}, ['b'])
+    >>> _steps({"a": 7, "b": 2}, {"a": 1}, None)
+    ({'a': 1}, ['b'])
+    """
+    said = stored if before is None else before
+    values = {name: value for name, value in wanted.items() if name not in said or said[name] != value}
+    return values, [name for name in said if name not in wanted and name in stored]
 
 
 def _created(connection: Connection, topics: Topics, load: Load) -> TopicSpec:
