@@ -194,7 +194,7 @@ class Consumers(_Part, frozen=True):
     handler_timeout_ms: float = 30_000.0  # an attempt that takes longer has failed
     retry_base_ms: float = 500.0  # longest wait after the first failed attempt
     max_attempts: int = 4
-    rejoin_every_s: float = 0.0  # each member leaves and comes back that often; 0: never
+    rejoin_every_s: float = 0.0  # a member leaves after half to all of it, and comes back; 0: never
     settings: dict[str, Any] = {}  # of the consumer
 
     def __post_init__(self) -> None:
