@@ -74,8 +74,13 @@ def find(token: str) -> ApiToken | None:
 
 
 def in_force() -> QuerySet[ApiToken]:
-    alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return ApiToken.objects.filter(alive, revoked_at=None, owner__is_active=True)
+    return ApiToken.objects.filter(alive(), owner__is_active=True)
+
+
+def alive(of: str = "") -> Q:
+    """Neither revoked nor expired. `of`: how a query comes to tokens, such as "api_tokens__"."""
+    lasts = Q(**{f"{of}expires_at": None}) | Q(**{f"{of}expires_at__gt": timezone.now()})
+    return lasts & Q(**{f"{of}revoked_at": None})
 
 
 @transaction.atomic

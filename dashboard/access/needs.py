@@ -29,7 +29,7 @@ def needs_role(role: Role) -> Callable[[View], View]:
                 if request.method == "POST":
                     what = resolve(request.path).url_name or request.path
                     trail.record(actor_of(request), "access.refused", what)
-                raise PermissionDenied(f"This needs the role {role}.")
+                raise PermissionDenied(f"This needs the role {role}. Ask an Admin for it.")
             return view(request, *args, **named)
 
         return guarded

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
-from dashboard.access import signin_link
+from dashboard.access import api_token, signin_link
 from dashboard.access.models import User
 from dashboard.access.roles import Role, role_if_active, role_of
 from dashboard.audit import trail
@@ -18,8 +18,8 @@ class NotPossible(Exception):
 
 
 def everybody() -> QuerySet[User]:
-    """By name, each with `tokens`, how many of theirs are not revoked."""
-    tokens = Count("api_tokens", filter=Q(api_tokens__revoked_at=None))
+    """By name, each with `tokens`, how many of theirs are neither revoked nor expired."""
+    tokens = Count("api_tokens", filter=api_token.alive("api_tokens__"))
     return User.objects.prefetch_related("groups").annotate(tokens=tokens).order_by("username")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from dashboard.access import api_token
@@ -35,8 +35,10 @@ def make(form: TokenForm, actor: Actor, asking: ApiToken | None = None) -> tuple
 
 
 def visible_to(viewer: User) -> QuerySet[ApiToken]:
-    """The newest first."""
-    found = ApiToken.objects.select_related("owner", "made_with").order_by("-created_at", "-pk")
+    """The newest first, each with `others`, how many that it made would end with it."""
+    others = Count("made", filter=api_token.alive("made__"))
+    found = ApiToken.objects.select_related("owner", "made_with").annotate(others=others)
+    found = found.order_by("-created_at", "-pk")
     return found if has_role(viewer, Role.ADMIN) else found.filter(owner=viewer)
 
 

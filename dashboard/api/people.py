@@ -34,7 +34,7 @@ class Person(Schema):
     name: str
     role: str = Field(description="Of somebody who is deactivated: the one they would have. Empty: none.")
     active: bool
-    tokens: int = Field(description="That are not revoked.")
+    tokens: int = Field(description="That are neither revoked nor expired.")
 
 
 class PersonIn(Body):

@@ -29,7 +29,7 @@ def allow_revealing(request: HttpRequest, what: str, action: str = "record.revea
     """Raises PermissionDenied; leaves a trail either way, before anything is shown."""
     if not has_role(request.user, Role.ADMIN):  # type: ignore[arg-type]
         trail.record(actor_of(request), "reveal.refused", what)
-        raise PermissionDenied("This needs the role Admin.")
+        raise PermissionDenied("This needs the role Admin. Ask an Admin for it.")
     trail.record(actor_of(request), action, what)
 
 

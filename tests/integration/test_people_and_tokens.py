@@ -145,6 +145,44 @@ def test_revoking_a_token_tells_of_those_that_it_made(viewer):
     assert not api_token.in_force().filter(pk=child.pk).exists()
 
 
+def test_a_token_that_made_others_says_how_many_end_with_it(viewer):
+    row = api_token.find(make_token(viewer))
+    children = [api_token.create(row.owner, "child", ["api:read"], made_with=row)[0] for _ in range(3)]
+    api_token.revoke(children[0])
+    assert "2 others end with it" in html_of(viewer, "/tokens/")
+    api_token.revoke(row)
+    assert "end with it" not in html_of(viewer, "/tokens/")
+
+
+def test_what_opens_nothing_any_more_says_why_and_is_not_counted(admin, viewer):
+    row = api_token.find(make_token(viewer))
+    path = f"/tokens/{row.pk}/revoke/"
+    assert path in html_of(admin, "/tokens/")
+    person = User.objects.get(username="viewer")
+    people.set_active(person, False, Actor(None))
+    assert "owner deactivated" in html_of(admin, "/tokens/")
+    ApiToken.objects.filter(pk=row.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    listed = html_of(admin, "/tokens/")
+    assert "expired" in listed and path not in listed
+    assert people.everybody().get(pk=person.pk).tokens == 0
+
+
+@pytest.mark.parametrize(("path", "fields"), [("/tokens/", {"name": ""}), ("/people/", {"username": "a b"})])
+def test_a_form_that_was_refused_stands_above_a_long_list(admin, path, fields):
+    """Below fifty rows nobody would see what is wrong with it."""
+    make_token(admin)
+    refused = admin.post(path, fields).content.decode()
+    assert 0 < refused.index('class="errorlist') < refused.index("<table")
+    assert refused.count('id="new"') == 1 == html_of(admin, path).count('id="new"')
+
+
+def test_whoever_may_not_reads_as_whom_they_are_signed_in_and_whom_to_ask(viewer):
+    refused = viewer.get("/people/").content.decode()
+    assert (
+        "needs the role Admin. Ask an Admin for it." in refused and "signed in as <strong>viewer" in refused
+    )
+
+
 def test_an_admin_adds_a_person_whose_link_signs_in_once(admin):
     response = admin.post("/people/", {"username": "grace", "role": "Operator"})
     assert response.status_code == 201
