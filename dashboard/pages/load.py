@@ -9,13 +9,15 @@ from dashboard.charts import Chart, Columns, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
 from dashboard.presenters import loads, tries
 from dashboard.presenters.commands import LAB
+from dashboard.presenters.figures import Figure, unknown
 from streamlab.errors import StreamlabError
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.loads.figures import LoadFigures, figures_of
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS, Look, Scenario
 
-from . import marks
+from . import load_marks, marks
+from .database import fresh_connection
 from .moments import Gone, Moment
 from .page import Address, Page
 
@@ -28,6 +30,7 @@ _OWN = (
 """Where to look at a load that has no story."""
 
 
+@fresh_connection
 def context(moment: Moment, address: Address) -> dict[str, Any]:
     name = address.args["name"]
     scenario, failed = SCENARIOS.get(name), ""
@@ -57,9 +60,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "levers": [part for part in _levers(scenario, load) if part[1]] if scenario else [],
         "knobs": loads.knobs(load),
         "trials": [(t.says, tries.of_trial(t, load)) for t in (scenario.trials if scenario else ())],
-        "marks": marks.of_experiments(moment, topic=load.topic_name),
-        "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
-        "lag_legend": [Legend("lag", row.lag, 0)] if row else [],
+        "marks": load_marks.of_load(load.name, moment.window_start_ms),
+        "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
+        "rate_legend": legend(("in", row and row.rate), ("out", row and row.consumed)),
+        "lag_legend": legend(("lag", row and row.lag)),
     }
 
 
@@ -87,6 +91,11 @@ def _wanted(name: str) -> bool:
         return Loads(broker().connection).get(name) is not None
     except StreamlabError:
         return False
+
+
+def legend(*lines: tuple[str, Figure | None]) -> list[Legend]:
+    """Which line is which, also while nothing runs."""
+    return [Legend(label, now or unknown("It does not run"), slot) for slot, (label, now) in enumerate(lines)]
 
 
 def nothing(what: str, name: str, field: str, since_ms: int) -> Columns:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 from dashboard.broker import broker
 from dashboard.charts import Chart, Legend, Line
 from dashboard.operations.kinds.loads import NO_LAB
-from dashboard.operations.models import Operation, State
 from dashboard.presenters import loads, story
 from dashboard.presenters.commands import LAB
 from streamlab.delivery.dead_letter_topics import dlq_topic
@@ -20,14 +17,13 @@ from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS, Scenario
 from streamlab.lab.scenarios.readings import NOTHING, Values, read
 
-from . import marks
+from . import load_marks, marks
 from .database import fresh_connection
-from .load import charts_of, nothing
+from .load import charts_of, legend, nothing
 from .moments import Gone, Moment
 from .page import Address, Page
 from .table import link
 
-MOST_MARKS = 20
 STORY_MS = 5 * 60_000
 """So much of the past is drawn: a room looks at what happens now."""
 
@@ -92,9 +88,9 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         ],
         "recall": story.recall(scenario),
         "told": story.told(scenario, now.values),
-        "rate_legend": [Legend("in", row.rate, 0), Legend("out", row.consumed, 1)] if row else [],
-        "lag_legend": _lag_legend(scenario, row) if row else [],
-        "marks": _marks(scenario, moment),
+        "rate_legend": legend(("in", row and row.rate), ("out", row and row.consumed)),
+        "lag_legend": _lag_legend(scenario, row),
+        "marks": load_marks.of_load(scenario.name, moment.read_at_ms - STORY_MS),
         "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
     }
 
@@ -106,10 +102,10 @@ def _lag_change(moment: Moment, load: Load) -> float | None:
     return moment.trends([load.group_id])[load.group_id].change_per_s
 
 
-def _lag_legend(scenario: Scenario, row: loads.LoadRow) -> list[Legend]:
+def _lag_legend(scenario: Scenario, row: loads.LoadRow | None) -> list[Legend]:
     if _is_of_deaths(scenario):
-        return [Legend("dead letters", row.dead, 0)]
-    return [Legend("lag", row.lag, 0)]
+        return legend(("dead letters", row and row.dead))
+    return legend(("lag", row and row.lag))
 
 
 def _seen(scene: story.Scene, values: Values, pulled: bool, back: bool) -> story.Seen | None:
@@ -117,41 +113,6 @@ def _seen(scene: story.Scene, values: Values, pulled: bool, back: bool) -> story
     if scene.lever is not None and not pulled:
         return story.seen(story.FAULT, values) if scene.afresh and not back else None
     return story.seen(scene.sight, values, pulled) if scene.sight else None
-
-
-WORDS = {"start-load": "Start", "change-load": "Lever", "stop-load": "Stop"}
-"""Kinds of operations that the charts mark."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    key: int
-    at_ms: int
-    word: str
-    what: str
-
-
-def _marks(scenario: Scenario, moment: Moment) -> list[Mark]:
-    """When it was started, changed and stopped, for the charts to mark."""
-    since = datetime.fromtimestamp((moment.read_at_ms - STORY_MS) / 1000, UTC)
-    found = Operation.objects.filter(
-        subject=f"load {scenario.name}", state=State.DONE, finished_at__gte=since
-    )
-    return [
-        Mark(
-            operation.pk,
-            int(operation.finished_at.timestamp() * 1000) if operation.finished_at else 0,
-            WORDS[operation.kind],
-            _lever_of(scenario, operation.spec.get("changes", {})) or operation.result.get("effect", ""),
-        )
-        for operation in found.filter(kind__in=WORDS).order_by("-pk")[:MOST_MARKS]
-    ]
-
-
-def _lever_of(scenario: Scenario, changes: Mapping[str, str]) -> str:
-    """Of which lever these are the changes, or what was left of them to change; "" for none."""
-    fits = (lever.says for lever in scenario.levers if changes and changes.items() <= lever.changes.items())
-    return next(fits, "")
 
 
 def charts(moment: Moment, address: Address) -> list[Chart]:

@@ -9,6 +9,7 @@ from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import FIGURES, Lever, Look, Scenario, Sight, at_least
 from streamlab.lab.scenarios.readings import Values
 
+from . import plot
 from .figures import Figure, count, duration, rate, ratio, size
 from .words import plural
 
@@ -138,6 +139,8 @@ def figure(name: str, value: float | None) -> Figure:
             return size(value)
         case "times the mean":
             return ratio(value)
+        case "records in a batch":
+            return plot.figure(value, "records in a batch")
         case unit:
             return count(value, unit)
 

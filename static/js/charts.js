@@ -75,7 +75,7 @@ class Chart {
   }
 
   traces() {
-    const marks = markTrace(this.from(), this.asOf, this.highest(), token);
+    const marks = markTrace(this.from(), this.asOf, this.highest(), token, this.big);
     return [...(this.spec.bars ? this.bars() : this.linesOf()), ...marks];
   }
 
@@ -133,9 +133,9 @@ class Chart {
     return highest;
   }
 
-  /** How much larger than on a page: to be seen from the back of a room, whatever the screen. */
+  /** How much larger than on a usual screen: as the text of the page; in a story, to be seen from the back of a room. */
   get big() {
-    return this.told ? Math.min(Math.max(innerWidth / 1200, 1.4), 4) : 1;
+    return this.told ? Math.min(Math.max(innerWidth / 1200, 1.4), 4) : parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
   }
 
   layout() {
@@ -149,18 +149,18 @@ class Chart {
       tickfont: { size: 11 * this.big, color: token("--ink-3") },
       automargin: false,
     };
-    const clear = { ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" }; // a mark at the left edge stands beside the numbers
+    const clear = { ticks: "outside", ticklen: 6 * this.big, tickcolor: "rgba(0,0,0,0)" }; // a mark at the left edge stands beside the numbers
     return {
       uirevision: "keep",
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: '"Geist", system-ui, sans-serif', size: 12, color: token("--ink-2") },
-      margin: { l: 52 * this.big, r: 12, t: 8, b: 28 * this.big },
+      font: { family: '"Geist", system-ui, sans-serif', size: 12 * this.big, color: token("--ink-2") },
+      margin: { l: 52 * this.big, r: 12 * this.big, t: 8 * this.big, b: 28 * this.big },
       showlegend: false,
       hovermode: "x unified",
       barmode: "stack",
-      shapes: markShapes(from, this.asOf, token),
-      hoverlabel: { bgcolor: token("--surface"), bordercolor: token("--line-strong"), font: { color: token("--ink"), size: 12 } },
+      shapes: markShapes(from, this.asOf, token, this.big),
+      hoverlabel: { bgcolor: token("--surface"), bordercolor: token("--line-strong"), font: { color: token("--ink"), size: 12 * this.big } },
       xaxis: {
         ...axis,
         type: "date",

@@ -17,7 +17,7 @@ function marks(from, until) {
 }
 
 /** A trace of marks along the upper edge: none where the page has no list. */
-export function markTrace(from, until, highest, token) {
+export function markTrace(from, until, highest, token, big) {
   const found = marks(from, until);
   if (!found.length) return [];
   return [{
@@ -29,7 +29,7 @@ export function markTrace(from, until, highest, token) {
     customdata: found.map(({ href }) => href),
     text: found.map(({ text }) => text.replaceAll("<", "‹").replaceAll("&", "＆")),
     marker: {
-      size: 9,
+      size: 9 * big,
       symbol: found.map(({ kind }) => SYMBOLS[kind] ?? "circle"),
       color: found.map(({ kind }) => token(COLOURS[kind] ?? COLOUR_ELSE)),
     },
@@ -39,10 +39,10 @@ export function markTrace(from, until, highest, token) {
 }
 
 /** A thin line through the chart for each mark. */
-export function markShapes(from, until, token) {
+export function markShapes(from, until, token, big) {
   return marks(from, until).map(({ at, kind }) => ({
     type: "line", xref: "x", yref: "paper", x0: at, x1: at, y0: 0, y1: 0.97, layer: "below",
-    line: { color: token(COLOURS[kind] ?? COLOUR_ELSE), width: 1, dash: "dot" },
+    line: { color: token(COLOURS[kind] ?? COLOUR_ELSE), width: big, dash: "dot" },
   }));
 }
 

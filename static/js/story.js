@@ -39,11 +39,11 @@ function move(by) {
   go(links[Math.min(Math.max(now + by, 1), links.length) - 1]);
 }
 
-/** Do what the step asks for; where it asks for nothing, go on. */
+/** Do what the step asks for, once what it waits for is seen; where it asks for nothing, go on. */
 function main() {
   const button = document.querySelector("#caption [data-main]");
   if (!button?.offsetParent) return next();
-  if (!button.disabled) button.click();
+  if (!button.disabled && !("waits" in button.dataset)) button.click();
 }
 
 function go(link) {

@@ -12,13 +12,14 @@ from dashboard.access.roles import Role
 from dashboard.presenters import story
 from streamlab import keys
 from streamlab.delivery.dead_letter_topics import dlq_topic
-from streamlab.lab.loads.figures import RecentFigures, figures_of, recent_figures_of
+from streamlab.lab.loads.figures import RecentFigures, client_figures_of, figures_of, recent_figures_of
 from streamlab.lab.loads.files import changed
 from streamlab.lab.scenarios import SCENARIOS
 from streamlab.metrics.history import Recorder
 from streamlab.metrics.snapshot import Snapshot
 from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +107,7 @@ def test_a_remedy_is_taken_back_before_another_one_is_shown(operator, loads):
     after = text(operator.get(step))
     assert "Take it back" not in after and "Pull it" in after
     assert "wait until it rises" in after, "the fault has to be seen again"
+    assert "data-main" in after and "data-waits" in after, "a hasty key does not pull it before that"
 
 
 def test_a_lag_that_is_worked_off_has_fallen_though_it_falls_no_more():
@@ -147,6 +149,17 @@ def with_topics(*names: str) -> Snapshot:
     one = next(topic for topic in busy.topics.values() if topic.records and topic.rate)
     topics = {name: msgspec.structs.replace(one, topic=name) for name in names}
     return msgspec.structs.replace(busy, topics=topics)
+
+
+def test_how_many_records_a_batch_holds_is_told_by_its_producers(redis_url):
+    load = SCENARIOS["many-partitions"].load
+    with streamlab.connect(redis_url) as broker:
+        assert client_figures_of(broker.connection, load).batch_records is None
+        with broker.producer(client_id=f"{load.topic_name}-producer-1", linger_ms=0) as producer:
+            for _ in range(3):
+                producer.send(load.topic_name, b"alone").get(timeout=30)
+            until(lambda: client_figures_of(broker.connection, load).batch_records is not None)
+            assert client_figures_of(broker.connection, load).batch_records == pytest.approx(1)
 
 
 def test_a_load_tells_how_many_of_its_dead_letters_recovered(redis_url):

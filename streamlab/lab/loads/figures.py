@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -50,6 +50,7 @@ class ClientFigures(msgspec.Struct, frozen=True, kw_only=True):
     request_ms: float | None = None  # round trips of its producers, the 95th percentile
     poll_ms: float | None = None  # between two polls of its readers, the longest
     vain: float | None = None  # fetches a second of its readers that bring nothing, at most
+    batch_records: float | None = None  # records in a batch of its producers, the mean
 
 
 class RecentFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,14 +88,28 @@ def _dying(connection: Connection, load: Load, snapshot: Snapshot, since_ms: int
 
 
 def client_figures_of(connection: Connection, load: Load) -> ClientFigures:
-    """The worst of each. Raises StreamlabError."""
+    """The worst of each, and the mean batch. Raises StreamlabError."""
     clients = read_figures(connection, MOST_CLIENTS).values()
     own = [client for client in clients if client.client_id.startswith(f"{load.topic_name}-")]
     return ClientFigures(
         request_ms=_largest(c.metrics.get(SENDING, {}).get("request-latency-p95") for c in own),
         poll_ms=_largest(c.metrics.get(POLLING, {}).get("time-between-poll-max") for c in own),
         vain=sum(empty_rate(client) for client in own) if own else None,
+        batch_records=_batch_records([client.metrics.get(SENDING, {}) for client in own]),
     )
+
+
+def _batch_records(sending: Iterable[Mapping[str, float | None]]) -> float | None:
+    """
+    >>> _batch_records([{"record-send-rate": 60.0, "byte-rate": 9_000.0, "batch-size-avg": 300.0}, {}])
+    2.0
+    """
+    records = batches = 0.0
+    for figures in sending:
+        sent, byte_rate, size = map(figures.get, ("record-send-rate", "byte-rate", "batch-size-avg"))
+        if sent and byte_rate and size:
+            records, batches = records + sent, batches + byte_rate / size
+    return records / batches if batches else None
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

@@ -59,6 +59,7 @@ def read(
             "request_ms": clients.request_ms,
             "poll_ms": clients.poll_ms,
             "vain": clients.vain,
+            "batch_records": clients.batch_records,
             "dying": recent.dying,
             "rebalances": recent.rebalances,
             "retrying": figures.retrying,

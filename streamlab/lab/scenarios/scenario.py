@@ -51,6 +51,7 @@ FIGURES = {
     "partitions": ("Partitions", "partitions"),
     "skew": ("Skew", "times the mean"),
     "epoch": ("Epoch of the group", "epochs"),
+    "batch_records": ("Records in a batch", "records in a batch"),  # of its producers, the mean
     "record_bytes": ("Bytes a record", "bytes"),
     "request_ms": ("Request, p95", "ms"),  # of its producers, in the last half minute
     "poll_ms": ("Between polls, at most", "ms"),  # of its readers, likewise
@@ -63,7 +64,7 @@ FIGURES = {
 }
 """What a sight may speak of: its label, its unit."""
 
-TOLD_BY_CLIENTS = frozenset({"request_ms", "poll_ms", "vain"})
+TOLD_BY_CLIENTS = frozenset({"request_ms", "poll_ms", "vain", "batch_records"})
 """Figures that are not in a snapshot: whoever wants them asks the clients' telemetry."""
 RECENT = frozenset({"dying", "rebalances"})
 """Nor these: they are of the last seconds."""
