@@ -84,6 +84,17 @@ def _entered_href(operation: Operation, kind: Kind | None) -> str:
     return f"{reverse('operation-new', args=[kind.name])}?{said}" if len(said) <= LONGEST_QUERY else ""
 
 
+LEADING = ("experiment", "start-load", "change-load")
+"""Kinds whose pages lead on to what was set going."""
+
+
+def _load_name(operation: Operation) -> str:
+    """Of the load that was started or changed; "" before that."""
+    if operation.kind not in LEADING or operation.state != State.DONE:
+        return ""
+    return operation.subject.removeprefix("load ") if operation.subject.startswith("load ") else ""
+
+
 def _dropped_by(operation: Operation) -> str:
     """Who dropped a preview that nobody had confirmed; "" when that is not what became of it."""
     if operation.state != State.CANCELLED or operation.confirmed_at is not None:
@@ -117,6 +128,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "silent": silent,
         "left_over": operations.left_over(operation),
         "dropped_by": _dropped_by(operation),
+        "leading": LEADING,
+        "load_name": _load_name(operation),
         "undone_by": undo,
         "can_undo": bool(
             kind and operation.state == "done" and kind.undo(operation.spec, operation.result.get("data", {}))

@@ -41,11 +41,21 @@ def test_a_scenario_starts_changes_and_stops_by_clicks_and_all_of_it_is_in_the_t
     changed_by = Operation.objects.get(kind="change-load")
     assert changed_by.spec["changes"] == {"producers.rate": "50"}
     assert changed_by.state == State.DONE
+    assert 'href="/lab/hot-key/">Open the load' in text(operator.get(f"/operations/{changed_by.pk}/"))
+    page = text(operator.get("/lab/hot-key/"))
+    assert "producers.rate 200 → 50" in page and 'data-mark-kind="settings"' in page, "the charts mark it"
 
     assert "was stopped" in text(click(operator, "stop", "hot-key"))
     assert loads.all() == {}
     confirmed = Entry.objects.filter(action="operation.confirmed")
     assert confirmed.count() == 3
+
+
+def test_the_form_of_a_load_has_plain_numbers_and_names_what_a_name_may_be(operator):
+    path = "/operations/new/start-load/"
+    assert 'value="100"' in text(operator.get(path)) and 'value="100.0"' not in text(operator.get(path))
+    answer = text(operator.post(path, {"name": "<b>My load</b>"}))
+    assert "A name has 1 to 40 small letters, digits, hyphens." in answer and "<b>My load" not in answer
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

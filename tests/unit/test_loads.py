@@ -70,7 +70,8 @@ def places(struct: msgspec.Struct, prefix: str = ""):
         ({"consumers.rejoin_every_s": "0.2"}, "1 and more"),
         ({"topic.retention": "5"}, "retention"),
         ({"producers.burst.for_s": "60", "producers.burst.every_s": "10"}, "must not be less"),
-        ({"consumer.count": "5"}, "unknown field `consumer`"),
+        ({"consumer.count": "5"}, "There is no field consumer."),
+        ({"consumers.cuont": "5"}, "There is no field consumers.cuont."),
         ({"title.font": "serif"}, "holds no others"),
     ],
 )

@@ -43,7 +43,7 @@ def load_fields() -> dict[str, forms.Field]:
     return {
         "partitions": _count("Partitions", 1, MOST_PARTITIONS),
         "minutes": _number("Ends after (minutes)", 0.05, 24 * 60),
-        "producers.rate": _number("Records a second", 0, MOST_RATE, "Of all producers together."),
+        "producers.rate": _number("Records a second", 0, round(MOST_RATE), "Of all producers together."),
         "producers.count": _count("Producers", 0, MOST_PRODUCERS, "Processes."),
         "producers.size_bytes": _count("Bytes a record", 0, 256 * 1024),
         "producers.keys.kind": forms.ChoiceField(label="Keys", choices=_KEYS),
@@ -81,7 +81,8 @@ class LoadForm(Form):
         self.fields["producers.keys.hot_share"].when = [("producers.keys.kind", "hot")]  # type: ignore[attr-defined]
         known = flat(self.base)
         for place in load_fields():
-            self.initial.setdefault(place, known.get(place))
+            value = known.get(place)
+            self.initial.setdefault(place, as_text(value) if isinstance(value, float) else value)
         rest = {p: v for p, v in known.items() if p not in self.fields and v != _DEFAULTS.get(p)}
         rest.pop("name", None)
         rest.pop("title", None)

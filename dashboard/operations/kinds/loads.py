@@ -37,7 +37,12 @@ def _warnings(broker: Broker) -> list[str]:
 
 class StartForm(LoadForm):
     scenario = forms.ChoiceField(label="Begin with", required=False)
-    name = forms.SlugField(label="Name", max_length=40, help_text="Also of its topic, lab-NAME.")
+    name = forms.SlugField(
+        label="Name",
+        max_length=40,
+        help_text="Small letters, digits, hyphens. Also of its topic, lab-NAME.",
+        error_messages={"invalid": "A name has 1 to 40 small letters, digits, hyphens."},
+    )
 
     def base_load(self) -> Load:
         choices = [("", "a load of my own"), *((s.name, s.title) for s in SCENARIOS.values())]

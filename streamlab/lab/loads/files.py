@@ -59,7 +59,7 @@ def changed(load: Load, changes: Mapping[str, Any]) -> Load:
     {'linger_ms': 20}
     >>> changed(Load(name="a"), {"producer.rate": "400"})
     Traceback (most recent call last):
-    streamlab.lab.loads.load.InvalidLoadError: Object contains unknown field `producer`
+    streamlab.lab.loads.load.InvalidLoadError: There is no field producer.
 
     A setting that is empty or none is taken out. Raises InvalidLoadError.
     """
@@ -159,4 +159,9 @@ def _sentence(error: msgspec.ValidationError) -> str:
         return str(cause)
     text, _, place = str(error).partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
+    if text.startswith(_UNKNOWN):
+        return f"There is no field {'.'.join(filter(None, (place, text[len(_UNKNOWN) :].strip('`'))))}."
     return f"{place}: {text}" if place else text
+
+
+_UNKNOWN = "Object contains unknown field "

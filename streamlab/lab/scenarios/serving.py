@@ -82,7 +82,7 @@ MANY_PARTITIONS = Scenario(
             "Wait 50 ms for company",
             {"producers.settings.linger_ms": "50"},
             "Twice as many records in a batch and about half as many again a second; each is read 50 ms later.",
-            at_least("batch_records", 4),
+            at_least("batch_records", 3),
         ),
     ),
     trials=(Trial("linger_ms 0 and 50", "producer", "linger_ms", (0, 50), window_s=10),),
