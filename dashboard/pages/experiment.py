@@ -44,7 +44,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         return {"failed": str(error), "running": False}
     swept = sweep(outcome)
     running = experiments.runs(outcome, note)
-    said = sweeps.words(swept) if swept and sweeps.detected(swept, outcome) else ""
+    said = sweeps.words(swept) if swept and sweeps.detected(swept) else ""
     chosen = _chosen(outcome, address)
     best = [p.index for p in swept.points if p.best] if swept and said else []
     names = effects.measured(outcome)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import Effect, Verdict, holds, leans, mean
+from streamlab.lab.experiments.judging import LEAST_PAIRS, Effect, Verdict, holds, leans, mean
 from streamlab.lab.experiments.measuring import MEASURES, cared_for
 from streamlab.lab.experiments.notes import Outcome
 
@@ -89,6 +89,8 @@ def _status(effect: Effect, why: str) -> Status:
         return Status("not certain", Tone.IDLE, why)
     if holds(effect) and not cared_for(effect.measure):
         return Status("changed", Tone.NOTE, why)
+    if effect.verdict is Verdict.NONE and effect.pairs < LEAST_PAIRS:
+        return Status("too few rounds", Tone.IDLE, f"{LEAST_PAIRS} are the least")
     return Status(effect.verdict.value, TONES[effect.verdict], why)
 
 

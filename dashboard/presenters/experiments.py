@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import Effect, Verdict, holds, label, told_apart
+from streamlab.lab.experiments.judging import Verdict, holds, label, told_apart
 from streamlab.lab.experiments.measuring import cared_for
 from streamlab.lab.experiments.notes import Note, Outcome
 from streamlab.lab.experiments.plan import Plan
 from streamlab.lab.experiments.reach import enough_rounds
+from streamlab.lab.experiments.summary import certain, felt, said, too_few
 
 from .figures import Figure, moment, spell_duration
 from .words import Status, Tone, plural
@@ -57,7 +58,7 @@ def row(outcome: Outcome, note: Note | None, now_ms: int) -> ExperimentRow:
         values=values(outcome.plan),
         topic=outcome.plan.topic,
         status=status(outcome, note),
-        verdict=_said(outcome) or outcome.why,
+        verdict=said(outcome) or outcome.why,
         by=outcome.by or "—",
         started=moment(outcome.started_ms, now_ms),
         took=spell_duration(outcome.ended_ms - outcome.started_ms),
@@ -68,70 +69,10 @@ def values(plan: Plan) -> str:
     return ", ".join(shown(value) for value in plan.values)
 
 
-def _said(outcome: Outcome) -> str:
-    """What it found, of what users feel; "" when nothing was compared."""
-    if not outcome.effects:
-        return ""
-    if _too_few(outcome):
-        return "Too few rounds to tell whether throughput, latency or lag changed."
-    if len(outcome.effects) == 1:
-        return told_apart(outcome.effects[0])[0]
-    return _certain(outcome) or "No detectable change of throughput, latency or lag."
-
-
-def _certain(outcome: Outcome) -> str:
-    """Of a sweep: "Certain against 1: throughput better with 10 and 500, worse with 2; time behind worse with 500."
-
-    "" where nothing is.
-    """
-    first, *others = [shown(value) for value in outcome.plan.values]
-    found: dict[str, dict[Verdict, list[str]]] = {}
-    for value, effects in zip(others, outcome.effects, strict=False):
-        for effect in _felt(effects):
-            of_kind = found.setdefault(_kind(effect.measure), {})
-            of_kind.setdefault(effect.verdict, []).append(value)
-    told = [
-        f"{kind} {', '.join(f'{verdict.value} with {_listed(values)}' for verdict, values in said.items())}"
-        for kind, said in found.items()
-    ]
-    return f"Certain against {first}: {'; '.join(told)}." if told else ""
-
-
-def _felt(effects: list[Effect]) -> list[Effect]:
-    """Verdicts on what users feel, one of a kind: throughput in and out are one, as are percentiles of a latency."""
-    found = {(_kind(e.measure), e.verdict): e for e in effects if holds(e) and cared_for(e.measure)}
-    return list(found.values())
-
-
-def _kind(measure: str) -> str:
-    """What stands for all measures of its kind in a line.
-
-    >>> _kind("rate_in"), _kind("e2e_p99")
-    ('throughput', 'end-to-end latency')
-    """
-    return "throughput" if measure.startswith("rate_") else label(measure).partition(", p")[0]
-
-
-def _listed(values: list[str]) -> str:
-    """
-    >>> _listed(["1"]), _listed(["1", "10", "500"])
-    ('1', '1, 10 and 500')
-    """
-    *most, last = values
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _too_few(outcome: Outcome) -> bool:
-    """Whether nothing that users feel changed for certain, and so few rounds would hardly have shown it."""
-    rounds = max((e.pairs for effects in outcome.effects for e in effects), default=0)
-    found = any(_felt(effects) for effects in outcome.effects)
-    return not found and rounds < enough_rounds(len(outcome.plan.values))
-
-
 def _why(outcome: Outcome) -> list[str]:
     """What stands below the headline besides: how many rounds would do, and what else changed."""
     parts = []
-    if _too_few(outcome):
+    if too_few(outcome):
         enough = enough_rounds(len(outcome.plan.values))
         parts.append(f"{enough} rounds would tell a doubling where rounds differ by 10 %.")
     elif len(outcome.effects) == 1:
@@ -186,14 +127,14 @@ def headline(outcome: Outcome, note: Note | None, sweep_words: str) -> Headline:
     if outcome.state == "incomplete":
         return Headline(Tone.WARN, "Incomplete: there is no verdict", [outcome.why])
     single = len(outcome.effects) == 1
-    said = _said(outcome) if single or not sweep_words else sweep_words
-    found = {effect.verdict for effects in outcome.effects for effect in _felt(effects)}
+    words = said(outcome) if single or not sweep_words else sweep_words
+    found = {effect.verdict for effects in outcome.effects for effect in felt(effects)}
     early = f"{outcome.why} " if outcome.why else ""
     by_means = bool(sweep_words) and not single
     details = [f"{early}{_against(outcome)}{' By the means of all windows.' if by_means else ''}"]
-    details += [_certain(outcome)] if by_means else []
+    details += [certain(outcome)] if by_means else []
     details += _why(outcome)
-    return Headline(_tone(found, len(outcome.effects)), said or "Nothing was measured.", details)
+    return Headline(_tone(found, len(outcome.effects)), words or "Nothing was measured.", details)
 
 
 def _tone(found: set[Verdict], compared: int) -> Tone:

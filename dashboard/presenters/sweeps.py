@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
 from streamlab.lab.experiments.frontier import Point, Sweep
-from streamlab.lab.experiments.judging import holds, label
+from streamlab.lab.experiments.judging import label
 from streamlab.lab.experiments.measuring import MEASURES
-from streamlab.lab.experiments.notes import Outcome
 
 from .figures import Figure
 from .plot import Axis, Box, Tick, around, figure, from_zero, place
@@ -69,9 +68,12 @@ def picture(sweep: Sweep, frontier: bool = True) -> SweepPicture:
     x = around([latency for latency, _ in flat], LEFT, WIDTH - RIGHT)
     y = from_zero([throughput for _, throughput in flat], HEIGHT - BOTTOM, TOP)
     units = MEASURES[sweep.latency].unit, MEASURES[sweep.throughput].unit
-    steps = (
-        _steps([(x.at(p.latency), y.at(p.throughput)) for p in sweep.points if p.best]) if frontier else []
-    )
+    best = [(x.at(p.latency), y.at(p.throughput)) for p in sweep.points if p.best]
+    if not sweep.throughput_told:
+        best = [(at_x, TOP) for at_x, _ in best]
+    if not sweep.latency_told:
+        best = [(LEFT, at_y) for _, at_y in best]
+    steps = _steps(best) if frontier else []
     return SweepPicture(
         spots=_spots(sweep, x, y),
         dots=[_dot(p, window, x, y) for p in sweep.points for window in p.windows],
@@ -144,15 +146,16 @@ def _dot(point: Point, window: tuple[float, float], x: Axis, y: Axis) -> Dot:
     return Dot(f"{x.at(latency):.1f}", f"{y.at(throughput):.1f}", point.index % 8, title)
 
 
-def detected(sweep: Sweep, outcome: Outcome) -> bool:
+def detected(sweep: Sweep) -> bool:
     """Whether any value changed throughput or latency for certain; without it the picture shows chance."""
-    names = {sweep.latency, sweep.throughput}
-    return any(effect.measure in names and holds(effect) for effects in outcome.effects for effect in effects)
+    return sweep.throughput_told or sweep.latency_told
 
 
 def words(sweep: Sweep) -> str:
     """What the picture says: which values no other beats, and whether today's is one of them. By the means."""
     best = sorted((p for p in sweep.points if p.best), key=lambda p: p.latency)
+    if not (sweep.throughput_told and sweep.latency_told):
+        return _of_one(sweep, best)
     if len(best) == 1:
         said = (
             f"{shown(best[0].value)} is best in both: as much throughput and as little latency as any other."
@@ -173,3 +176,19 @@ def words(sweep: Sweep) -> str:
         f"{said} Today's setting, {shown(today.value)}, lies behind it: by the means of their windows "
         f"{shown(better.value)} is better in both."
     )
+
+
+def _of_one(sweep: Sweep, best: list[Point]) -> str:
+    """Where only throughput, or only latency, changed for certain: the other one is no reason to choose."""
+    names = " and ".join(shown(p.value) for p in best)
+    most, name, same = (
+        ("the most", sweep.throughput, sweep.latency)
+        if sweep.throughput_told
+        else ("the least", sweep.latency, sweep.throughput)
+    )
+    said = f"{names} has {most} {label(name)}; no value changed {label(same)} for certain."
+    today = next((p for p in sweep.points if p.today and not p.best), None)
+    if today is None:
+        return said
+    less = "less" if sweep.throughput_told else "more"
+    return f"{said} Today's setting, {shown(today.value)}, has {less}, by the means of their windows."

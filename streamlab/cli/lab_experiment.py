@@ -90,6 +90,7 @@ def list_experiments(url: Url = None, json: Json = False) -> None:
     import msgspec
 
     from ..lab.experiments.notes import current, results
+    from ..lab.experiments.summary import said
 
     with broker_at(url) as broker:
         found, running = results(broker.connection), current(broker.connection)
@@ -104,7 +105,7 @@ def list_experiments(url: Url = None, json: Json = False) -> None:
             "running" if running and running.id == o.id else o.state,
             f"{o.plan.entity} {o.plan.setting}",
             ", ".join(UNKNOWN if v is None else str(v) for v in o.plan.values),
-            " | ".join(o.verdicts) or o.why,
+            said(o) or o.why,
         )
         for o in found.values()
     ]

@@ -486,6 +486,35 @@ def test_of_a_sweep_each_value_is_shown_and_one_of_them_in_full(operator, broker
     assert operator.get("/lab/experiments/1a2b-cd/?value=99").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "effects, says",
+    [
+        (
+            {"e2e_p50": [3, 9], "e2e_p99": [1, 14]},
+            "1 has the least end-to-end latency, p99; no value changed throughput out for certain.",
+        ),
+        (
+            {"rate_out": [1, 3], "rate_in": [1, 3]},
+            "500 has the most throughput out; no value changed end-to-end latency, p99 for certain. "
+            "Today&#x27;s setting, 1, has less, by the means of their windows.",
+        ),
+    ],
+)
+def test_what_differs_by_chance_alone_is_no_choice(operator, broker, topic, effects, says):
+    notes.keep(broker.connection, an_outcome(a_plan(topic, values=[1, 500]), effects))
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert says in page
+    assert "it is a choice" not in page
+    assert page.count(">frontier<") == 1
+
+
+def test_of_one_that_was_stopped_early_no_measure_is_said_not_to_have_changed(operator, broker, topic):
+    plan = a_plan(topic, values=[1, 500], repetitions=2)
+    notes.keep(broker.connection, an_outcome(plan, {"e2e_p99": [1, 93]}, state="stopped"))
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert "too few rounds" in page and "no detectable change" not in page
+
+
 def test_where_nothing_was_detected_no_frontier_is_claimed(operator, broker, topic):
     notes.keep(broker.connection, an_outcome(a_plan(topic, values=[1, 10, 100]), {}))
     page = text(operator.get("/lab/experiments/1a2b-cd/"))

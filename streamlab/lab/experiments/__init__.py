@@ -4,6 +4,7 @@
     run       note what there is, change, wait, measure, again, put back      runner.py
     measure   one window: rates, lag, latencies, batches, bytes, CPU          measuring.py
     judge     effect, confidence interval, words                              judging.py, with scipy
+    sum up    what it found, in a line                                        summary.py
     reach     how many rounds a verdict takes, said beforehand                reach.py
 
 While one runs, a note in Redis says what to put back. It is written before the first change and deleted after the last,

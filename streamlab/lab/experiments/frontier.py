@@ -1,7 +1,8 @@
 """A sweep as points: throughput against latency, and which values no other value beats in both.
 
 A value lies on the frontier when no other has as much throughput at less latency, or more at as much. What lies
-behind it can be improved for nothing; what lies on it is a choice.
+behind it can be improved for nothing; what lies on it is a choice. Where no value changed throughput for certain, less
+latency alone decides, and the other way round: what differs by chance is no choice.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .judging import mean
+from .judging import holds, mean
 from .notes import Outcome
 
 THROUGHPUT = ("rate_out", "rate_in")
@@ -35,6 +36,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     throughput: str  # names of the measures
     latency: str
     points: list[Point]  # in the order of the plan
+    throughput_told: bool = True  # whether any value changed it for certain
+    latency_told: bool = True
 
 
 def sweep(outcome: Outcome) -> Sweep | None:
@@ -60,9 +63,31 @@ def sweep(outcome: Outcome) -> Sweep | None:
         )
     if len(points) < 2:
         return None
-    best = frontier([(point.latency, point.throughput) for point in points])
+    of_throughput, of_latency = _told(outcome, high), _told(outcome, low)
+    either = of_throughput or of_latency
+    best = frontier(
+        [
+            (
+                p.latency if of_latency or not either else 0.0,
+                p.throughput if of_throughput or not either else 0.0,
+            )
+            for p in points
+        ]
+    )
     marked = [msgspec.structs.replace(point, best=n in best) for n, point in enumerate(points)]
-    return Sweep(throughput=high, latency=low, points=marked)
+    return Sweep(
+        throughput=high, latency=low, points=marked, throughput_told=of_throughput, latency_told=of_latency
+    )
+
+
+def _told(outcome: Outcome, name: str) -> bool:
+    """Whether any value changed the measure for certain, or one of its kind: another percentile, the other end."""
+    kind = name.partition("_")[0]
+    return any(
+        holds(effect) and effect.measure.partition("_")[0] == kind
+        for effects in outcome.effects
+        for effect in effects
+    )
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> set[int]:

@@ -290,4 +290,12 @@ def _told(effect: Effect) -> str:
         return (
             f"{name} {1 + relative:.1f} times as high (95 % interval {1 + low:.1f} to {1 + high:.1f} times)"
         )
-    return f"{name} {relative:+.0%} (95 % interval {low:+.0%} to {high:+.0%})"
+    return f"{name} {_percent(relative)} (95 % interval {_percent(low)} to {_percent(high)})"
+
+
+def _percent(share: float) -> str:
+    """
+    >>> _percent(0.124), _percent(-0.5)
+    ('+12 %', '−50 %')
+    """
+    return f"{share * 100:+.0f} %".replace("-", "−")
