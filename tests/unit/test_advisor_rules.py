@@ -96,6 +96,17 @@ def test_without_a_heavy_key_it_is_a_hot_partition():
     only(a_world(**HOT, heavy_keys={TOPIC: [HeavyKey(2, "customer-7", 0.1)]}), "hot-partition")
 
 
+def test_a_fuller_partition_is_not_to_blame_where_its_one_reader_has_all_the_others_too():
+    """Which handles 54 records a second: it could have those 18, were it not for the others."""
+    fuller = {"in_rates": [9, 9, 10, 18, 10, 12], "out_rates": [7, 7, 8, 13, 8, 10]}
+    only(a_world(**fuller, members=1), "capacity")
+    only(a_world(**fuller, members=2), "capacity")
+
+
+def test_a_partition_that_gets_more_than_its_reader_handles_is_to_blame_though_nobody_else_reads():
+    only(a_world([1, 1, 100, 1], [1, 1, 60, 1], members=1), "hot-partition")
+
+
 def test_of_three_heavy_keys_none_is_to_blame_alone():
     """Without one of them the partition would still be hot, whatever a small sample makes of its share."""
     keys = [HeavyKey(2, f"key-{n}", share) for n, share in enumerate((0.43, 0.3, 0.27))]

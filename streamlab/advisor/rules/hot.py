@@ -38,6 +38,8 @@ def cause(world: World, found: Behind) -> Finding | None:
     if not hot or with_hot < MOSTLY * sum(growth.values()):
         return None
     hottest = max(hot, key=lambda p: p.in_rate)
+    if found.everywhere and _would_be_read_alone(hottest, found):
+        return None
     mean = sum(p.in_rate for p in found.flow.partitions if p.topic == hottest.topic) / sum(
         p.topic == hottest.topic for p in found.flow.partitions
     )
@@ -55,7 +57,8 @@ def cause(world: World, found: Behind) -> Finding | None:
         cause=_cause(one_key, hottest, mean),
         record_key=one_key.text if one_key else "",
         judged=f"{JUDGED} A partition gets far more than the others (mean of the others and 2 deviations, 1.5 × "
-        f"their mean, beyond chance), and {words.percent(MOSTLY)} or more of the growth is with its owner. A key "
+        f"their mean, beyond chance), {words.percent(MOSTLY)} or more of the growth is with its owner, and where no "
+        "member keeps up more comes in to it than its owner handles. A key "
         f"is hot from {words.percent(KEY_SHARE.enter)} of the partition's newest records on, if without it the "
         "partition would be like the others.",
         numbers=(
@@ -71,6 +74,14 @@ def cause(world: World, found: Behind) -> Finding | None:
         ),
         levers=_levers(found, hottest, one_key, len(found.flow.by_owner().get(hottest.owner or "", []))),
     )
+
+
+def _would_be_read_alone(hottest: PartitionFlow, found: Behind) -> bool:
+    """Whether its owner handles as much as comes in to it, were it not for its other partitions.
+
+    Then more members help. Where others keep up there are enough of them.
+    """
+    return sum(p.out_rate for p in found.flow.by_owner().get(hottest.owner or "", [])) >= hottest.in_rate
 
 
 def _is_to_blame(key: HeavyKey, hottest: PartitionFlow, partitions: Sequence[PartitionFlow]) -> bool:
