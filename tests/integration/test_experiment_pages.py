@@ -184,6 +184,12 @@ def test_what_cannot_be_is_refused_in_the_form(operator, topic, changes, says):
     assert Operation.objects.count() == 0
 
 
+def test_what_the_group_itself_keeps_is_not_said_to_change_nothing(operator, topic):
+    preview = ask(operator, topic, setting="assignor", values="-, lag-aware").preview
+    assert preview["effect"].startswith("assignor of group:readers is set to unset and lag-aware")
+    assert not any("nothing would change" in warning for warning in preview["warnings"])
+
+
 def test_the_preview_says_what_is_turned_for_how_long_and_what_is_put_back(operator, broker, topic):
     broker.configs().set(WHO, {"max_poll_records": 50})
     preview = ask(operator, topic, warm_up_s=5, window_s=20).preview

@@ -14,7 +14,7 @@ from streamlab.broker import Broker
 from streamlab.config import PRODUCER, resolved
 from streamlab.configs.entity import EntityKind, entity
 from streamlab.configs.preview import preview as preview_change
-from streamlab.configs.settings import as_text
+from streamlab.configs.settings import GROUP, as_text
 from streamlab.configs.store import Configs
 from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.judging import LEAST_PAIRS
@@ -107,8 +107,8 @@ def _warnings(broker: Broker, plan: Plan, today: Any, stored: bool) -> list[str]
 
 
 def _not_taken(broker: Broker, plan: Plan) -> list[str]:
-    """Who would not follow, and why; nobody but running clients is asked."""
-    if entity(plan.entity).kind is EntityKind.TOPIC:
+    """Who would not follow, and why; nobody but running clients is asked. What topic or group keep is theirs alone."""
+    if entity(plan.entity).kind is EntityKind.TOPIC or plan.setting_name in GROUP:
         return []
     found: dict[str, None] = {}
     for value in plan.values:

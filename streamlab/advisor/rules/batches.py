@@ -26,7 +26,8 @@ def find(world: World, standing: Standing) -> Iterator[Finding]:
         size, byte_rate = sent(client, "batch-size-avg"), sent(client, "byte-rate")
         records = sent(client, "record-send-rate")
         if size and byte_rate and records:
-            by_id.setdefault(client.client_id, []).append((byte_rate / size, records))
+            batches = min(byte_rate / size, records)  # their half minutes are not quite the same
+            by_id.setdefault(client.client_id, []).append((batches, records))
     for client_id, each in by_id.items():
         batches, records = sum(b for b, _ in each), sum(r for _, r in each)
         stands = standing(NAME, f"client:{client_id}")

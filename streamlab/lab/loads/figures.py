@@ -108,7 +108,7 @@ def _batch_records(sending: Iterable[Mapping[str, float | None]]) -> float | Non
     for figures in sending:
         sent, byte_rate, size = map(figures.get, ("record-send-rate", "byte-rate", "batch-size-avg"))
         if sent and byte_rate and size:
-            records, batches = records + sent, batches + byte_rate / size
+            records, batches = records + sent, batches + min(byte_rate / size, sent)
     return records / batches if batches else None
 
 
