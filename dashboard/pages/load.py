@@ -44,7 +44,10 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
     except StreamlabError as error:
         failed = str(error)
     if desired is None and scenario is None:
-        raise Gone(f"There is no load “{name}”: it has ended.")
+        raise Gone(
+            f"There is no load “{name}” now. One that has ended starts again from the operation that started it, by "
+            "“The same again…”."
+        )
     load = desired.load if desired else SCENARIOS[name].load
     row = loads.row(desired, figures, status, moment.read_at_ms) if desired else None
     return {
