@@ -17,10 +17,8 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import codec
 from .batches import Batch, BatchState, FutureRecordMetadata
 from .clock import SYSTEM_CLOCK, Clock, Deadline
 from .config import PRODUCER, resolved
@@ -37,65 +35,21 @@ from .errors import (
     UnknownTopicOrPartitionError,
 )
 from .metrics.of_producer import ProducerFigures, SenderStats
-from .model import Headers, TopicPartition, header_size
-from .partitioner import StickyPartition, partition_for
+from .model import Headers, header_size
 from .sender import sender_for
+from .serializers import as_bytes, checked_headers, serialized
+from .topic_buffer import TopicBuffer
 from .topics import Topics, TopicSpec, check_name
 
 log = logging.getLogger(__name__)
 
 RECORD_OVERHEAD_BYTES = 8
 """What a record takes in a batch besides its key and value, about: its share of the columns."""
-REMEMBERED_KEYS = 65_536
-"""Keys a topic whose partition is remembered, because hashing in Python costs more than all the rest of send()."""
-
 HEADER_OVERHEAD_BYTES = 8
 """What a header takes besides its name and value, about."""
-_FRAME_BYTES = 32  # the columns' own heads
-_PACKED_GROWTH = 2.5  # at most: 8 bytes are counted for what may take 20, with a large key, value and age
-
 _LATEST_MS = 2**62
 
 _numbers = itertools.count(1)
-
-
-class _TopicBuffer:
-    """One topic as the producer sees it: its partitions, and the open batch of each."""
-
-    __slots__ = (
-        "append_time",
-        "enforcer",
-        "keyed",
-        "largest",
-        "open",
-        "partitions",
-        "remembered",
-        "room_bytes",
-        "sticky",
-        "tps",
-        "validation",
-    )
-
-    def __init__(self, topic: str, spec: TopicSpec):
-        self.partitions = spec.partitions
-        self.enforcer: Callable[[bytes | None], None] | None = None
-        self.validation = "off"
-        self.follow(spec)
-        self.tps = [TopicPartition(topic, n) for n in range(spec.partitions)]
-        self.open: list[Batch | None] = [None] * spec.partitions
-        self.sticky = StickyPartition(spec.partitions)
-        self.remembered: dict[bytes, int] = {}
-
-    def follow(self, spec: TopicSpec) -> None:
-        """Take the topic's settings over, which may change while we run."""
-        self.keyed = spec.compacted  # a record without a key is refused
-        self.append_time = spec.append_time
-        validation = spec.config("schema.validation")
-        if validation != self.validation:
-            self.validation, self.enforcer = validation, None
-        self.largest: int = spec.config("max.message.bytes")
-        # what is counted of a record can grow by so much when it is packed, so that a batch never is too large
-        self.room_bytes = max(1, int((self.largest - codec.HEAD_BYTES - _FRAME_BYTES) / _PACKED_GROWTH))
 
 
 class Producer:
@@ -109,7 +63,7 @@ class Producer:
         self._connection = connection
         self._enforcement: Any = None  # of schemas; made when a topic asks for it
         self._topics = Topics(connection, self.config["metadata_max_age_ms"])
-        self._buffers: dict[str, _TopicBuffer] = {}
+        self._buffers: dict[str, TopicBuffer] = {}
         self._ready: deque[Batch] = deque()  # closed, in order of closing
         self._lock = threading.Lock()
         self._wake_sender = threading.Condition(self._lock)
@@ -177,14 +131,14 @@ class Producer:
         size = RECORD_OVERHEAD_BYTES
         if value is not None:
             if type(value) is not bytes:
-                value = _as_bytes("value", value)
+                value = as_bytes("value", value)
             size += len(value)
         if key is not None:
             if type(key) is not bytes:
-                key = _as_bytes("key", key)
+                key = as_bytes("key", key)
             size += len(key)
         if headers:
-            headers = _checked_headers(headers)
+            headers = checked_headers(headers)
             size += header_size(headers) + HEADER_OVERHEAD_BYTES * len(headers)
         else:
             headers = None
@@ -211,7 +165,7 @@ class Producer:
         elif key is not None:
             partition = buffer.remembered.get(key)
             if partition is None:
-                partition = _remember(buffer, key)
+                partition = buffer.remember(key)
 
         with self._lock:
             if self._closed:
@@ -229,7 +183,7 @@ class Producer:
             batch.room_bytes -= size
         return FutureRecordMetadata(batch, index)
 
-    def _enforce(self, topic: str, buffer: _TopicBuffer, value: bytes | None) -> None:
+    def _enforce(self, topic: str, buffer: TopicBuffer, value: bytes | None) -> None:
         """What the topic's `schema.validation` does to a value. Raises SchemaValidationError."""
         enforcer = buffer.enforcer
         if enforcer is None:
@@ -240,9 +194,7 @@ class Producer:
             enforcer = buffer.enforcer = self._enforcement.of(topic, buffer.validation)
         enforcer(value)
 
-    def _next_batch(
-        self, buffer: _TopicBuffer, full: Batch | None, partition: int | None, size: int
-    ) -> Batch:
+    def _next_batch(self, buffer: TopicBuffer, full: Batch | None, partition: int | None, size: int) -> Batch:
         """The batch that a record of `size` bytes goes into, once there is room for one.
 
         As in Kafka, a batch takes its whole size of `buffer_memory` when it is opened. A record without a partition
@@ -288,10 +240,10 @@ class Producer:
     def _serialize(self, topic: str, headers: Headers | None, key: Any, value: Any) -> tuple[Any, Any]:
         assert self._serializers is not None
         for_key, for_value = self._serializers
-        return _serialized(for_key, topic, headers, key), _serialized(for_value, topic, headers, value)
+        return serialized(for_key, topic, headers, key), serialized(for_value, topic, headers, value)
 
     def _close_batch(self, batch: Batch) -> None:
-        buffer: _TopicBuffer = batch.buffer
+        buffer: TopicBuffer = batch.buffer
         batch.state, batch.buffer = BatchState.CLOSED, None
         number = batch.partition.partition
         buffer.open[number] = None
@@ -460,12 +412,12 @@ class Producer:
             return self._topics.ensure(topic)
         return self._topics.require(topic)
 
-    def _open_topic(self, topic: str) -> _TopicBuffer:
+    def _open_topic(self, topic: str) -> TopicBuffer:
         self._running.wait_for_first_look()
         deadline = Deadline(self.config["max_block_ms"], self._clock)
         while True:
             try:
-                buffer = _TopicBuffer(topic, self._spec(topic))
+                buffer = TopicBuffer(topic, self._spec(topic))
                 break
             except StreamlabError as error:
                 if not error.retriable or deadline.expired:
@@ -474,7 +426,7 @@ class Producer:
         with self._lock:
             return self._buffers.setdefault(topic, buffer)
 
-    def _grown(self, topic: str, buffer: _TopicBuffer, partition: int) -> _TopicBuffer:
+    def _grown(self, topic: str, buffer: TopicBuffer, partition: int) -> TopicBuffer:
         """The buffer, grown when the topic has been; raises when the partition does not exist."""
         if isinstance(partition, int) and partition >= 0:
             self.refresh(self._topics.all(fresh=True))
@@ -495,44 +447,3 @@ class Producer:
                         del self._buffers[topic]
                     continue
                 buffer.follow(spec)
-                if spec.partitions > buffer.partitions:
-                    buffer.tps += [
-                        TopicPartition(topic, n) for n in range(buffer.partitions, spec.partitions)
-                    ]
-                    buffer.open += [None] * (spec.partitions - buffer.partitions)
-                    buffer.partitions = spec.partitions
-                    buffer.remembered = {}
-
-
-def _remember(buffer: _TopicBuffer, key: bytes) -> int:
-    remembered = buffer.remembered  # before the count: refresh() changes the count, then the memory
-    if len(remembered) >= REMEMBERED_KEYS:
-        remembered.clear()
-    partition = remembered[key] = partition_for(key, buffer.partitions)
-    return partition
-
-
-def _serialized(serializer: Any, topic: str, headers: Headers | None, data: Any) -> Any:
-    """`serializer` is a function of the data, or has kafka-python's `serialize(topic, headers, data)`."""
-    if serializer is None:
-        return data
-    with_topic = getattr(serializer, "serialize", None)
-    return serializer(data) if with_topic is None else with_topic(topic, headers, data)
-
-
-def _as_bytes(what: str, data: Any) -> bytes:
-    if isinstance(data, (bytearray, memoryview)):
-        return bytes(data)
-    raise TypeError(f"{what} must be bytes or None, not {type(data).__name__}; give a {what}_serializer.")
-
-
-def _checked_headers(headers: Sequence[Any]) -> Headers:
-    """A copy: the caller may go on changing its own."""
-    for item in headers:
-        if len(item) != 2 or not isinstance(item[0], str) or not isinstance(item[1], (bytes, type(None))):
-            raise IllegalArgumentError(f"A header is a (str, bytes) pair, not {item!r}.")
-        try:
-            item[0].encode()
-        except UnicodeEncodeError as error:
-            raise IllegalArgumentError(f"The header name {item[0]!r} is not valid text.") from error
-    return list(headers)

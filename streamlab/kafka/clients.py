@@ -10,7 +10,7 @@ from ..consumer import Consumer
 from ..errors import StreamlabError
 from ..model import Headers
 from ..producer import Producer
-from ..producer import _serialized as serialized
+from ..serializers import serialized
 from .address import broker_at
 from .errors import UnsupportedVersionError
 from .partitioner import ClusterMetadata
