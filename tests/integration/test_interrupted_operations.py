@@ -24,7 +24,7 @@ from streamlab.delivery.letter_states import LetterState
 from streamlab.delivery.replay_jobs import ReplayState
 from streamlab.delivery.replay_plan import ReplayPlan
 from tests.builders import a_group_that_read, a_topic, numbered, produce
-from tests.integration.test_operations import ask, committed, step, text_of
+from tests.operating import ask, committed, step, text_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
