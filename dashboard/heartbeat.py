@@ -18,7 +18,7 @@ LIFETIME_S = 30
 
 @cache
 def _control() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5)
+    return redis.Redis.from_url(settings.REDIS_URL or "", socket_timeout=5)
 
 
 @shared_task(name="dashboard.heartbeat.beat")

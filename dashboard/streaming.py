@@ -19,8 +19,8 @@ def body(request: HttpRequest, parts: Iterable[bytes]) -> Iterator[bytes] | Asyn
 
 async def _awaited(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Each block is made in the request's own thread, where its database connection is."""
-    following = sync_to_async(next)
-    while block := await following(blocks, b""):
+    following = sync_to_async(lambda: next(blocks, b""))
+    while block := await following():
         yield block
 
 

@@ -50,7 +50,7 @@ def _reach() -> str:
     return "It may not lead to this machine or its network, unless STREAMLAB_WEBHOOK_PRIVATE=1 is set."
 
 
-class RuleForm(forms.ModelForm):
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # no subscript when it runs
     statuses = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="When it is")
 
     class Meta:
@@ -134,7 +134,7 @@ class RuleForm(forms.ModelForm):
         return self.instance
 
 
-class ChannelForm(forms.ModelForm):
+class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]  # no subscript when it runs
     """Of a webhook or of e-mail. What is secret is never shown again: left empty, it stays as it is."""
 
     addresses = forms.CharField(

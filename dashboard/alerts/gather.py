@@ -94,7 +94,7 @@ def _deaths(
     if lacks:
         trouble.append(lacks)
         return None
-    found = {}
+    found: dict[int, Mapping[tuple[str, str], int]] = {}
     for window_s in {rule.window_s for rule in rules}:
         counts = (
             DeadLetter.objects.filter(died_ms__gt=now_ms - window_s * 1000)

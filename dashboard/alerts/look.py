@@ -164,7 +164,9 @@ class _Writer:
     def _clear(self, change: Change) -> list[Firing]:
         row = self._rows[change.subject]
         taken, _ = self._expected(change).delete()
-        firing = Firing.objects.filter(pk=row.firing_id, cleared_at=None).first() if taken else None
+        firing = None
+        if taken and row.firing_id is not None:
+            firing = Firing.objects.filter(pk=row.firing_id, cleared_at=None).first()
         if firing is None:
             return []
         reading = self._readings.get(change.subject)

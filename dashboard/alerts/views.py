@@ -38,7 +38,7 @@ def needs(role: Role, what: str) -> Callable[[View], View]:
     def around(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, **args: object) -> HttpResponse:
-            if not has_role(request.user, role):  # type: ignore[arg-type]
+            if not has_role(request.user, role):
                 trail.record(
                     actor_of(request), "alert.refused", " ".join([what, *(str(v) for v in args.values())])
                 )

@@ -30,7 +30,7 @@ def signs_in_with(request: HttpRequest, how: str) -> None:
 @receiver(user_logged_in)
 def _signed_in(request: HttpRequest | None, user: User, **_: Any) -> None:
     how = request.META.get(_HOW) if request is not None else None
-    said = {"effect": f"by {how}"} if how else {}
+    said: dict[str, Any] = {"effect": f"by {how}"} if how else {}
     trail.record(Actor(user, _origin(request)), "session.opened", **said)
 
 

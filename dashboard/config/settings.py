@@ -7,6 +7,7 @@ static files and a secret key that somebody chose.
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import csp.constants as csp
 
@@ -215,7 +216,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": {
         "task": "dashboard.heartbeat.beat",
         "schedule": 5.0,

@@ -13,10 +13,10 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from dashboard.streaming import BLOCK_BYTES, body
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
+class StaticFilesMiddleware(WhiteNoiseMiddleware):
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> FileResponse:
         response: FileResponse = WhiteNoiseMiddleware.serve(static_file, request)
         response.block_size = BLOCK_BYTES
-        response.streaming_content = body(request, response.streaming_content)  # type: ignore[assignment]
+        response.streaming_content = body(request, response.streaming_content)  # type: ignore[arg-type]
         return response

@@ -22,6 +22,8 @@ from streamlab.topics import Topics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from streamlab.batches import FutureRecordMetadata
+
 MAX_ON_THE_WAY = 5_000
 """Events that this process has taken and not yet stored. Who brings more is asked to wait."""
 DELIVERY_MS = 10_000
@@ -84,7 +86,7 @@ def store(topic: str, events: Sequence[CloudEvent]) -> list[Stored]:
     with on_the_way.room_for(len(events)):
         if len(events) > 1:
             _check_schemas(topic, events)
-        sent = []
+        sent: list[tuple[CloudEvent, FutureRecordMetadata | None, StreamlabError | None]] = []
         producer = _producer()
         for event in events:
             headers, value = event.to_binary()
@@ -126,9 +128,9 @@ def _check_schemas(topic: str, events: Sequence[CloudEvent]) -> None:
     _promises(broker()).check(topic, events)
 
 
-def _settled(event: CloudEvent, future: object, deadline: Deadline) -> Stored:
+def _settled(event: CloudEvent, future: FutureRecordMetadata, deadline: Deadline) -> Stored:
     try:
-        return Stored(event, future.get(deadline.remaining_s), None)  # type: ignore[attr-defined]
+        return Stored(event, future.get(deadline.remaining_s), None)
     except StreamlabError as error:
         return Stored(event, None, error)
 

@@ -152,7 +152,7 @@ def hub() -> Hub:
     """The hub of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
-        _hubs[loop] = Hub(settings.STREAMLAB_URL)
+        _hubs[loop] = Hub(settings.STREAMLAB_URL or "")
     return _hubs[loop]
 
 

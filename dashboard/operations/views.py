@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -36,7 +37,7 @@ Step = Callable[[HttpRequest, Operation], HttpResponse]
 
 def allow(request: HttpRequest, kind: Kind, what: str) -> None:
     """Raises PermissionDenied, and leaves a trail, unless this person may do such a thing."""
-    if not has_role(request.user, kind.role):  # type: ignore[arg-type]
+    if not has_role(request.user, kind.role):
         trail.record(actor_of(request), "operation.refused", what)
         raise PermissionDenied(f"This needs the role {kind.role}. Ask an Admin for it.")
 
@@ -78,7 +79,8 @@ def _initial(request: HttpRequest) -> dict[str, str]:
 def nothing_to_choose(form: forms.BaseForm) -> str:
     """Why the form cannot be filled in now; "" when it can."""
     for name, field in form.fields.items():
-        if isinstance(field, forms.ChoiceField) and field.required and not any(field.choices):
+        choices: Any = getattr(field, "choices", None)  # lazy ones have no type that says so
+        if isinstance(field, forms.ChoiceField) and field.required and not any(choices):
             return NOTHING.get(name, f"There is nothing to choose for “{field.label}” yet.")
     return ""
 

@@ -67,4 +67,4 @@ def fresh_connection(
             close_old_connections()
         return context(moment, address, *args, **named)
 
-    return drawn
+    return drawn  # type: ignore[return-value]  # what is wrapped is called by place, never by name

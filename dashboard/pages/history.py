@@ -28,8 +28,8 @@ MOST_NAMES = 200
 def _of(address: Address) -> tuple[str, str]:
     """("topic", its name), ("group", its name) or ("", "")."""
     for kind in ("topic", "group"):
-        if address.query.get(kind):
-            return kind, address.query[kind]
+        if name := address.query.get(kind):
+            return kind, name
     return "", ""
 
 

@@ -32,8 +32,9 @@ def found(address: Address) -> Any:
             letters = letters.filter(**{name: query[name]})
     if query.get("state") in LetterState.values:
         letters = letters.filter(state=query["state"])
-    if query.get("partition", "").isdecimal() and len(query["partition"]) < 8:
-        letters = letters.filter(partition=int(query["partition"]))
+    partition = query.get("partition", "")
+    if partition.isdecimal() and len(partition) < 8:
+        letters = letters.filter(partition=int(partition))
     wanted = query.get("q", "").strip()
     if wanted:
         some = Q(record_id__icontains=wanted) | Q(exception__icontains=wanted)
@@ -47,12 +48,13 @@ def _acts_on(address: Address) -> tuple[dict[str, str], int, str]:
     A search is handed on letter by letter: the words of a search mean more to the log than to the database.
     """
     query = address.query
-    if not (query.get("group") and query.get("topic")):
+    group, topic = query.get("group", ""), query.get("topic", "")
+    if not (group and topic):
         return {}, 0, "Choose one group and topic to act on many letters at once."
     dead = found(address).filter(state=LetterState.DEAD, dlq_offset__isnull=False)
     count = dead.count()
     known = dead.values_list("dlq_topic", flat=True).first()
-    asked = {"dlq": known or dlq_topic(query["topic"], query["group"])}
+    asked = {"dlq": known or dlq_topic(topic, group)}
     if query.get("q", "").strip():
         if count > MOST_SINGLE:
             return {}, count, f"Narrow the search to {MOST_SINGLE} dead letters to act on exactly these."
@@ -91,8 +93,8 @@ def _places(address: Address) -> list[tuple[str, str, int]]:
 
 def dlq_chosen(address: Address) -> str:
     """The topic of letters that single ones can be picked from; "" while there may be several."""
-    query = address.query
-    return dlq_topic(query["topic"], query["group"]) if query.get("group") and query.get("topic") else ""
+    group, topic = address.query.get("group", ""), address.query.get("topic", "")
+    return dlq_topic(topic, group) if group and topic else ""
 
 
 @fresh_connection

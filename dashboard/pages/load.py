@@ -65,8 +65,8 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         "trials": [(t.says, tries.of_trial(t, load)) for t in (scenario.trials if scenario else ())],
         "marks": load_marks.of_load(load.name, moment.window_start_ms),
         "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
-        "rate_legend": legend(("in", row and row.rate), ("out", row and row.consumed)),
-        "lag_legend": legend(("lag", row and row.lag)),
+        "rate_legend": legend(("in", row.rate if row else None), ("out", row.consumed if row else None)),
+        "lag_legend": legend(("lag", row.lag if row else None)),
     }
 
 

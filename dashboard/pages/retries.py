@@ -142,7 +142,7 @@ def _read(events: QuerySet[RecordEvent]) -> Hour:
         )
         .order_by("-attempts", "group", "exception")
     )
-    errors = list(found[: MOST_ERRORS + 1])
+    errors: list[dict[str, Any]] = [dict(error) for error in found[: MOST_ERRORS + 1]]
     newest = events.order_by("-at_ms").values_list(
         "kind", "attempt", "at_ms", "planned_ms", "started_ms", "due_ms"
     )[:MOST_ATTEMPTS]

@@ -27,7 +27,7 @@ from .views import paint
 
 def allow_revealing(request: HttpRequest, what: str, action: str = "record.revealed") -> None:
     """Raises PermissionDenied; leaves a trail either way, before anything is shown."""
-    if not has_role(request.user, Role.ADMIN):  # type: ignore[arg-type]
+    if not has_role(request.user, Role.ADMIN):
         trail.record(actor_of(request), "reveal.refused", what)
         raise PermissionDenied("This needs the role Admin. Ask an Admin for it.")
     trail.record(actor_of(request), action, what)

@@ -88,7 +88,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         ],
         "recall": story.recall(scenario),
         "told": story.told(scenario, now.values),
-        "rate_legend": legend(("in", row and row.rate), ("out", row and row.consumed)),
+        "rate_legend": legend(("in", row.rate if row else None), ("out", row.consumed if row else None)),
         "lag_legend": _lag_legend(scenario, row),
         "marks": load_marks.of_load(scenario.name, moment.read_at_ms - STORY_MS),
         "experiment_marks": marks.of_experiments(moment, topic=load.topic_name),
@@ -104,8 +104,8 @@ def _lag_change(moment: Moment, load: Load) -> float | None:
 
 def _lag_legend(scenario: Scenario, row: loads.LoadRow | None) -> list[Legend]:
     if _is_of_deaths(scenario):
-        return legend(("dead letters", row and row.dead))
-    return legend(("lag", row and row.lag))
+        return legend(("dead letters", row.dead if row else None))
+    return legend(("lag", row.lag if row else None))
 
 
 def _seen(scene: story.Scene, values: Values, pulled: bool, back: bool) -> story.Seen | None:

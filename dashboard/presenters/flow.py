@@ -131,7 +131,7 @@ def picture(snapshot: Snapshot, statuses: groups.Statuses, sent: Sent | None = N
         for g in chosen
         if t.topic in read[g.group]
     ]
-    columns = [list(left.values()), list(middle.values()), list(right.values())]
+    columns = (list(left.values()), list(middle.values()), list(right.values()))
     height = _place(columns, into + out)
     most = max((pair.per_s or 0 for pair in into + out), default=0)
     return Flow(

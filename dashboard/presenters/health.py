@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from streamlab.metrics.snapshot import GroupSnapshot, ServerSnapshot, Snapshot, TopicSnapshot
 
@@ -134,7 +135,7 @@ def findings(snapshot: Snapshot, trends: Mapping[str, Trend]) -> Iterator[Findin
 def _of_group(group: GroupSnapshot, heading: Trend) -> Finding | None:
     status = groups.status(group, heading)
     lag = count(group.lag).plain
-    here = {"page": "group", "name": group.group, "weight": float(group.lag or 0)}
+    here: dict[str, Any] = {"page": "group", "name": group.group, "weight": float(group.lag or 0)}
     where = (
         listed([str(t) for t in sorted(topic for topic, on in group.partitions.totals.items() if on.lag)])
         or "its topics"

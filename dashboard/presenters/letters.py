@@ -44,12 +44,12 @@ class FailureRow:
     discarded: Figure
     first: Figure
     last: Figure
-    fresh: int  # died since the newest replay of such letters; 0 where none was replayed
+    fresh: int | None  # died since the newest replay of such letters; None: none was ever replayed
     line: Sparkline  # deaths over time
 
 
 def failure_row(
-    failure: FailureGroup, fresh: int, line: Sparkline, now_ms: int, said: Said = str
+    failure: FailureGroup, fresh: int | None, line: Sparkline, now_ms: int, said: Said = str
 ) -> FailureRow:
     error = failure.exception.rpartition(".")[2] or "no exception"
     return FailureRow(

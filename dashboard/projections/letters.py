@@ -85,7 +85,7 @@ def _replayed(event: RecordDeadLettered | RecordRecovered | DeadLetterReplayed) 
 def tell(letter: DeadLetter, event: RecordEvent) -> None:
     """Let a letter know of an event that speaks of it."""
     died_here = isinstance(event, RecordDeadLettered) and event.replays == letter.replays
-    if died_here or isinstance(event, DeadLetterEvent):
+    if isinstance(event, DeadLetterEvent) or (isinstance(event, RecordDeadLettered) and died_here):
         _address(letter, event)
     match event:
         case RecordDeadLettered() if died_here:

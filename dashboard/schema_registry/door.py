@@ -70,7 +70,9 @@ def _guarded(
         response = handler(request, registry(caller.user.get_username()), **named)
         if request.method in ("PUT", "DELETE"):  # who registered what stands in the broker's own history
             actor = Actor(caller.user, request.META.get("REMOTE_ADDR") or "", "schema registry", caller.token)
-            trail.record(actor, f"schemas.{handler.__name__}", named.get("subject", ""), **_asked(request))
+            trail.record(
+                actor, f"schemas.{handler.__name__}", named.get("subject", ""), None, **_asked(request)
+            )
         return response
     except NotSignedIn as reason:
         return error(401, str(reason))

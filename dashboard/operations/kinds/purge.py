@@ -46,9 +46,10 @@ def _first_kept(broker: Broker, spec: Spec) -> dict[TopicPartition, tuple[int, i
     """For each partition its log start and the first offset that stays."""
     log = PartitionLog(broker.connection, Topics(broker.connection))
     edges = log.offsets(partitions_of(broker, spec["topic"]))
-    if spec["before_ms"] is None:
+    before_ms: int | None = spec["before_ms"]
+    if before_ms is None:
         return {p: (edge.log_start, edge.log_end) for p, edge in edges.items()}
-    found = log.at_time(dict.fromkeys(edges, spec["before_ms"]))
+    found = log.at_time(dict.fromkeys(edges, before_ms))
     kept = {}
     for p, edge in edges.items():
         at = found[p]

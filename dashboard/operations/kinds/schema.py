@@ -13,8 +13,8 @@ from dashboard.schema_registry.core import registry
 from streamlab.broker import Broker
 from streamlab.errors import StreamlabError
 from streamlab.schemas.errors import SubjectNotFoundError
+from streamlab.schemas.guards import check_subject
 from streamlab.schemas.model import Schema, SchemaType, Version
-from streamlab.schemas.registry import check_subject
 
 from ..kind import Form, Job, Kind, Preview, Result, Spec, WorldMoved
 from .fields import plural, shortened, some

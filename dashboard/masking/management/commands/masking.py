@@ -37,7 +37,7 @@ class Command(BaseCommand):
             except ValidationError as reason:
                 raise CommandError(reason.message) from None
         else:
-            rule = MaskingRule.objects.filter(topics=options["topics"], field=options["field"]).first()
-            if rule is None:
+            unwanted = MaskingRule.objects.filter(topics=options["topics"], field=options["field"]).first()
+            if unwanted is None:
                 raise CommandError("There is no such rule.")
-            rules.remove(rule, ACTOR)
+            rules.remove(unwanted, ACTOR)
