@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from dashboard.operations.kinds.load_fields import as_text, flat
 from streamlab.lab.loads.desired import Desired, LoadStatus
 from streamlab.lab.loads.figures import LoadFigures
+from streamlab.lab.loads.files import text_at
 from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import Lever, Look, Scenario
 
@@ -153,8 +153,7 @@ class LeverButton:
 
 
 def lever_button(lever: Lever, load: Load) -> LeverButton:
-    now = flat(load)
-    done = all(as_text(now.get(place)) == value for place, value in lever.changes.items())
+    done = all(text_at(load, place) == value for place, value in lever.changes.items())
     return LeverButton(lever.says, lever.then, lever.changes, done, lever.role == "happens")
 
 

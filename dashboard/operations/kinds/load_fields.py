@@ -9,7 +9,7 @@ import msgspec
 from django import forms
 
 from streamlab.lab.loads import folder
-from streamlab.lab.loads.files import changed, parsed
+from streamlab.lab.loads.files import as_text, changed, parsed
 from streamlab.lab.loads.load import (
     MOST_CONSUMERS,
     MOST_PARTITIONS,
@@ -124,19 +124,6 @@ def flat(load: Load) -> dict[str, Any]:
 _DEFAULTS = flat(Load(name="a")) | {"producers.burst": None}
 
 
-def as_text(value: Any) -> str:
-    """As `changed` reads it.
-
-    >>> as_text(400.0), as_text(None), as_text(True)
-    ('400', '', 'true')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
 def differences(before: Load, after: Load) -> dict[str, tuple[str, str]]:
     """Place -> value before and after, for all that differ; "" where there is none."""
     old, new = flat(before), flat(after)
@@ -145,4 +132,4 @@ def differences(before: Load, after: Load) -> dict[str, tuple[str, str]]:
     return {place: pair for place, pair in pairs.items() if pair[0] != pair[1]}
 
 
-__all__ = ["InvalidLoadError", "LoadForm", "as_text", "differences", "flat", "load_fields"]
+__all__ = ["InvalidLoadError", "LoadForm", "differences", "flat", "load_fields"]

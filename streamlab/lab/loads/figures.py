@@ -90,13 +90,23 @@ def _dying(connection: Connection, load: Load, snapshot: Snapshot, since_ms: int
 def client_figures_of(connection: Connection, load: Load) -> ClientFigures:
     """The worst of each, and the mean batch. Raises StreamlabError."""
     clients = read_figures(connection, MOST_CLIENTS).values()
-    own = [client for client in clients if client.client_id.startswith(f"{load.topic_name}-")]
+    own = [client for client in clients if _is_own(client.client_id, load)]
     return ClientFigures(
         request_ms=_largest(c.metrics.get(SENDING, {}).get("request-latency-p95") for c in own),
         poll_ms=_largest(c.metrics.get(POLLING, {}).get("time-between-poll-max") for c in own),
         vain=sum(empty_rate(client) for client in own) if own else None,
         batch_records=_batch_records([client.metrics.get(SENDING, {}) for client in own]),
     )
+
+
+def _is_own(client_id: str, load: Load) -> bool:
+    """Not of another load whose name begins as this one's does.
+
+    >>> _is_own("lab-a-reader-12", Load(name="a")), _is_own("lab-a-b-reader-1", Load(name="a"))
+    (True, False)
+    """
+    head, _, number = client_id.rpartition("-")
+    return number.isdigit() and head in (f"{load.topic_name}-producer", f"{load.topic_name}-reader")
 
 
 def _batch_records(sending: Iterable[Mapping[str, float | None]]) -> float | None:

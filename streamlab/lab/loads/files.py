@@ -81,9 +81,20 @@ def text_at(load: Load, place: str) -> str:
     here: Any = msgspec.to_builtins(load)
     for step in _steps(place):
         here = here.get(step) if isinstance(here, dict) else None
-    if isinstance(here, bool):
-        return str(here).lower()
-    return "" if here is None else f"{here:.12g}" if isinstance(here, float) else str(here)
+    return as_text(here)
+
+
+def as_text(value: Any) -> str:
+    """A value of a load, as `changed` takes it.
+
+    >>> as_text(400.0), as_text(None), as_text(True)
+    ('400', '', 'true')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def renamed(load: Load, name: str) -> Load:
