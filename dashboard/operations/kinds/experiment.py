@@ -11,10 +11,10 @@ from typing import Any
 from dashboard.presenters.figures import clock, spell_duration
 from dashboard.presenters.words import plural
 from streamlab.broker import Broker
-from streamlab.config import PRODUCER, resolved
+from streamlab.config import GROUP, PRODUCER, resolved
 from streamlab.configs.entity import EntityKind, entity
 from streamlab.configs.preview import preview as preview_change
-from streamlab.configs.settings import GROUP, as_text
+from streamlab.configs.settings import as_text
 from streamlab.configs.store import Configs
 from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.judging import LEAST_PAIRS
