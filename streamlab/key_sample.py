@@ -17,7 +17,6 @@ from .log import parse_entry
 from .partitioner import partition_for
 
 PARTITIONS_A_ROUND_TRIP = 100
-ENTRIES_A_PARTITION = 200
 
 
 class Budget(NamedTuple):
@@ -27,6 +26,7 @@ class Budget(NamedTuple):
     records: int = 100_000
     bytes: int = 32 << 20
     seconds: float = 1.0
+    entries_a_partition: int = 200
 
 
 ONE_LOOK = Budget()
@@ -48,6 +48,7 @@ class KeySample(NamedTuple):
     kept: float  # records that the sampled partitions keep, which is what all weights add up to
     entries: int  # batches that were looked at
     elsewhere: int  # keys that are not where murmur2 puts them: another partitioner sent them
+    size_bytes: int = 0  # of these batches, as stored
 
     def share(self, key: SampledKey) -> float:
         """Of everything that the sampled partitions keep, 0..1."""
@@ -64,7 +65,7 @@ class KeySample(NamedTuple):
 def sample(connection: Connection, topic: str, kept: Sequence[int], budget: Budget = ONE_LOOK) -> KeySample:
     """`kept` says how many records each partition holds. The fullest are looked at first. Raises StreamlabError."""
     fullest_first = sorted((n for n, records in enumerate(kept) if records), key=lambda n: -kept[n])
-    each = max(1, min(ENTRIES_A_PARTITION, budget.entries // max(len(fullest_first), 1)))
+    each = max(1, min(budget.entries_a_partition, budget.entries // max(len(fullest_first), 1)))
     until = time.monotonic() + budget.seconds
     found: dict[int, list[bytes | None]] = {}
     size = records = looked = 0
@@ -80,7 +81,7 @@ def sample(connection: Connection, topic: str, kept: Sequence[int], budget: Budg
             size, records = size + read, records + len(found[number])
         if records >= budget.records or size >= budget.bytes or time.monotonic() >= until:
             break
-    return of_keys(found, kept, looked)
+    return of_keys(found, kept, looked)._replace(size_bytes=size)
 
 
 def _keys(entries: Sequence[bytes]) -> tuple[list[bytes | None], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
@@ -42,7 +43,9 @@ MOST_CHANGES = 100
 MOST_REBALANCES = 100
 MOST_SUSPECTS = 5
 """Topics whose keys, or whose letters, are sampled at one look."""
-A_SAMPLE = Budget(entries=30, records=5_000, bytes=4 << 20, seconds=0.3)
+A_SAMPLE = Budget(entries=30, records=5_000, bytes=4 << 20, seconds=0.3, entries_a_partition=1_000)
+SURE_RECORDS = 1_000
+"""So many of a partition's records tell a key's share to one or two hundredths; thirty would to a tenth."""
 LETTERS_A_PARTITION = 2
 STALE_MS = 10_000
 
@@ -194,6 +197,11 @@ class Looker:
         logs = world.snapshot.topics[topic].partitions
         kept = [p.log_end - p.log_start if p.partition in numbers else 0 for p in logs]
         sample = key_sample.sample(self._connection, topic, kept, A_SAMPLE)
+        if sample.records:  # of how many entries a sample must be is known now
+            by = min(SURE_RECORDS * len(numbers) / sample.records, A_SAMPLE.bytes / sample.size_bytes)
+            if by > 1:
+                larger = A_SAMPLE._replace(entries=ceil(A_SAMPLE.entries * by))
+                sample = key_sample.sample(self._connection, topic, kept, larger)
         return [
             HeavyKey(
                 key.partition,

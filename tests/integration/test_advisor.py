@@ -70,6 +70,17 @@ def test_a_late_group_is_found_from_what_the_sampler_left(broker):
     assert "50 ms" in finding.cause
 
 
+def test_a_key_is_judged_by_more_than_the_few_batches_that_chance_may_rule(broker):
+    broker.admin().create_topics({TOPIC: {"num_partitions": 6}})
+    chance = [b"customer-7", b"another", b"customer-7", b"customer-7"] * 8
+    with broker.producer() as producer:
+        for key in [b"customer-7"] * 300 + chance:  # waited for, so that each is a batch of its own
+            producer.send(TOPIC, b"x", key=key, partition=2).get(60)
+    measured(broker, a_world([10, 10, 100, 10, 10, 10], [10, 10, 60, 10, 10, 10]))
+    [finding] = advisor.advise(broker.connection).findings
+    assert (finding.rule, finding.record_key) == ("hot-key", "customer-7")
+
+
 def test_without_a_sampler_there_is_no_advice(broker):
     with pytest.raises(NothingMeasured, match="sampler"):
         advisor.advise(broker.connection)
