@@ -5,12 +5,14 @@ import os
 import signal
 import threading
 import time
+from random import Random
 
 import pytest
 
 from streamlab.cli import main
 from streamlab.errors import IllegalStateError, StaleConfigError
 from streamlab.groups.describe import describe
+from streamlab.lab.loads import sending
 from streamlab.lab.loads.desired import MOST_LOADS, Loads
 from streamlab.lab.loads.files import changed
 from streamlab.lab.loads.handling import record_ms
@@ -241,6 +243,31 @@ def test_a_topic_that_the_lab_did_not_make_is_left_alone(lab, loads, broker):
     assert "lab did not make" in problem
     assert processes(loads) == {}
     assert sent(broker) == 0
+
+
+def test_a_load_whose_file_is_not_there_says_so_and_begins_once_it_is(lab, loads, broker, tmp_path):
+    loads.start(a_load(**{"producers.file": "mine.csv", "producers.rate": "50"}))
+    problem = until(lambda: (s := loads.status().loads.get("test")) and s.problem, 60)
+    assert "There is no file 'mine.csv'" in problem
+    assert processes(loads) == {}
+    file = tmp_path / "var" / "lab" / "mine.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("id,name\n1,a\n2,b\n")
+    until(lambda: sent(broker) > 5, 60, "its rows are sent, again and again")
+    assert loads.status().loads["test"].problem == ""
+
+
+def test_a_file_that_is_away_for_a_while_is_played_again_when_it_is_back(broker, monkeypatch, tmp_path):
+    monkeypatch.setenv("STREAMLAB_VAR", str(tmp_path))
+    load, stop = a_load(**{"producers.file": "mine.csv"}), threading.Event()
+    broker.admin().create_topics({load.topic_name: {"num_partitions": 1}})
+    with broker.producer() as producer:
+        sender = sending._Sender(producer, load, 1, Random(1))
+        sender.send(3, stop)
+        (tmp_path / "lab").mkdir()
+        (tmp_path / "lab" / "mine.csv").write_text("id\n1\n2\n")
+        sender.send(3, stop)
+    assert sent(broker) == 3
 
 
 def test_a_load_that_begins_again_with_fewer_partitions_begins_with_an_empty_topic(lab, loads, broker):

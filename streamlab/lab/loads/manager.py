@@ -31,6 +31,7 @@ from ...metrics.snapshot import Snapshot
 from ..experiments.notes import put_back_orphan
 from ..supervisor import ChildState, Supervisor
 from .desired import STATUS_LIFETIME_S, Desired, LabStatus, Loads, LoadStatus, ProcessStatus
+from .folder import path_of
 from .load import Load
 from .topic import prepare
 
@@ -47,7 +48,7 @@ DRAIN_S = 5.0
 SETTLED_MS = 2_000
 """What was measured so long after a load was stopped knows what its producers sent last."""
 AGAIN_AFTER_S = 5.0
-"""When a topic could not be made, it is tried again after this."""
+"""When a topic could not be made, or a file is not there, it is tried again after this."""
 
 
 def run(broker: Any, stop: threading.Event) -> None:
@@ -63,7 +64,7 @@ def run(broker: Any, stop: threading.Event) -> None:
 
 def _needs(load: Load | None) -> tuple[Any, ...]:
     """What it is prepared for."""
-    return () if load is None else (load.partitions, load.topic, load.group)
+    return () if load is None else (load.partitions, load.topic, load.group, load.producers.file)
 
 
 class _Followed:
@@ -72,7 +73,7 @@ class _Followed:
     def __init__(self) -> None:
         self.prepared: Load | None = None  # what its topic and group were prepared for
         self.problem = ""
-        self.again_at = 0.0  # monotonic; a topic that could not be prepared is tried again then
+        self.again_at = 0.0  # monotonic; what could not be prepared is tried again then
 
 
 class _Draining(NamedTuple):
@@ -178,11 +179,13 @@ class Manager:
             return None
 
     def _prepare(self, followed: _Followed, desired: Desired) -> None:
-        """The load's topic and group, when that was not done yet for these partitions and settings."""
+        """The load's file, topic and group, when that was not done yet for these partitions and settings."""
         load = desired.load
         if _needs(followed.prepared) == _needs(load) or time.monotonic() < followed.again_at:
             return
         try:
+            if load.producers.file is not None:
+                path_of(load.producers.file)  # raises when it is not there
             prepare(self._connection, load, followed.prepared or self._loads.prepared(load.name, desired.run))
             self._loads.note_prepared(load, desired.run)
             followed.prepared, followed.problem = load, ""

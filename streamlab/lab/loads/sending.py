@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ...cloudevents import Series, rfc3339
 from ...errors import StreamlabError
-from ..rows import Fields, Row
+from ..rows import Fields, Row, SourceError
 from ..sources import open_source
 from .draws import Due, KeyDraw, burst_factor
 from .folder import path_of
@@ -96,6 +96,12 @@ class _Sender:
                 headers = self._series.headers(f"{self._run}-{self._count}".encode(), moment)
                 sent = self._producer.send(self._load.topic_name, item.value, item.key, headers)
                 sent.add_errback(self._note_failure)
+        except SourceError as error:
+            log.warning("It waits for its file: %s", error)
+            self._source = _source(
+                self._load, self._number, self._chance
+            )  # one that has raised gives nothing more
+            stop.wait(1.0)
         except StreamlabError as error:
             log.warning("It waits: %s", error)
             stop.wait(1.0)
@@ -152,4 +158,4 @@ def _played(load: Load, number: int) -> Iterator[Outgoing]:
                 if rows % wanted.count == number % wanted.count:
                     yield Outgoing(item.key, item.value)
         if rows < wanted.count:
-            raise StreamlabError(f"The file {json.dumps(wanted.file)} has too few rows: {rows}.")
+            raise SourceError(f"The file {json.dumps(wanted.file)} has too few rows: {rows}.")
