@@ -51,7 +51,7 @@ FIGURES = {
     "partitions": ("Partitions", "partitions"),
     "skew": ("Skew", "times the mean"),
     "epoch": ("Epoch of the group", "epochs"),
-    "batch_records": ("Records in a batch", "records in a batch"),  # of its producers, the mean
+    "batch_records": ("Records a batch", "records in a batch"),  # of its producers, the mean
     "record_bytes": ("Bytes a record", "bytes"),
     "request_ms": ("Request, p95", "ms"),  # of its producers, in the last half minute
     "poll_ms": ("Between polls, at most", "ms"),  # of its readers, likewise
