@@ -138,6 +138,22 @@ def test_a_process_that_was_held_up_puts_nothing_back_under_another_experiment(b
     assert notes.current(broker.connection) == now
 
 
+def test_one_that_was_held_up_until_others_ended_it_turns_nothing_any_more(broker, topic):
+    """Its process slept; the lab found the setting as it was before, and went."""
+    broker.configs().set(CLIENT, {"linger_ms": 3})
+
+    def others_end_it(done, total, note):
+        if done == 1:
+            notes.put_back(broker.connection, notes.current(broker.connection))
+
+    plan = a_plan(topic, values=[3, 200], warm_up_s=0, window_s=1)
+    with pytest.raises(StreamlabError, match="has ended this experiment"):
+        run(broker.connection, plan, threading.Event(), watch=others_end_it)
+    assert own(broker) == {"linger_ms": 3}
+    [outcome] = notes.results(broker.connection).values()
+    assert (outcome.state, len(outcome.runs)) == ("incomplete", 1)
+
+
 def test_the_oldest_results_go(broker, topic, monkeypatch):
     monkeypatch.setattr(notes, "MOST_KEPT", 3)
     begun = [

@@ -32,7 +32,7 @@ Watch = Callable[[int, int, str], None]
 
 
 class _Lost(StreamlabError):
-    """Raised when the lease went to somebody else, who puts back what this process changed."""
+    """Raised when the lease went to somebody else meanwhile, who put back what this process had changed."""
 
 
 def run(
@@ -97,6 +97,7 @@ def _measured(
         value = plan.values[index]
         now = f"{plan.setting_name} = {'unset' if value is None else value}"
         watch(done, len(order), now)
+        _require_ours(connection, note, lease)
         version = _set(connection, note, index, version)
         if window.warm_up(stop):
             watch(done, len(order), f"{now}, after the backlog of the value before")
@@ -109,13 +110,22 @@ def _measured(
         )
         outcome = _with(outcome, connection, runs)
         notes.keep(connection, outcome)  # what a killed process has measured is not lost
-    if lease.lost:
-        raise _Lost("Another process has ended this experiment and put the setting back.")
+    _require_ours(connection, note, lease)
     watch(len(runs), len(order), "done")
     if len(runs) == len(order):
         return _with(outcome, connection, runs, "done")
     by = f" by {lease.wish.by}" if lease.wish is not None and lease.wish.by else ""
     return _with(outcome, connection, runs, "stopped", f"It was stopped{by}.")
+
+
+def _require_ours(connection: Connection, note: Note, lease: _Renewed) -> None:
+    """Without its note nobody puts back what we change: who slept may hold the lease again, and not know.
+
+    Raises _Lost.
+    """
+    stands = notes.current(connection)
+    if lease.lost or stands is None or stands.id != note.id:
+        raise _Lost("Another process has ended this experiment and put the setting back.")
 
 
 def _with(
