@@ -19,7 +19,7 @@ from streamlab.lab.experiments import notes
 from streamlab.lab.loads.desired import Loads
 from streamlab.lab.scenarios import SCENARIOS
 from tests.builders import a_topic, settle
-from tests.experiments import WHO, a_plan, a_topic_with_readers, an_outcome, ask, fields, text
+from tests.experiments import WHO, a_plan, a_topic_with_readers, an_outcome, ask, fields, running, text
 from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +50,13 @@ def test_a_link_fills_the_form_and_says_what_the_lever_means_and_how_long_it_tak
     }
     assert "Default 500" in form["setting"].help_text
     assert form.estimate == "1 min 52 s"
+
+
+def test_the_form_says_that_one_runs_before_anything_is_filled_in(operator, broker, topic):
+    assert "runs now" not in text(operator.get("/lab/experiments/new/"))
+    note = running(broker, a_plan(topic))
+    page = text(operator.get("/lab/experiments/new/"))
+    assert "runs now" in page and f"/lab/experiments/{note.id}/" in page
 
 
 def test_what_was_not_asked_for_is_guessed_from_what_runs(operator, broker, topic):

@@ -12,6 +12,7 @@ from streamlab.configs.entity import Entity, EntityKind, entity
 from streamlab.configs.settings import TABLES, as_text
 from streamlab.configs.store import Configs
 from streamlab.errors import StreamlabError
+from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.plan import MOST_REPETITIONS, ROUNDS, WARM_UP_S, WINDOW_S, Plan, distinct
 from streamlab.lab.experiments.today import in_force
 from streamlab.topics import is_internal
@@ -73,6 +74,7 @@ class ExperimentForm(Form):
     )
 
     def fill(self) -> None:
+        self.running = notes.current(self.broker.connection)
         named = entities(self.broker)
         topics = sorted(self.broker.admin().list_topics(), key=lambda name: (is_internal(name), name))
         groups = sorted(group["group_id"] for group in self.broker.admin().list_groups())
