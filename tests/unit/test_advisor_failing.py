@@ -75,6 +75,16 @@ def test_a_change_is_named_only_when_more_die_since(about, deaths, rule):
     only(with_letters(a_world(changes=[SCHEMA], **deaths), 60), rule)
 
 
+def test_while_the_history_does_not_show_the_first_letters_no_cause_is_named():
+    late = replace(SCHEMA, at_ms=NOW_MS - 3_000)
+    world = with_letters(a_world(changes=[late], **died(2)), 3)
+    assert judge(world).findings == []
+    only(replace(world, **died(3)), "failing-after-change")
+    only(replace(world, changes=[]), "dead-letters")
+    stood = judge(replace(world, changes=[])).findings
+    assert [f.rule for f in judge(world, stood).findings] == ["dead-letters"]
+
+
 def test_of_two_changes_that_is_named_after_which_they_began_to_die():
     later = Happened(
         NOW_MS - 20_000, f"group:{GROUP}", "max_poll_records of group revenue from 500 to 5", "bob"

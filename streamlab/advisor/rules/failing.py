@@ -17,6 +17,7 @@ AFTER = "failing-after-change"
 DEAD = Limit("dead letters", 3, 0, "letters", "of a topic and group in the last minute")
 FAILING = Limit("failing", 0.05, 0.02, "share", "of a worker's attempts that fail")
 LIMITS = (DEAD, FAILING)
+MINUTE_MS = 60_000
 
 
 def find(world: World, standing: Standing, explained: Collection[str]) -> Iterator[Finding]:
@@ -25,7 +26,9 @@ def find(world: World, standing: Standing, explained: Collection[str]) -> Iterat
     for letters, (topic, group) in world.dead_letters.items():
         stands = any(standing(rule, _subject(topic, group)) for rule in (NAME, AFTER))
         counted = flows.appended(world.past, world.snapshot, letters)
-        if counted is not None and DEAD.beyond(counted[0], stands):
+        if counted is None or not DEAD.beyond(counted[0], stands):
+            continue
+        if stands or not _undecided(world, topic, group):
             dying[topic, group] = counted
     for (topic, group), (dead, over_s) in dying.items():
         yield _finding(world, topic, group, dead, over_s)
@@ -42,8 +45,21 @@ def _subject(topic: str, group: str) -> str:
     return f"group:{group} on {topic}"
 
 
+def _undecided(world: World, topic: str, group: str) -> bool:
+    """Whether a change may be to blame and the history, seconds behind, does not show yet that records die."""
+    deaths = world.deaths.get((topic, group), ())
+    lately = [s.failed for s in deaths if s.until_ms > world.now_ms - MINUTE_MS]
+    suspected = any(c.at_ms > world.now_ms - SUSPECT_MS for c in _near(world, [topic], group))
+    return suspected and bool(deaths) and sum(lately) < DEAD.enter
+
+
 def suspects(world: World, topics: Sequence[str], group: str, failed: Sequence[Failed]) -> list[Happened]:
     """Changes of the last minutes that can have to do with it and after which far more failed, newest first."""
+    return [change for change in _near(world, topics, group) if began_after(change.at_ms, failed)]
+
+
+def _near(world: World, topics: Sequence[str], group: str) -> list[Happened]:
+    """Changes that can have to do with what fails there."""
     members = {c.client_id for c in world.members(group).values()}
     near = {
         "broker",
@@ -52,7 +68,7 @@ def suspects(world: World, topics: Sequence[str], group: str, failed: Sequence[F
         *(f"client:{client}" for client in members),
         *(f"schema:{topic}-{part}" for topic in topics for part in ("key", "value")),
     }
-    return [c for c in world.changes if c.entity in near and began_after(c.at_ms, failed)]
+    return [change for change in world.changes if change.entity in near]
 
 
 def _finding(world: World, topic: str, group: str, dead: int, over_s: float) -> Finding:
