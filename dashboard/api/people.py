@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema, Status
+from pydantic import StrictBool
 
 from dashboard.access import people
 from dashboard.access.forms import PersonForm
@@ -44,7 +45,7 @@ class PersonIn(Body):
 
 class PersonChange(Body):
     role: Role | None = Field(None, description="Viewer, Operator or Admin; empty: as it is.")
-    active: bool | None = Field(None, description="false ends sessions, sockets and tokens at once.")
+    active: StrictBool | None = Field(None, description="false ends sessions, sockets and tokens at once.")
 
 
 @router.get("/people", auth=administers, response=Page[Person], operation_id="list_people")

@@ -73,9 +73,11 @@ def create(request: HttpRequest, body: TokenIn, response: HttpResponse) -> objec
     form = TokenForm(_as_form(body), owner=asking.user, held=asking.scopes)
     try:
         valid(form, "", called={"ingest": "scopes"})
-    except AskedWrongly:
+    except AskedWrongly as wrong:
         if form.beyond:
-            trail.record(actor(request), "token.refused", body.name.strip(), scopes=form.beyond)
+            trail.record(
+                actor(request), "token.refused", body.name.strip(), scopes=form.beyond, error=str(wrong)
+            )
         raise
     if missing := set(body.scopes) - set(form.wanted(form.cleaned_data)):
         raise AskedWrongly({"scopes": [f"{min(missing)} is no scope, or none that your role allows."]})

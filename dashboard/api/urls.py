@@ -98,9 +98,14 @@ def _door(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return not_found(request)
         if any("\x00" in value for values in request.GET.lists() for value in values[1]):
             return problem(422, "A query cannot hold the character NUL.")
+        asked = request.method
+        if asked == "HEAD":  # the same as GET; the server leaves the body out
+            request.method = "GET"
         response = view(request, *args, **named)
+        request.method = asked
         if response.status_code == 405 and response.headers.get("Content-Type", "").startswith("text/"):
-            allowed = response.headers.get("Allow", "")
+            methods = set(response.headers.get("Allow", "").split(", "))
+            allowed = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
             response = problem(405, f"{request.method} is not possible here, only {allowed}.")
             response.headers["Allow"] = allowed
         return response

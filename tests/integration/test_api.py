@@ -292,7 +292,7 @@ def test_what_is_not_there_or_not_possible_is_json_too(viewer, here):
     assert problem_of(viewer.get("/topics/orders\x00/records"), 404)
     assert problem_of(viewer.get("/topics", q="\x00"), 422)
     response = viewer.post("/topics")
-    assert problem_of(response, 405) and response.headers["Allow"] == "GET"
+    assert problem_of(response, 405) and response.headers["Allow"] == "GET, HEAD"
     operator = Program(Role.OPERATOR, *ALL)
     broken = operator._client.post("/api/v1/operations", "{", content_type="application/json")
     assert problem_of(broken, 400)

@@ -78,6 +78,27 @@ def test_a_field_that_does_not_exist_is_told_instead_of_left_out(admin, method, 
     assert User.objects.count() == 2 and ApiToken.objects.count() == 1
 
 
+@pytest.mark.parametrize("path", ["/tokens", "/people", "/audit", "/openapi.json"])
+def test_what_can_be_read_can_be_asked_for_its_head(admin, path):
+    head, whole = admin.sends("HEAD", path), admin.get(path)
+    assert (head.status_code, head.content) == (200, b"") and whole.content
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+
+
+def test_a_head_needs_what_reading_needs_and_opens_no_route_that_is_only_written_to(admin):
+    assert Client().head("/api/v1/tokens").status_code == 401
+    refused = admin.sends("HEAD", f"/people/{admin.row.owner.pk}")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "PATCH")
+    assert admin.sends("PUT", "/people").headers["Allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("active", ["off", "false", 0, 1, "", []])
+def test_whether_somebody_may_come_in_is_said_with_true_or_false_only(admin, active):
+    ann = a_person(Role.VIEWER, "ann")
+    assert problem_of(admin.sends("PATCH", f"/people/{ann.pk}", {"active": active}), 422)
+    assert User.objects.get(pk=ann.pk).is_active
+
+
 # -- names ------------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +150,7 @@ def test_a_token_that_asks_for_more_than_it_has_leaves_a_trail(admin):
         assert error["where"] == "scopes"
     entries = Entry.objects.filter(action="token.refused", who="ben").order_by("id")
     assert [e.detail["scopes"] for e in entries] == [["operations:write"], ["ingest:orders"]]
+    assert "has no operations:write" in entries[0].effect
     assert {(e.subject, e.detail["token"]) for e in entries} == {("more", ben.row.prefix)}
     assert problem_of(ben.post("/tokens", {"name": "", "scopes": ["api:read"]}), 422)
     assert Entry.objects.filter(action="token.refused").count() == 2
