@@ -73,7 +73,7 @@ def caller_of(request: HttpRequest) -> Caller:
             _WRONG.take(address)
             raise NotSignedIn("The token is unknown, expired or revoked.")
         return Caller(row.owner, tuple(row.scopes), row)
-    user: User | AnonymousUser = request.user  # type: ignore[assignment]
+    user: User | AnonymousUser = request.user
     if not isinstance(user, User) or not user.is_active:
         raise NotSignedIn(
             "Send a token: Authorization: Bearer <token>, or Basic with the token as the password."
@@ -107,7 +107,7 @@ def _token_in(header: str) -> str:
 
 
 class _Csrf(CsrfViewMiddleware):
-    def _reject(self, request: HttpRequest, reason: str) -> str:  # type: ignore[override]
+    def _reject(self, request: HttpRequest, reason: str) -> str:
         return reason
 
 

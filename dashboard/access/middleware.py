@@ -31,6 +31,6 @@ class RoleRequiredMiddleware:
     ) -> HttpResponse | None:
         if not getattr(view, "login_required", True) or not getattr(view, "role_required", True):
             return None
-        if role_of(request.user) is not None:  # type: ignore[arg-type]
+        if role_of(request.user) is not None:
             return None
         return render(request, "registration/no_role.html", status=403)

@@ -56,7 +56,7 @@ def listen() -> None:
 def _saved(
     instance: User, created: bool = False, update_fields: frozenset[str] | None = None, **_: Any
 ) -> None:
-    if not created and update_fields != {"last_login"}:
+    if not created and update_fields != frozenset({"last_login"}):
         look_again(instance.pk)
 
 

@@ -38,7 +38,7 @@ def valid(form: Form, under: str = "fields", called: Mapping[str, str] = {}) -> 
         wrong: dict[str, list[str]] = {}
         for name, why in form.errors.items():
             place = _place(under, called.get(name, name) if name in form.fields else "")
-            wrong.setdefault(place, []).extend(why)
+            wrong.setdefault(place, []).extend(str(one) for one in why)
         raise AskedWrongly(wrong)
     return form
 

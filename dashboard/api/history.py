@@ -94,7 +94,7 @@ def history(request: HttpRequest, what: What, name: str, query: Query[HistoryQue
     found = {field: read(what, name, field, start_ms) for field in fields}
     if not _exists(moment, what, name) and not any(columns.times_ms for columns in found.values()):
         raise Gone(f"There is no {what} {name}, and nothing is kept of it.")
-    about = {what: name} if what != "broker" else {}
+    about: dict[str, str] = {what: name} if what != "broker" else {}
     return {
         "what": what,
         "name": name,

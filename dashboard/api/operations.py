@@ -295,7 +295,8 @@ _TYPES: tuple[tuple[type[forms.Field], str], ...] = (
 
 def _field(form: Form, name: str) -> dict[str, Any]:
     field = form.fields[name]
-    choices = [str(value) for value, _ in field.choices] if isinstance(field, forms.ChoiceField) else None
+    offered: Any = field.choices if isinstance(field, forms.ChoiceField) else None
+    choices = None if offered is None else [str(value) for value, _ in offered]
     return {
         "name": name,
         "label": str(field.label or name),

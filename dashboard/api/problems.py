@@ -148,7 +148,11 @@ def _field(found: dict[str, Any]) -> FieldProblem:
 def install(api: NinjaAPI) -> None:
     """All errors through `of_error`, those that nobody foresaw too."""
     for kind in (Exception, Http404, HttpError, ValidationError):
-        api.add_exception_handler(kind, lambda request, error: of_error(error))
+        api.add_exception_handler(kind, _answer)
+
+
+def _answer(request: HttpRequest, error: Any) -> HttpResponse:
+    return of_error(error)
 
 
 def not_found(request: HttpRequest, rest: str = "") -> HttpResponse:

@@ -114,7 +114,7 @@ def _door(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def _patterns() -> list[URLPattern]:
-    routes: list[URLPattern] = api.urls[0]
+    routes = (pattern for pattern in api.urls[0] if isinstance(pattern, URLPattern))
     known = [pattern for pattern in routes if pattern.name != "api-root"]
     for pattern in known:
         pattern.callback = _door(pattern.callback)
