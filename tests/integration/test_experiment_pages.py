@@ -21,6 +21,7 @@ from streamlab.lab.scenarios import SCENARIOS
 from tests.builders import a_topic, settle
 from tests.experiments import WHO, a_plan, a_topic_with_readers, an_outcome, ask, fields, running, text
 from tests.people import a_person
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,21 @@ def test_a_link_fills_the_form_and_says_what_the_lever_means_and_how_long_it_tak
     }
     assert "Default 500" in form["setting"].help_text
     assert form.estimate == "1 min 52 s"
+
+
+def levers_of(operator: Client, entity: str) -> set[str]:
+    page = operator.get(f"/lab/experiments/new/?entity={entity}")
+    return {name for name, _ in page.context["form"].fields["setting"].choices}
+
+
+def test_a_client_that_runs_is_offered_what_a_program_of_its_kind_has(operator, broker, topic):
+    with broker.producer(client_id="till") as producer:
+        producer.send(topic, b"x").get(60)
+        until(lambda: "linger_ms" in levers_of(operator, "client:till"))
+        until(lambda: "max_poll_records" not in levers_of(operator, "client:till"))
+    assert {"linger_ms", "max_poll_records"} <= levers_of(operator, "client:nobody-yet")
+    asked = "client:till&setting=max_poll_records"
+    assert "max_poll_records" in levers_of(operator, asked), "what a link asks for is there all the same"
 
 
 def test_the_form_says_that_one_runs_before_anything_is_filled_in(operator, broker, topic):

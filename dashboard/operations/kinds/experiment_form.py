@@ -9,12 +9,13 @@ from django import forms
 
 from dashboard.presenters.figures import spell_duration
 from streamlab.configs.entity import Entity, EntityKind, entity
-from streamlab.configs.settings import TABLES, as_text
+from streamlab.configs.settings import KINDS, TABLES, as_text
 from streamlab.configs.store import Configs
 from streamlab.errors import StreamlabError
 from streamlab.lab.experiments import notes
 from streamlab.lab.experiments.plan import MOST_REPETITIONS, ROUNDS, WARM_UP_S, WINDOW_S, Plan, distinct
 from streamlab.lab.experiments.today import in_force
+from streamlab.metrics import telemetry
 from streamlab.topics import is_internal
 
 from ..kind import Form
@@ -94,10 +95,11 @@ class ExperimentForm(Form):
             self._guess(who, topics, groups)
 
     def _fill_lever(self, who: Entity) -> None:
-        names = settings_of(who.kind)
-        asked = self._given("setting")
-        name = str(asked) if asked in names else names[0]
         table = TABLES[who.kind]
+        names, asked = self._levers(who), self._given("setting")
+        if asked in table and asked not in names:
+            names.append(str(asked))  # a link may ask for it; the preview says who has it
+        name = str(asked) if asked in names else names[0]
         labels = [(n, f"{n} ({table[n].unit})" if table[n].unit else n) for n in names]
         self._choices("setting", labels, reload=True)
         self.initial["setting"] = name
@@ -109,6 +111,15 @@ class ExperimentForm(Form):
             f"{UNSET} stands for unset."
         )
         self.initial.setdefault("values", ", ".join(_worth_a_try(name, table[name].choices, today)))
+
+    def _levers(self, who: Entity) -> list[str]:
+        """Of a client id that runs: what a program of its kind has."""
+        names = settings_of(who.kind)
+        if who.kind is not EntityKind.CLIENT:
+            return names
+        states = telemetry.read_states(self.broker.connection).values()
+        theirs = [KINDS.get(state.kind, {}) for state in states if state.client_id == who.name]
+        return [name for name in names if not theirs or any(name in settings for settings in theirs)]
 
     def _today(self, who: Entity, name: str) -> Any:
         try:
