@@ -75,7 +75,7 @@ class Chart {
   }
 
   traces() {
-    const marks = markTrace(this.from(), this.asOf, this.highest(), token, this.big);
+    const marks = markTrace(this.from(), this.asOf, this.highest(), token, this.big, this.told);
     return [...(this.spec.bars ? this.bars() : this.linesOf()), ...marks];
   }
 

@@ -3,37 +3,55 @@
 const COLOURS = { rebalance: "--chart-2", reset: "--warn", replay: "--chart-5", settings: "--chart-3", topic: "--chart-6", group: "--chart-4", alert: "--bad", experiment: "--chart-0" };
 const SYMBOLS = { rebalance: "diamond", reset: "triangle-left", replay: "triangle-right", settings: "square", topic: "star", group: "hexagon", alert: "octagon", experiment: "cross" };
 const COLOUR_ELSE = "--ink-3";
+const WORD_TAKES = 0.09; // of the axis
 
-/** What the list says, within a time: `[{at, kind, text, href}]`. */
+/** What the list says, within a time: `[{at, kind, word, text, href}]`. */
 function marks(from, until) {
   return [...document.querySelectorAll("#marks [data-mark-at]")]
     .map((item) => ({
       at: Number(item.dataset.markAt),
       kind: item.dataset.markKind,
+      word: item.querySelector(".word")?.textContent ?? "",
       text: `${item.querySelector("a, .word").textContent}: ${item.querySelector(".what").textContent}`,
       href: item.querySelector("a")?.getAttribute("href") ?? "",
     }))
     .filter(({ at }) => at >= from && at <= until);
 }
 
-/** A trace of marks along the upper edge: none where the page has no list. */
-export function markTrace(from, until, highest, token, big) {
+/** Plotly reads text as markup. */
+function plain(text) {
+  return text.replaceAll("<", "‹").replaceAll("&", "＆");
+}
+
+/** The words beside the marks: "" where the next mark is too near. */
+function words(found, takes) {
+  const times = found.map(({ at }) => at);
+  return found.map(({ at, word }) => (times.some((other) => other > at && other - at < takes) ? "" : word));
+}
+
+/** A trace of marks along the upper edge: none where the page has no list. `told`: with their words, as nobody hovers. */
+export function markTrace(from, until, highest, token, big, told) {
   const found = marks(from, until);
   if (!found.length) return [];
+  const takes = (until - from) * WORD_TAKES;
+  const written = told ? words(found, takes) : [];
   return [{
     type: "scatter",
-    mode: "markers",
+    mode: told ? "text+markers" : "markers",
     name: "",
     x: found.map(({ at }) => at),
     y: found.map(() => highest * 1.02),
     customdata: found.map(({ href }) => href),
-    text: found.map(({ text }) => text.replaceAll("<", "‹").replaceAll("&", "＆")),
+    text: written.map((word) => ` ${plain(word)} `),
+    textposition: found.map(({ at }) => (until - at < takes ? "middle left" : "middle right")),
+    textfont: { color: token("--ink-2"), size: 11 * big },
+    hovertext: found.map(({ text }) => plain(text)),
     marker: {
       size: 9 * big,
       symbol: found.map(({ kind }) => SYMBOLS[kind] ?? "circle"),
       color: found.map(({ kind }) => token(COLOURS[kind] ?? COLOUR_ELSE)),
     },
-    hovertemplate: "%{text}<extra></extra>",
+    hovertemplate: "%{hovertext}<extra></extra>",
     cliponaxis: false,
   }];
 }
