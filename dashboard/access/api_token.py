@@ -19,6 +19,8 @@ from dashboard.access.models import ApiToken, User
 from dashboard.access.scopes import is_scope
 
 PREFIX = "sl_"
+MOST_A_PERSON = 50
+"""Tokens in force of one owner."""
 _SHOWN = 10
 _NOTED_EVERY = timedelta(minutes=1)
 
@@ -27,8 +29,20 @@ class NoSuchScope(ValueError):
     """Raised when a token is to have a scope that does not exist."""
 
 
-class Ended(Exception):
-    """Raised when the token that is to make another one was revoked or has expired meanwhile."""
+class NotMade(Exception):
+    """Raised when somebody gets no token. Its text says why.
+
+    ├─ Ended     the token that is to make another one was revoked or has expired, or the owner was deactivated
+    └─ TooMany   the owner has as many as anybody may: one must be revoked first
+    """
+
+
+class Ended(NotMade):
+    """Raised when who or what asks has lost the right to meanwhile."""
+
+
+class TooMany(NotMade):
+    """Raised for one more than MOST_A_PERSON."""
 
 
 @transaction.atomic
@@ -39,13 +53,16 @@ def create(
     expires_at: datetime | None = None,
     made_with: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:
-    """The row, and the token, which is known only now. Raises NoSuchScope, Ended."""
+    """The row, and the token, which is known only now. Raises NoSuchScope, Ended, TooMany."""
+    _lock(owner)
     # `revoke` waits for the row or comes first: no token slips in behind the revocation of the one that makes it.
     if (
         made_with is not None
         and in_force().select_for_update(of=("self",)).filter(pk=made_with.pk).first() is None
     ):
         raise Ended("The token that asks was revoked or has expired.")
+    if in_force().filter(owner=owner).count() >= MOST_A_PERSON:
+        raise TooMany(f"{owner} has {MOST_A_PERSON} tokens; revoke one first.")
     wanted = sorted(set(scopes))
     for scope in wanted:
         if not is_scope(scope):
@@ -84,16 +101,29 @@ def alive(of: str = "") -> Q:
 
 
 @transaction.atomic
-def revoke(row: ApiToken) -> list[ApiToken]:
-    """End it and all that were made with it, theirs too. Those that this ended; none when somebody did so before."""
-    ended: list[ApiToken] = []
-    level = [row.pk]
-    while level:
-        found = ApiToken.objects.select_for_update(of=("self",)).select_related("owner").filter(pk__in=level)
-        ended += [one for one in found if one.revoked_at is None]
-        ApiToken.objects.filter(pk__in=level, revoked_at=None).update(revoked_at=timezone.now())
-        level = list(ApiToken.objects.filter(made_with__in=level).values_list("pk", flat=True))
+def revoke(*rows: ApiToken) -> list[ApiToken]:
+    """End them and all that were made with them, theirs too. Those that this ended: none that was over before."""
+    ended = ending_with(*rows, lock=True)
+    ApiToken.objects.filter(pk__in=[row.pk for row in ended]).update(revoked_at=timezone.now())
     return ended
+
+
+def ending_with(*rows: ApiToken, lock: bool = False) -> list[ApiToken]:
+    """What `revoke` ends. `lock`: each is locked before those that it made are read, so that none slips in behind."""
+    ending: list[ApiToken] = []
+    seen, level = set[int](), {row.pk for row in rows}
+    while level:
+        found = ApiToken.objects.select_related("owner", "made_with").filter(alive(), pk__in=level)
+        ending += found.select_for_update(of=("self",)) if lock else found
+        seen |= level
+        level = set(ApiToken.objects.filter(made_with__in=level).values_list("pk", flat=True)) - seen
+    return ending
+
+
+def _lock(owner: User) -> None:
+    """Of one person's tokens one is made at a time, and none behind a deactivation. Raises Ended."""
+    if not User.objects.select_for_update().filter(pk=owner.pk, is_active=True).exists():
+        raise Ended(f"{owner} is deactivated.")
 
 
 def _note_use(row: ApiToken) -> None:

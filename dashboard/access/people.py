@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
-from dashboard.access import api_token, signin_link
+from dashboard.access import api_token, leaving, signin_link
+from dashboard.access.leaving import Held
 from dashboard.access.models import User
 from dashboard.access.roles import Role, role_if_active, role_of
 from dashboard.audit import trail
@@ -59,18 +62,37 @@ def change_role(user: User, role: Role, actor: Actor) -> None:
 
 
 @transaction.atomic
-def set_active(user: User, active: bool, actor: Actor) -> None:
-    """Whom this ends is out at once: sessions and tokens look each time, sockets are told. Raises NotPossible."""
+def set_active(user: User, active: bool, actor: Actor) -> Held | None:
+    """What ended with it; None when they were so already. Raises NotPossible.
+
+    Whom this ends is out at once, their sockets are told, and nothing that they had is ever theirs again: what slipped
+    in behind a deactivation, such as a sign-in that was under way, ends when they are activated.
+    """
     _one_at_a_time(user)
     if user.is_active == active:
-        return
-    if not active and actor.user is not None and actor.user.pk == user.pk:
-        raise NotPossible("Nobody can deactivate themselves.")
-    if not active and role_of(user) is Role.ADMIN:
-        _keep_an_admin_besides(user)
+        return None
+    if not active:
+        _may_be_deactivated(user, actor)
     user.is_active = active
     user.save(update_fields=["is_active"])
-    trail.record(actor, "person.activated" if active else "person.deactivated", user.username)
+    held = leaving.end_all(user)
+    for token in held.tokens:
+        trail.record(actor, "token.revoked", str(token))
+    trail.record(
+        actor,
+        "person.activated" if active else "person.deactivated",
+        user.username,
+        **_ended(held, " left from before" if active else ""),
+    )
+    return held
+
+
+def what_ends(user: User, actor: Actor) -> Held:
+    """With a deactivation, as things are. Raises NotPossible."""
+    if not user.is_active:
+        raise NotPossible(f"{user.username} is deactivated already.")
+    _may_be_deactivated(user, actor)
+    return leaving.held_by(user)
 
 
 def new_link(user: User, actor: Actor) -> str:
@@ -80,6 +102,22 @@ def new_link(user: User, actor: Actor) -> str:
     token = signin_link.create(user)
     trail.record(actor, "person.link", user.username)
     return signin_link.path_of(token)
+
+
+def _may_be_deactivated(user: User, actor: Actor) -> None:
+    """Raises NotPossible."""
+    if actor.user is not None and actor.user.pk == user.pk:
+        raise NotPossible("Nobody can deactivate themselves.")
+    if role_of(user) is Role.ADMIN:
+        _keep_an_admin_besides(user)
+
+
+def _ended(held: Held, which: str) -> dict[str, Any]:
+    """For the trail; of somebody who had nothing, nothing."""
+    if not held.words:
+        return {}
+    counts = {"tokens": len(held.tokens), "sessions": len(held.sessions), "links": len(held.links)}
+    return {**counts, "effect": f"{held.ended}{which}."}
 
 
 def _put_into(user: User, role: Role) -> None:
@@ -93,7 +131,7 @@ def _one_at_a_time(user: User | None = None) -> None:
     Group.objects.get_or_create(name=Role.ADMIN)
     Group.objects.select_for_update().get(name=Role.ADMIN)
     if user is not None:
-        user.refresh_from_db()
+        user.refresh_from_db(from_queryset=User.objects.select_for_update())
 
 
 def _is_taken(name: str) -> bool:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import people
 from dashboard.access.forms import PersonForm, RoleForm
+from dashboard.access.leaving import Held
 from dashboard.access.models import User
 from dashboard.access.needs import needs_role, person, show
 from dashboard.access.people import NotPossible
@@ -62,25 +63,26 @@ def _shown(
 
 
 def _step(step: Callable[[HttpRequest, User], HttpResponse | None]) -> Callable[..., HttpResponse]:
-    """A POST about one person; what is not possible is told."""
+    """Something about one person; what is not possible is told."""
 
     @needs_role(Role.ADMIN)
-    @require_POST
     @wraps(step)
     def view(request: HttpRequest, number: int) -> HttpResponse:
         user = get_object_or_404(User, pk=number)
         try:
             return step(request, user) or redirect("people")
         except NotPossible as reason:
-            trail.record(
-                actor_of(request), "person.refused", user.username, step=step.__name__, error=str(reason)
-            )
+            if request.method == "POST":
+                trail.record(
+                    actor_of(request), "person.refused", user.username, step=step.__name__, error=str(reason)
+                )
             messages.error(request, str(reason))
             return redirect("people")
 
     return view
 
 
+@require_POST
 @_step
 def change_role(request: HttpRequest, user: User) -> None:
     form = RoleForm(request.POST)
@@ -89,16 +91,31 @@ def change_role(request: HttpRequest, user: User) -> None:
     people.change_role(user, Role(form.cleaned_data["role"]), actor_of(request))
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @_step
-def deactivate(request: HttpRequest, user: User) -> None:
-    people.set_active(user, False, actor_of(request))
+def deactivate(request: HttpRequest, user: User) -> HttpResponse | None:
+    """GET shows what would end, POST ends it."""
+    actor = actor_of(request)
+    if request.method == "POST":
+        ended = people.set_active(user, False, actor)
+        if ended is not None:
+            messages.success(request, _told(user, ended))
+        return None
+    title, held = f"Deactivate {user.username}", people.what_ends(user, actor)
+    return show(request, "access/deactivate.html", title, "people", who=user, held=held)
 
 
+def _told(user: User, held: Held) -> str:
+    return " ".join(filter(None, (f"{user.username} is deactivated.", held.ended and f"{held.ended}.")))
+
+
+@require_POST
 @_step
 def activate(request: HttpRequest, user: User) -> None:
     people.set_active(user, True, actor_of(request))
 
 
+@require_POST
 @_step
 def link(request: HttpRequest, user: User) -> HttpResponse:
     return _shown(request, PersonForm(), 201, user, people.new_link(user, actor_of(request)))

@@ -23,7 +23,7 @@ def make(form: TokenForm, actor: Actor, asking: ApiToken | None = None) -> tuple
     """The row, and the token, which is known only now. `form` is valid.
 
     What the token `asking` makes lives no longer than that one and is revoked with it: who stole a token has not got
-    another one when it is ended. Raises api_token.Ended when that happened meanwhile.
+    another one when it is ended. Raises api_token.NotMade.
     """
     given = form.cleaned_data
     until = timezone.now() + timedelta(days=int(given["days"])) if given["days"] else None
@@ -42,15 +42,26 @@ def visible_to(viewer: User) -> QuerySet[ApiToken]:
     return found if has_role(viewer, Role.ADMIN) else found.filter(owner=viewer)
 
 
+def what_ends(row: ApiToken, viewer: User) -> list[ApiToken]:
+    """With it, as things are, itself first; none when it is over already. Raises NotYours."""
+    if not _may_end(row, viewer):
+        raise NotYours("There is no such token of yours.")
+    return api_token.ending_with(row)
+
+
 def end(row: ApiToken, viewer: User, actor: Actor) -> list[ApiToken]:
     """What this ended, those made with it too; none when somebody did before. Raises NotYours, which leaves a trail."""
-    if row.owner_id != viewer.pk and not has_role(viewer, Role.ADMIN):
+    if not _may_end(row, viewer):
         trail.record(actor, "access.refused", f"revoke {row.prefix}…")
         raise NotYours("There is no such token of yours.")
     ended = api_token.revoke(row)
     for one in ended:
         trail.record(actor, "token.revoked", str(one))
     return ended
+
+
+def _may_end(row: ApiToken, viewer: User) -> bool:
+    return row.owner_id == viewer.pk or has_role(viewer, Role.ADMIN)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -45,7 +45,10 @@ class PersonIn(Body):
 
 class PersonChange(Body):
     role: Role | None = Field(None, description="Viewer, Operator or Admin; empty: as it is.")
-    active: StrictBool | None = Field(None, description="false ends sessions, sockets and tokens at once.")
+    active: StrictBool | None = Field(
+        None,
+        description="false ends sessions, sockets, tokens and sign-in links at once and for good: true revives none.",
+    )
 
 
 @router.get("/people", auth=administers, response=Page[Person], operation_id="list_people")

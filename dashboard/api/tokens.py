@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema, Status
 from pydantic import StringConstraints
 
 from dashboard.access import tokens as access
-from dashboard.access.api_token import Ended
+from dashboard.access.api_token import Ended, TooMany
 from dashboard.access.caller import NotSignedIn
 from dashboard.access.forms import TokenForm
 from dashboard.access.models import ApiToken
@@ -85,6 +85,8 @@ def create(request: HttpRequest, body: TokenIn, response: HttpResponse) -> objec
         row, token = access.make(form, actor(request), asking.row)
     except Ended as reason:
         raise NotSignedIn(str(reason)) from reason
+    except TooMany as reason:
+        raise AskedWrongly({"body": [str(reason)]}) from reason
     response.headers["Cache-Control"] = "no-store, private"
     return Status(201, {**_out(row), "token": token})
 

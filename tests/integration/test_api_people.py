@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from dashboard.access import api_token
-from dashboard.access.forms import MOST_A_PERSON
+from dashboard.access.api_token import MOST_A_PERSON
 from dashboard.access.models import ApiToken, User
 from dashboard.access.roles import Role, role_of
 from dashboard.audit.models import Entry
@@ -38,7 +38,7 @@ def test_a_role_changes_and_somebody_is_let_go_and_back(admin):
     path = f"/people/{number}"
     assert admin.does(path, {"role": "Operator"}, method="PATCH") == expected | {"role": "Operator"}
     gone = admin.does(path, {"active": False}, method="PATCH")
-    assert (gone["role"], gone["active"]) == ("Operator", False)
+    assert (gone["role"], gone["active"], gone["tokens"]) == ("Operator", False, 0)
     assert problem_of(ann.get("/topics"), 401)
     admin.does(path, {"active": True, "role": "Viewer"}, method="PATCH")
     assert role_of(User.objects.get(pk=number)) is Role.VIEWER

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             expires_at = timezone.now() + timedelta(days=options["days"])
         try:
             _, token = api_token.create(whom(options["user"]), options["name"], options["scope"], expires_at)
-        except api_token.NoSuchScope as error:
+        except (api_token.NoSuchScope, api_token.NotMade) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(token)
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{row.prefix}  {row.owner}  {scopes}  used {used}  until {until}  {name}")
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        rows = list(ApiToken.objects.filter(prefix=options["prefix"], revoked_at=None))
+        rows = list(ApiToken.objects.filter(api_token.alive(), prefix=options["prefix"]))
         if len(rows) != 1:
             raise CommandError(f"{len(rows)} tokens in force begin with {options['prefix']!r}.")
         for ended in api_token.revoke(rows[0]):
