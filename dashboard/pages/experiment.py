@@ -72,6 +72,7 @@ def context(moment: Moment, address: Address) -> dict[str, Any]:
         if len(outcome.effects) >= chosen
         else [],
         "verdict": words(outcome.effects[chosen - 1]) if len(outcome.effects) >= chosen else "",
+        "pooled": effects.pooled(outcome),
         "about_intervals": effects.about_intervals(outcome, chosen),
         "dots": effects.dot_charts(outcome),
         "bar": {"width": effects.BAR_WIDTH, "height": effects.BAR_HEIGHT, "middle": effects.BAR_WIDTH / 2},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.operations.kinds.experiment import shown
-from streamlab.lab.experiments.judging import LEAST_PAIRS, Effect, Verdict, holds, leans, mean
+from streamlab.lab.experiments.judging import LEAST_PAIRS, LEAST_POOLED, Effect, Verdict, holds, leans, mean
 from streamlab.lab.experiments.measuring import MEASURES, cared_for
 from streamlab.lab.experiments.notes import Outcome
 
@@ -103,6 +103,12 @@ def about_intervals(outcome: Outcome, chosen: int) -> str:
         "Not certain: the interval alone excludes no change, but one in 20 does so by chance, and "
         f"{len(tested)} figures were compared. More rounds decide."
     )
+
+
+def pooled(outcome: Outcome) -> bool:
+    """Whether chance was judged by all values together."""
+    rounds = max((effect.pairs for effects in outcome.effects for effect in effects), default=0)
+    return len(outcome.plan.values) > 2 and rounds >= LEAST_POOLED
 
 
 def told(share: float) -> str:

@@ -186,7 +186,12 @@ def _of_one(sweep: Sweep, best: list[Point]) -> str:
         if sweep.throughput_told
         else ("the least", sweep.latency, sweep.throughput)
     )
-    said = f"{names} has {most} {label(name)}; no value changed {label(same)} for certain."
+    other = (
+        f"{label(same)} differs, but not for certain: more rounds decide"
+        if sweep.leaning
+        else f"no value changed {label(same)} for certain"
+    )
+    said = f"{names} has {most} {label(name)}; {other}."
     today = next((p for p in sweep.points if p.today and not p.best), None)
     if today is None:
         return said

@@ -85,6 +85,24 @@ def test_what_differs_by_chance_alone_is_no_choice(operator, broker, topic, effe
     assert page.count(">frontier<") == 1
 
 
+def test_what_differs_without_being_certain_takes_more_rounds(operator, broker, topic):
+    """Throughput is five times as high in each round, but not as evenly as sixty comparisons of four rounds ask for."""
+    plan = a_plan(topic, values=[1, 500], repetitions=4)
+    outcome = an_outcome(plan, {"e2e_p99": [9, 1]})
+    unsteady = iter((2.0, 9.0, 3.0, 8.0))
+    runs = [
+        msgspec.structs.replace(r, figures=r.figures | {"rate_out": r.figures["rate_out"] * next(unsteady)})
+        if r.value
+        else r
+        for r in outcome.runs
+    ]
+    effects = judge(*([r.figures for r in runs if r.value == value] for value in (0, 1)))
+    notes.keep(broker.connection, msgspec.structs.replace(outcome, runs=runs, effects=effects))
+    page = text(operator.get("/lab/experiments/1a2b-cd/"))
+    assert "throughput out differs, but not for certain: more rounds decide." in page
+    assert "chance as seen in all values" not in page
+
+
 def test_of_one_that_was_stopped_early_no_measure_is_said_not_to_have_changed(operator, broker, topic):
     plan = a_plan(topic, values=[1, 500], repetitions=2)
     notes.keep(broker.connection, an_outcome(plan, {"e2e_p99": [1, 93]}, state="stopped"))

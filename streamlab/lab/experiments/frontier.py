@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .judging import holds, mean
+from .judging import holds, leans, mean
 from .notes import Outcome
 
 THROUGHPUT = ("rate_out", "rate_in")
@@ -38,6 +38,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     points: list[Point]  # in the order of the plan
     throughput_told: bool = True  # whether any value changed it for certain
     latency_told: bool = True
+    leaning: bool = False  # whether what is not told differs all the same, so that more rounds would tell
 
 
 def sweep(outcome: Outcome) -> Sweep | None:
@@ -75,8 +76,14 @@ def sweep(outcome: Outcome) -> Sweep | None:
         ]
     )
     marked = [msgspec.structs.replace(point, best=n in best) for n, point in enumerate(points)]
+    untold = {name for name, told in ((high, of_throughput), (low, of_latency)) if not told}
     return Sweep(
-        throughput=high, latency=low, points=marked, throughput_told=of_throughput, latency_told=of_latency
+        throughput=high,
+        latency=low,
+        points=marked,
+        throughput_told=of_throughput,
+        latency_told=of_latency,
+        leaning=any(leans(e) for effects in outcome.effects for e in effects if e.measure in untold),
     )
 
 
