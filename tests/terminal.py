@@ -52,8 +52,7 @@ class Terminal:
         deadline, fresh = time.monotonic() + timeout_s, ""
         while text not in fresh:
             assert time.monotonic() < deadline, f"{text!r} was never shown; seen: {fresh[-2000:]!r}"
-            ready, _, _ = select.select([self._ours], [], [], 0.1)
-            if ready:
+            if self._shows_something():
                 fresh += self._read()
         return fresh
 
@@ -62,14 +61,19 @@ class Terminal:
         deadline = time.monotonic() + timeout_s
         while self.process.poll() is None:
             assert time.monotonic() < deadline, "it does not end"
-            ready, _, _ = select.select([self._ours], [], [], 0.1)
-            if ready:
+            if self._shows_something():
                 self._read()
         return self.process.returncode
 
     def echoes(self) -> bool:
         """Whether keys are shown as they are pressed, as in a terminal that nobody changed."""
         return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
+
+    def _shows_something(self) -> bool:
+        """Within a moment. poll() and not select(), which knows no descriptors from 1,024 on."""
+        waiting = select.poll()
+        waiting.register(self._ours, select.POLLIN)
+        return bool(waiting.poll(100))
 
     def _read(self) -> str:
         with contextlib.suppress(OSError):  # the other side was closed

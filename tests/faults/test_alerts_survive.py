@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ class Installation:
         self._manage("shell", "--no-imports", "-c", MAKE_RULE.format(channels=channels))
 
     def rows(self, sql: str) -> list[Any]:
-        with sqlite3.connect(f"file:{self._var}/streamlab.sqlite3?mode=ro", uri=True, timeout=20) as database:
+        with closing(
+            sqlite3.connect(f"file:{self._var}/streamlab.sqlite3?mode=ro", uri=True, timeout=20)
+        ) as database:
             return database.execute(sql).fetchall()
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def manage(var: Path, url: str, *words: str) -> subprocess.Popen[bytes]:
 
 
 def count(var: Path, what: str) -> int:
-    with sqlite3.connect(f"file:{var}/streamlab.sqlite3?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{var}/streamlab.sqlite3?mode=ro", uri=True)) as database:
         return int(database.execute(what).fetchone()[0])
 
 

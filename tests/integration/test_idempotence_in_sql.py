@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_killed_inside_neither_note_nor_effect_is_there(tmp_path, moment):
         [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, env=environment, check=False
     )
     assert process.returncode == -signal.SIGKILL
-    with sqlite3.connect(tmp_path / "streamlab.sqlite3") as database:
+    with closing(sqlite3.connect(tmp_path / "streamlab.sqlite3")) as database:
         for table in ("idempotence_processed", "auth_group WHERE name = 'invoice'"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
