@@ -96,7 +96,7 @@ def _flow(busy: Busy) -> None:
 
     def send() -> None:
         number = 0
-        while not ended.wait(0.05):
+        while not ended.wait(0.2):  # more would fill the retries with rows that only take the browser time
             producer.send("orders", b'{"total": 12.5, "n": %d}' % number, key=b"c-%d" % (number % 7))
             number += 1
 
