@@ -55,13 +55,18 @@ def loads(broker: Broker) -> Loads:
 
 
 @pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings, monkeypatch) -> Client:
-    """Signed in as an Operator; a confirmed operation runs at once, as a worker would."""
+def operator(client: Client, redis_url: str, settings: Settings) -> Client:
+    """Signed in as an Operator; what is confirmed waits for a worker, unless it is carried out `at_once`."""
     settings.STREAMLAB_URL = redis_url
     client.force_login(a_person(Role.OPERATOR))
+    return client
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A confirmed operation runs at once, as a worker would."""
     monkeypatch.setattr(tasks, "send", tasks.run)
     monkeypatch.setattr(lab_views, "WAIT_S", 5.0)
-    return client
 
 
 @pytest.fixture

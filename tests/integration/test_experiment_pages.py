@@ -7,7 +7,6 @@ import shlex
 import msgspec
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from dashboard.access.roles import Role
 from dashboard.operations.models import Operation
@@ -24,13 +23,6 @@ from tests.people import a_person
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import re
 
 import msgspec
 import pytest
-from django.test import Client
-from pytest_django import Settings
 
 from dashboard.access.roles import Role
 from streamlab.broker import Broker
@@ -23,13 +21,6 @@ from tests.people import a_person
 from tests.snapshots import a_snapshot
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 @pytest.fixture

@@ -8,11 +8,8 @@ from threading import Thread
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
-from dashboard.access.roles import Role
 from dashboard.audit.models import Entry
 from dashboard.operations import life, tasks
 from dashboard.operations.guard import look
@@ -25,17 +22,9 @@ from streamlab.lab.loads.desired import Loads
 from streamlab.lab.scenarios import SCENARIOS
 from tests.builders import a_topic
 from tests.experiments import WHO, a_plan, a_topic_with_readers, an_outcome, ask, running, text
-from tests.people import a_person
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from streamlab.lab.loads.load import Load
 from streamlab.lab.scenarios import SCENARIOS
 from tests.people import a_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_once")]
 
 
 def click(client: Client, do: str, name: str, **fields):

@@ -9,7 +9,6 @@ import pytest
 from django.contrib.auth.models import Group
 from django.forms import Form
 from django.test import Client
-from pytest_django import Settings
 
 from dashboard.access.models import User
 from dashboard.access.roles import Role
@@ -19,17 +18,8 @@ from dashboard.operations.models import Operation, State
 from streamlab.model import TopicPartition
 from tests.builders import a_group_that_read, a_topic, numbered, produce
 from tests.operating import ask, carry_out, committed, step, text_of
-from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    """Signed in as an operator of an empty broker; what is confirmed waits for a worker."""
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 def table_of(html: str) -> list[list[str]]:

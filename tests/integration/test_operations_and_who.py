@@ -7,7 +7,6 @@ import re
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
 from dashboard.access import api_token
 from dashboard.access.models import User
@@ -22,14 +21,6 @@ from tests.operating import ask, carry_out, text_of
 from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    """Signed in as an operator of an empty broker; what is confirmed waits for a worker."""
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 @pytest.fixture

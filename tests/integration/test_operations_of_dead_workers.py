@@ -6,26 +6,14 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
-from dashboard.access.roles import Role
 from dashboard.operations import life, tasks
 from dashboard.operations.models import Operation, State
 from tests.builders import a_group_that_read
 from tests.operating import ask, step, text_of
-from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    """Signed in as an operator of an empty broker; what is confirmed waits for a worker."""
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 def given_up_for_dead(operation: Operation) -> Operation:

@@ -6,10 +6,7 @@ import re
 from threading import Thread
 
 import pytest
-from django.test import Client
-from pytest_django import Settings
 
-from dashboard.access.roles import Role
 from dashboard.audit.models import Entry
 from dashboard.operations import tasks
 from dashboard.operations.kinds.configure import client_ids
@@ -17,18 +14,9 @@ from dashboard.operations.models import Operation, State
 from streamlab.configs.store import Configs
 from tests.builders import a_group_that_read, a_topic, numbered, poll_all, produce, read, settle, values
 from tests.operating import ask, carry_out, in_a_thread, step, text_of
-from tests.people import a_person
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def operator(client: Client, redis_url: str, settings: Settings) -> Client:
-    """Signed in as an operator of an empty broker; what is confirmed waits for a worker."""
-    settings.STREAMLAB_URL = redis_url
-    client.force_login(a_person(Role.OPERATOR))
-    return client
 
 
 def test_a_rebalance_is_done_as_it_was_shown_or_not_at_all(operator, broker):

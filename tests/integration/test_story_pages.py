@@ -21,7 +21,7 @@ from tests.integration.broker_pictures import busy_snapshot, publish
 from tests.people import a_person
 from tests.waiting import until
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_once")]
 
 
 def text(response) -> str:
